@@ -1,0 +1,63 @@
+# Every target does its own set-up, in .venv, and needs nothing but Python and make. The set-up runs once;
+# it runs again when settings.ini or constraints.txt changes. CONTRIBUTING.md has the lines for those without make.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+FACTS := settings.ini constraints.txt setup.py pyproject.toml
+torch := $(shell sed -n 's/^torch==//p' constraints.txt)
+min := $(shell sed -n 's/^min_python *= *//p' settings.ini)
+max := $(shell sed -n 's/^max_python *= *//p' settings.ini)
+$(shell [ -x $(BIN)/python ] || rm -f .venv/runtime .venv/dev .venv/lab) # no Python, or one upgraded away: install again
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1:/p' Makefile | while IFS=: read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+
+demo: .venv/runtime ## gradients by hand against PyTorch's, on 50,000 digits
+	@$(BIN)/mlfound check
+
+test: .venv/dev ## every check there is: generated files, packaging, all notebooks
+	@$(BIN)/python tests/run.py
+
+lab: .venv/lab ## open the notebooks in JupyterLab
+	@cd nbs && ../$(BIN)/jupyter lab
+
+outputs: .venv/dev ## run all notebooks afresh and save what they print; export, clean, write the README
+	@$(BIN)/nbdev_export
+	@$(BIN)/python docs/outputs.py
+	@$(BIN)/nbdev_clean
+	@$(BIN)/python docs/readme.py
+
+bench: .venv/runtime ## time the library against PyTorch
+	@$(BIN)/python benchmarks/run.py
+
+clean: ## remove what these targets made, .venv included
+	rm -rf .venv .fastcore2 build dist *.egg-info _proc _site .pytest_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lab outputs bench clean
+
+$(BIN)/python:
+	@$(PYTHON) -c '' 2>/dev/null || { echo 'mlfound: "$(PYTHON)" does not run. Install Python $(min) or newer, or name one: make $(MAKECMDGOALS) PYTHON=python$(max)'; exit 1; }
+	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; n = lambda s: [int(p) for p in s.split(".")]; n("$(min)") <= n(v) <= n("$(max)") or \
+	sys.exit("mlfound: needs Python $(min) to $(max), but $(PYTHON) is " + v + ". Name another: make $(MAKECMDGOALS) PYTHON=python$(max)")'
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo 'mlfound: $(PYTHON) comes without venv. On Debian and Ubuntu: sudo apt install python3-venv'; exit 1; }
+	@$(PYTHON) -m venv --clear .venv
+
+.venv/runtime: $(FACTS) | $(BIN)/python
+	@echo "mlfound: installing PyTorch $(torch) (the first time: 200 MB or more to download, some minutes)"
+	@$(PIP) torch
+	@echo "mlfound: installing the library and what it requires (the first time: about a minute)"
+	@$(PIP) --no-build-isolation -e .
+	@touch $@
+
+.venv/dev: .venv/runtime
+	@echo "mlfound: installing nbdev and the test tools (the first time: about a minute)"
+	@$(PIP) --no-build-isolation -e ".[dev]"
+	@$(BIN)/python tests/run.py --fetch
+	@touch $@
+
+.venv/lab: .venv/dev
+	@echo "mlfound: installing JupyterLab (the first time: about a minute)"
+	@$(PIP) jupyterlab ipykernel
+	@touch $@
