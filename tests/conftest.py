@@ -1,0 +1,36 @@
+"What several tests use."
+import os, shutil, subprocess, sysconfig
+from configparser import ConfigParser
+from pathlib import Path
+import pytest
+
+root = Path(__file__).resolve().parents[1]
+scripts = Path(sysconfig.get_path('scripts'))
+
+def settings():
+    "The project's facts."
+    cfg = ConfigParser()
+    cfg.read(root/'settings.ini', encoding='utf-8')
+    return cfg['DEFAULT']
+
+def modules():
+    "The names of the library's modules."
+    return sorted(p.stem for p in (root/'mlfound').glob('*.py') if not p.stem.startswith('_'))
+
+def run(*command, cwd=root):
+    "What `command` prints; if it fails, the test fails and shows that."
+    env = {k:v for k,v in os.environ.items() if k != 'PYTHONPATH'}
+    done = subprocess.run([str(c) for c in command], cwd=cwd, env=env, text=True, encoding='utf-8', errors='replace',
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode: pytest.fail(f'{Path(command[0]).name} {command[1] if len(command) > 1 else ""} failed:\n{done.stdout}', pytrace=False)
+    return done.stdout
+
+def copy_tree(to):
+    "Copy the working tree, without what git ignores, so that no test changes a file of yours."
+    ignored = [l.rstrip('/') for l in (root/'.gitignore').read_text().split()]
+    return shutil.copytree(root, to, ignore=shutil.ignore_patterns('.git', *ignored))
+
+def contents(folder):
+    "Every file under `folder` by its relative path, with line ends as in git."
+    return {p.relative_to(folder).as_posix(): p.read_bytes().replace(b'\r\n', b'\n')
+            for p in Path(folder).rglob('*') if p.is_file() and '__pycache__' not in p.parts}
