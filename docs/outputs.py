@@ -1,0 +1,31 @@
+"Run the notebooks afresh, all or those that are named, and save what they print and draw."
+import os, subprocess, sys
+from pathlib import Path
+
+nbs = Path(__file__).resolve().parents[1]/'nbs'
+
+def skipped(cell):
+    "What nbdev_test does not run, either."
+    return cell.cell_type != 'code' or '#| eval: false' in cell.source
+
+def run(name):
+    "Run one notebook where it stands, and save it only if no cell stops."
+    from execnb.nbio import read_nb, write_nb
+    from execnb.shell import CaptureShell
+    os.chdir(nbs)
+    nb, shell = read_nb(name), CaptureShell(name)
+    for cell in nb.cells: # execnb leaves a cell that prints nothing any more with what it printed last time
+        if not skipped(cell): cell.outputs = []
+    try: shell.run_all(nb, exc_stop=True, preproc=skipped)
+    except BaseException: sys.exit(shell.prettytb(name))
+    write_nb(nb, name)
+
+def main():
+    "Each notebook gets a process of its own, one after another: nothing of one reaches the next."
+    os.environ['SOURCE_DATE_EPOCH'] = '0' # or every SVG figure would hold the time at which it was drawn
+    os.environ['MATPLOTLIBRC'] = str(nbs/'matplotlibrc') # execnb imports Matplotlib before it enters nbs/
+    for name in sys.argv[1:] or sorted(p.name for p in nbs.glob('*.ipynb')):
+        print('mlfound: running', name, flush=True)
+        if failed := subprocess.run([sys.executable, __file__, '--one', name]).returncode: return failed
+
+if __name__ == '__main__': sys.exit(run(sys.argv[2]) if sys.argv[1:2] == ['--one'] else main())
