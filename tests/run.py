@@ -1,0 +1,22 @@
+"Run every check there is: `make test` calls this, and so does whoever has no make."
+import os, subprocess, sys, sysconfig
+from pathlib import Path
+
+root = Path(__file__).resolve().parents[1]
+fastcore2 = root/'.fastcore2' # beside the environment, which nbdev holds at fastcore 1; tests/test_wheel.py uses it
+
+def run(*command): return subprocess.run([str(c) for c in command], cwd=root).returncode
+
+def main():
+    "Get fastcore 2 unless it is there; then, without `--fetch`, the tests and the notebooks."
+    if not fastcore2.exists() and run(sys.executable, '-m', 'pip', 'install', '-qq', '--disable-pip-version-check',
+                                      '--no-deps', '--target', fastcore2, 'fastcore==2.2.39'): return 1
+    if '--fetch' in sys.argv: return 0
+    failed = run(sys.executable, '-m', 'pytest', '--quiet')
+    print('mlfound: running every notebook', flush=True)
+    os.environ['MATPLOTLIBRC'] = str(root/'nbs/matplotlibrc') # which Jupyter finds, and nbdev_test does not
+    failed_notebooks = run(Path(sysconfig.get_path('scripts'))/'nbdev_test', '--timing')
+    print('mlfound:', 'not everything passed, see above' if failed or failed_notebooks else 'every test and every notebook passed')
+    return failed or failed_notebooks
+
+if __name__ == '__main__': sys.exit(main())

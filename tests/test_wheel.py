@@ -1,0 +1,67 @@
+"What a user gets who installs the wheel, away from this checkout: with the fastcore that nbdev needs, and with the next."
+import json, sys, sysconfig, zipfile
+import pytest
+from conftest import copy_tree, modules, root, run, settings
+
+def build(tmp, *options):
+    "The wheel that `python -m build` makes of a copy of the working tree, with the contents of its files."
+    run(sys.executable, '-m', 'build', '--no-isolation', *options, '--outdir', tmp/'dist', copy_tree(tmp/'copy'))
+    wheel, = (tmp/'dist').glob('*.whl')
+    with zipfile.ZipFile(wheel) as z: return wheel, {n: z.read(n) for n in z.namelist()}
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory): return build(tmp_path_factory.mktemp('wheel'), '--wheel')
+
+def test_contents(wheel):
+    "The modules, the data, the licence, and nothing else."
+    names = set(wheel[1])
+    info = f"mlfound-{settings()['version']}.dist-info/"
+    want = {p.relative_to(root).as_posix() for p in (root/'mlfound').rglob('*') if p.is_file() and '__pycache__' not in p.parts}
+    assert {n for n in names if not n.startswith(info)} == want
+    assert f'{info}licenses/LICENSE' in names
+
+def test_sdist_gives_the_same_wheel(wheel, tmp_path):
+    record = next(n for n in wheel[1] if n.endswith('RECORD')) # lists the others, in the order in which they were packed
+    assert build(tmp_path)[1] | {record: b''} == wheel[1] | {record: b''}
+
+@pytest.fixture(scope='module', params=[1, 2], ids='fastcore-{}'.format)
+def installed(wheel, tmp_path_factory, request):
+    "A function that runs a command of a new environment with the wheel; its other packages are lent by this one."
+    env = tmp_path_factory.mktemp('env')
+    run(sys.executable, '-m', 'venv', '--without-pip', env)
+    bin = env/('Scripts' if sys.platform == 'win32' else 'bin')
+    site, = {*env.glob('lib/python*/site-packages'), *env.glob('Lib/site-packages')}
+    lent = [sysconfig.get_path('purelib')]
+    if request.param == 2: lent.insert(0, str(root/'.fastcore2'))
+    (site/'lent.pth').write_text('\n'.join(lent))
+    run(sys.executable, '-m', 'pip', '--python', bin/'python', 'install', '--quiet', '--no-deps', '--no-index', wheel[0])
+    def call(command, *args): return run(bin/command, *args, cwd=env)
+    call.major = request.param
+    return call
+
+def test_requirements_satisfied(installed):
+    code = '''
+from importlib.metadata import requires, version
+from packaging.requirements import Requirement
+for r in map(Requirement, requires("mlfound")):
+    if not r.marker: assert version(r.name) in r.specifier, f"{r.name} {version(r.name)} is not {r}"
+print(version("fastcore"))'''
+    assert installed('python', '-c', code).startswith(f'{installed.major}.')
+
+def test_every_module(installed):
+    code = '''
+import importlib, json, pkgutil, sys, mlfound
+assert mlfound.__file__.startswith(sys.prefix), mlfound.__file__
+names = [m.name for m in pkgutil.iter_modules(mlfound.__path__) if m.name[0] != "_"]
+for n in names: importlib.import_module(f"mlfound.{n}")
+print(json.dumps(sorted(names)))'''
+    assert json.loads(installed('python', '-c', code)) == modules()
+
+def test_data(installed):
+    "The digits come with the wheel."
+    code = 'from mlfound.data import mnist; print([tuple(s.x.shape) for s in mnist()])'
+    assert installed('python', '-c', code).strip() == '[(50000, 784), (10000, 784), (10000, 784)]'
+
+def test_command(installed):
+    assert settings()['version'] in installed('mlfound', '--version')
+    assert installed('mlfound', 'check').strip()
