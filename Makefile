@@ -23,6 +23,7 @@ lab: .venv/lab ## open the notebooks in JupyterLab
 
 outputs: .venv/dev ## run all notebooks afresh and save what they print; export, clean, write the README
 	@$(BIN)/nbdev_export
+	@$(BIN)/python docs/overview.py
 	@$(BIN)/python docs/outputs.py
 	@$(BIN)/nbdev_clean
 	@$(BIN)/python docs/readme.py
