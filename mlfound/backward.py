@@ -53,7 +53,8 @@ def relative_error(got:Tensor, # `(...)` the answer to judge
                   )->float: # 0 where the tensors agree or are empty; inf where only `want` is zero, or a nan or inf is met
     "`‖got − want‖∞ / ‖want‖∞`, in the wider of the two dtypes; raises `ValueError` where the shapes differ."
     if got.shape!=want.shape:
-        raise ValueError(f'relative_error: got is {tuple(got.shape)} but want is {tuple(want.shape)}; compare tensors of one shape')
+        raise ValueError(f'relative_error: got is {tuple(got.shape)} but want is {tuple(want.shape)}; '
+                         'compare tensors of one shape')
     if not want.numel(): return 0.
     dtype = torch.promote_types(torch.promote_types(got.dtype, want.dtype), torch.float32)
     got,want = got.detach().to(want.device, dtype), want.detach().to(dtype)
@@ -83,8 +84,12 @@ class GradientError(AssertionError):
 def _compare(k, got, want, rtol, floor):
     "Raise `GradientError`, naming the worst entry, unless `got` is `want` up to `rtol` and the rounding `floor`; return the relative error."
     what = f'check_vjp: the gradient of argument {k}'
-    if not torch.is_tensor(got): raise GradientError(f'{what} is a {type(got).__name__}; return a tensor shaped like the argument, or None')
-    if got.shape!=want.shape: raise GradientError(f'{what} has shape {tuple(got.shape)}; the argument has {tuple(want.shape)}')
+    if not torch.is_tensor(got):
+        raise GradientError(f'{what} is a {type(got).__name__}; '
+                            'return a tensor shaped like the argument, or None')
+    if got.shape!=want.shape:
+        raise GradientError(f'{what} has shape {tuple(got.shape)}; '
+                            f'the argument has {tuple(want.shape)}')
     if not want.numel(): return 0.
     diff = (got-want).abs().nan_to_num(nan=torch.inf)
     if not diff.max() <= rtol*want.abs().max() + floor:
@@ -105,12 +110,16 @@ def check_vjp(f, # `f(*args)` returns a tensor `(...)`
     "Compare `vjp` with central differences of `f` over every entry; raises `GradientError` naming the worst one."
     args = [a.detach().double() if torch.is_tensor(a) and a.is_floating_point() else a for a in args]
     out = f(*args)
-    if not torch.is_tensor(out): raise TypeError(f'check_vjp: f returned a {type(out).__name__}; it must return one tensor')
+    if not torch.is_tensor(out):
+        raise TypeError(f'check_vjp: f returned a {type(out).__name__}; '
+                        'it must return one tensor')
     generator = generator or torch.Generator().manual_seed(0)
     g = torch.randn(out.shape, dtype=torch.float64, generator=generator).to(out.device) if g is None else g.double()
     got = vjp(g.clone(), *(a.clone() if torch.is_tensor(a) else a for a in args))
     if not isinstance(got, (tuple,list)): got = [got] + [None]*(len(args)-1)
-    if len(got)!=len(args): raise GradientError(f'check_vjp: vjp returned {len(got)} gradients for {len(args)} arguments; return one each, or None')
+    if len(got)!=len(args):
+        raise GradientError(f'check_vjp: vjp returned {len(got)} gradients for {len(args)} arguments; '
+                            'return one each, or None')
     floor = 8*torch.finfo(torch.float64).eps/step * (g*out).abs().sum().item()   # what rounding alone does to a difference
     pairs = [(k,got[k]) for k in range(len(args)) if got[k] is not None]
     if not pairs: raise GradientError('check_vjp: vjp returned no gradient at all')
@@ -134,10 +143,13 @@ def _check_batch(fn, x, targ, params):
     _check_lin(x, w1, b1, fn, ('x','w1','b1'))
     _check_lin(w1, w2, b2, fn, ('w1','w2','b2'))
     n,c = len(x), w2.shape[1]
-    if not n: raise ValueError(f'{fn}: x is {tuple(x.shape)}, without examples; the mean of nothing is undefined')
+    if not n:
+        raise ValueError(f'{fn}: x is {tuple(x.shape)}, without examples; '
+                         'the mean of nothing is undefined')
     if targ.ndim==1 and c==1: targ = targ[:,None]
     if targ.shape!=(n,c):
-        raise ValueError(f'{fn}: targ is {tuple(targ.shape)} but the predictions are {(n,c)}; pass one row of targets per example')
+        raise ValueError(f'{fn}: targ is {tuple(targ.shape)} but the predictions are {(n,c)}; '
+                         'pass one row of targets per example')
     return targ.to(x)
 
 # %% ../nbs/02_Backward.ipynb #torch_forward_and_backward
@@ -178,6 +190,13 @@ def _buffers(x, params, input_grad, out):
     return Grads(take('x', out.x, x) if input_grad else None,
                  *(take(k, getattr(out,k), p).zero_() for k,p in params._asdict().items()))
 
+# %% ../nbs/02_Backward.ipynb #rows
+def _rows(block, x):
+    "How many rows to walk at a time."
+    if block is not None and block<1:
+        raise ValueError(f'forward_and_backward: block is {block}; pass at least 1 row')
+    return block or (2048 if x.device.type=='cpu' else len(x))
+
 # %% ../nbs/02_Backward.ipynb #forward_and_backward
 @torch.no_grad()
 def forward_and_backward(x:Tensor, # `(n, d)` inputs, one example a row
@@ -189,10 +208,9 @@ def forward_and_backward(x:Tensor, # `(n, d)` inputs, one example a row
                         )->tuple[Tensor,Grads]: # the loss `()` and its gradients
     "The mean squared error of the two-layer network and its gradients, by hand; raises like `lin` and `mse`."
     targ = _check_batch('forward_and_backward', x, targ, params)
-    if block is not None and block<1: raise ValueError(f'forward_and_backward: block is {block}; pass at least 1 row')
     w1,b1,w2,b2 = params
     grads,loss = _buffers(x, params, input_grad, out), x.new_zeros(())
-    block = block or (2048 if x.device.type=='cpu' else len(x))
+    block = _rows(block, x)
     for i in range(0, len(x), block):
         xb,rows = x[i:i+block], slice(i,i+block)
         a = torch.addmm(b1, xb, w1).relu_()                             # lin, relu

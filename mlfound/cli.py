@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['METHODS', 'BOUNDS', 'compare', 'matmul_precision', 'median_seconds', 'peak_bytes', 'check', 'main']
 
-# %% ../nbs/09_Command_line.ipynb #f02c21c7
+# %% ../nbs/09_Command_line.ipynb #4aea9331
 import argparse
 import os
 import statistics
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from itertools import accumulate
 
 import torch
@@ -113,10 +114,11 @@ def _print_cost(x, y, params, methods, rounds):
 def check(path=None, # a copy of MNIST, as `mnist` takes it; None is the packaged one
           seed:int=42, # of the network's parameters
           rounds:int=5, # how often each method is timed; 0 leaves out the cost
+          digits:int=None, # how many training digits; None is all of them
           methods:dict=METHODS, # name → function with the signature of `forward_and_backward`
          )->bool: # do all gradients agree?
     "Compare the gradients of every method on the training digits, and print a report."
-    x,y = mnist(path).train
+    x,y = (t[:digits] for t in mnist(path).train)
     params = init_params(x.shape[1], 50, 1, generator=torch.Generator().manual_seed(seed))
     print(f'mlfound {mlfound.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads')
     print(f'{len(x):,} digits of {x.shape[1]} pixels ({path or "packaged"}); network {x.shape[1]}-50-1, seed {seed}')
@@ -136,9 +138,9 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message): self.exit(2, f'{self.prog}: error: {message} (see {self.prog} --help)\n')
 
 # %% ../nbs/09_Command_line.ipynb #count
-def _count(text):
-    "A whole number of at least 0."
-    if not text.isdecimal(): raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of at least 0')
+def _count(text, least=0):
+    "A whole number of at least `least`."
+    if not text.isdecimal() or int(text)<least: raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of at least {least}')
     return int(text)
 
 def _parser():
@@ -149,8 +151,9 @@ def _parser():
         description='Compute the gradients of a 784-50-1 network on the training digits by hand-written functions, by layers and by '
                     'PyTorch; print relative errors, times and peak memory. Exit code 1 if any disagree.')
     p.add_argument('--data', metavar='PATH', help='your own MNIST: .pkl.gz, .npz or a folder of IDX files (default: the packaged copy)')
-    p.add_argument('--seed', type=_count, default=42, help="of the network's parameters (default: %(default)s)")
-    p.add_argument('--rounds', type=_count, default=5, help='how often each method is timed; 0 leaves out times and memory (default: %(default)s)')
+    p.add_argument('--seed', metavar='N', type=_count, default=42, help="of the network's parameters (default: %(default)s)")
+    p.add_argument('--digits', metavar='N', type=partial(_count, least=1), help='use the first N training digits (default: all)')
+    p.add_argument('--rounds', metavar='N', type=_count, default=5, help='how often each method is timed; 0 leaves out times and memory (default: %(default)s)')
     return parser
 
 # %% ../nbs/09_Command_line.ipynb #main
@@ -161,7 +164,7 @@ def main(argv:list[str]=None, # arguments; None is those of the process
     if args.command is None:
         _parser().print_help()
         return 0
-    try: return 0 if check(args.data, args.seed, args.rounds) else 1
+    try: return 0 if check(args.data, args.seed, args.rounds, args.digits) else 1
     except DataError as e: code,why = 2, f'error: {e}'
     except KeyboardInterrupt: code,why = 130, 'interrupted'
     except BrokenPipeError: # whoever read our output has left; let nothing be flushed to it at exit

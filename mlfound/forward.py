@@ -17,10 +17,16 @@ def _check_lin(x, w, b, fn='lin', names=('x','w','b')):
     "Raise unless `x@w + b` makes sense; `fn` and `names` word the message."
     nx,nw,nb = names
     for t,name,ndim,want in ((x,nx,2,'(n, d)'), (w,nw,2,'(d, h)'), (b,nb,1,'(h,)')):
-        if not torch.is_tensor(t): raise TypeError(f'{fn}: {name} is a {type(t).__name__}; pass a torch tensor, shaped {want}')
+        if not torch.is_tensor(t):
+            raise TypeError(f'{fn}: {name} is a {type(t).__name__}; '
+                            f'pass a torch tensor, shaped {want}')
         if t.ndim!=ndim: raise ValueError(f'{fn}: {name} has shape {tuple(t.shape)}; pass one shaped {want}')
-        if not t.is_floating_point(): raise TypeError(f'{fn}: {name} holds {t.dtype}; pass floating-point numbers, e.g. {name}.float()')
-        if t.dtype!=x.dtype: raise TypeError(f'{fn}: {name} is {t.dtype} but {nx} is {x.dtype}; convert one, e.g. {nx}.to({name}.dtype)')
+        if not t.is_floating_point():
+            raise TypeError(f'{fn}: {name} holds {t.dtype}; '
+                            f'pass floating-point numbers, e.g. {name}.float()')
+        if t.dtype!=x.dtype:
+            raise TypeError(f'{fn}: {name} is {t.dtype} but {nx} is {x.dtype}; '
+                            f'convert one, e.g. {nx}.to({name}.dtype)')
     if x.shape[1]!=w.shape[0]:
         raise ValueError(f'{fn}: {nx} has {x.shape[1]} columns but {nw} has {w.shape[0]} rows ({nx} is {tuple(x.shape)}, '
                          f'{nw} is {tuple(w.shape)}); pass {nw} with one row per column of {nx}')
@@ -63,7 +69,9 @@ def init_params(d:int, # inputs
                )->Params: # `w1 (d, h)`, `b1 (h,)`, `w2 (h, c)`, `b2 (c,)`
     "Draw `w1`, then `w2`, from the standard normal distribution; biases are zero."
     for name,k in dict(d=d, h=h, c=c).items():
-        if not isinstance(k, int) or k<1: raise ValueError(f'init_params: {name} is {k!r}; pass a whole number of at least 1')
+        if not isinstance(k, int) or k<1:
+            raise ValueError(f'init_params: {name} is {k!r}; '
+                             'pass a whole number of at least 1')
     kw = dict(dtype=dtype, device=device)
     w1 = torch.randn(d, h, generator=generator, **kw)
     w2 = torch.randn(h, c, generator=generator, **kw)
@@ -88,6 +96,10 @@ def mse(pred:Tensor, # `(...)` predictions
     if pred.shape!=targ.shape:
         raise ValueError(f'mse: pred is {tuple(pred.shape)} but targ is {tuple(targ.shape)}; give both the same shape, '
                          'e.g. pred[:,0] or targ[:,None] where one is a column')
-    if not pred.numel(): raise ValueError(f'mse: pred is {tuple(pred.shape)}, without entries; the mean of nothing is undefined')
-    if not pred.is_floating_point(): raise TypeError(f'mse: pred holds {pred.dtype}; pass floating-point numbers, e.g. pred.float()')
+    if not pred.numel():
+        raise ValueError(f'mse: pred is {tuple(pred.shape)}, without entries; '
+                         'the mean of nothing is undefined')
+    if not pred.is_floating_point():
+        raise TypeError(f'mse: pred holds {pred.dtype}; '
+                        'pass floating-point numbers, e.g. pred.float()')
     return (pred - targ.to(pred.dtype)).square().mean()

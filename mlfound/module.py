@@ -16,8 +16,10 @@ from .forward import Params, lin, mse, relu
 # %% ../nbs/03_Module.ipynb #Module
 class Module:
     "A layer. Subclasses write `forward(*inputs)`, which computes, and `bwd(g, *inputs)`, which says what flows back."
-    def forward(self, *inputs): raise NotImplementedError(f'{type(self).__name__}: write forward(self, *inputs), returning a tensor')
-    def bwd(self, g, *inputs): raise NotImplementedError(f'{type(self).__name__}: write bwd(self, g, *inputs), returning the gradient for the inputs')
+    def forward(self, *inputs):
+        raise NotImplementedError(f'{type(self).__name__}: write forward(self, *inputs), returning a tensor')
+    def bwd(self, g, *inputs):
+        raise NotImplementedError(f'{type(self).__name__}: write bwd(self, g, *inputs), returning the gradient for the inputs')
 
     def __call__(self, *inputs):
         out = self.forward(*inputs)
@@ -33,17 +35,23 @@ def backward(self:Module,
             ): # the inputs' gradient as `bwd` returns it
     "Take the last recorded call off the stack and pull `g` back through it; fills the parameters' `.grad`."
     name,calls = type(self).__name__, self._calls()
-    if not calls: raise RuntimeError(f'{name}.backward: no recorded call is left; call the layer first, once per backward, not under no_grad')
+    if not calls:
+        raise RuntimeError(f'{name}.backward: no recorded call is left; '
+                           'call the layer first, once per backward, not under no_grad')
     inputs,out = calls[-1]
     if g is None and out.numel()!=1:
-        raise ValueError(f'{name}.backward: the output is {tuple(out.shape)}, not one number; pass the upstream gradient g of that shape')
+        raise ValueError(f'{name}.backward: the output is {tuple(out.shape)}, not one number; '
+                         'pass the upstream gradient g of that shape')
     g = torch.ones_like(out) if g is None else g
-    if g.shape!=out.shape: raise ValueError(f'{name}.backward: g is {tuple(g.shape)} but the output was {tuple(out.shape)}; pass one entry per output')
+    if g.shape!=out.shape:
+        raise ValueError(f'{name}.backward: g is {tuple(g.shape)} but the output was {tuple(out.shape)}; '
+                         'pass one entry per output')
     calls.pop()
     with torch.no_grad(): grads = self.bwd(g, *inputs)
     for gi,t in zip(grads if isinstance(grads, tuple) else (grads,), inputs):
         if gi is not None and gi.shape!=t.shape:
-            raise ValueError(f'{name}.bwd: returned a gradient of shape {tuple(gi.shape)} for an input of shape {tuple(t.shape)}; they must agree')
+            raise ValueError(f'{name}.bwd: returned a gradient of shape {tuple(gi.shape)} for an input of shape {tuple(t.shape)}; '
+                             'they must agree')
     return grads
 
 # %% ../nbs/03_Module.ipynb #accumulate
@@ -51,7 +59,9 @@ def accumulate(p:Tensor, # `(...)` a parameter
                g:Tensor, # `(...)` its gradient from one use
               ):
     "Add `g` to `p.grad`; raises `ValueError` where the shapes differ."
-    if g.shape!=p.shape: raise ValueError(f'accumulate: the gradient is {tuple(g.shape)} but the parameter is {tuple(p.shape)}; they must agree')
+    if g.shape!=p.shape:
+        raise ValueError(f'accumulate: the gradient is {tuple(g.shape)} but the parameter is {tuple(p.shape)}; '
+                         'they must agree')
     p.grad = g if p.grad is None else p.grad + g
 
 # %% ../nbs/03_Module.ipynb #children
@@ -89,7 +99,9 @@ class Linear(Module):
                  dtype:torch.dtype=None, # None is torch's default
                  device=None): # None is torch's default
         for name,k in dict(n_in=n_in, n_out=n_out).items():
-            if not isinstance(k, int) or k<1: raise ValueError(f'Linear: {name} is {k!r}; pass a whole number of at least 1')
+            if not isinstance(k, int) or k<1:
+                raise ValueError(f'Linear: {name} is {k!r}; '
+                                 'pass a whole number of at least 1')
         self.w = torch.randn(n_in, n_out, generator=generator, dtype=dtype, device=device)
         self.b = torch.zeros(n_out, dtype=dtype, device=device)
         self.input_grad = input_grad
@@ -133,7 +145,9 @@ class Sequential(Module):
     def __init__(self,
                  *layers): # modules of one input each, first to last
         for k,l in enumerate(layers):
-            if not isinstance(l, Module): raise TypeError(f'Sequential: item {k} is a {type(l).__name__}; pass Module objects, e.g. ReLU() with its brackets')
+            if not isinstance(l, Module):
+                raise TypeError(f'Sequential: item {k} is a {type(l).__name__}; '
+                                'pass Module objects, e.g. ReLU() with its brackets')
         self.layers = list(layers)
 
     def forward(self, x):

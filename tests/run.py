@@ -15,6 +15,7 @@ def main():
     failed = run(sys.executable, '-m', 'pytest', '--quiet')
     print('mlfound: running every notebook', flush=True)
     os.environ['MATPLOTLIBRC'] = str(root/'nbs/matplotlibrc') # which Jupyter finds, and nbdev_test does not
+    os.environ.setdefault('OMP_NUM_THREADS', '1') # several notebooks run at once, and should not wait for each other's threads
     failed_notebooks = run(Path(sysconfig.get_path('scripts'))/'nbdev_test', '--timing')
     print('mlfound:', 'not everything passed, see above' if failed or failed_notebooks else 'every test and every notebook passed')
     return failed or failed_notebooks
