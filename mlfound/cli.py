@@ -125,7 +125,8 @@ def check(path=None, # a copy of MNIST, as `mnist` takes it; None is the package
     with matmul_precision():
         print(f'loss {forward_and_backward(x, y, params)[0]:.2f} (mean squared error)\n')
         edge = near_kink(x, params)
-        print(f"relative error against PyTorch's autograd; bounds {', '.join(f'{b:.0e}' for b in BOUNDS.values())}")
+        bounds = ' and '.join(f'{b:.0e}' for b in BOUNDS.values())
+        print(f"relative error against PyTorch's autograd (0: the same bits; accepted: up to {bounds})")
         bad = _print_errors(compare(x[~edge], y[~edge], params, methods))
         print(f"{edge.sum()} of {len(x):,} digits left out: rounding decides on which side of relu's corner they fall")
         if rounds: _print_cost(x, y, params, methods, rounds)
