@@ -21,15 +21,18 @@ def mse_vjp(g:Tensor, # `()` upstream gradient
             pred:Tensor, # `(...)` predictions of the forward pass
             targ:Tensor, # `(...)` targets of the forward pass
            )->Tensor: # `(...)` gradient for `pred`; the one for `targ` is its negative
-    "Pull the upstream gradient `g` back through `mse`, to the predictions."
+    "Pull the upstream gradient `g` back through `mse`, to the predictions; raises `ValueError` where the shapes differ."
+    if pred.shape!=targ.shape: raise ValueError(f'mse_vjp: pred is {tuple(pred.shape)} but targ is {tuple(targ.shape)}; give both the same shape')
+    if targ.dtype!=pred.dtype: targ = targ.to(pred.dtype)
     return g*2/pred.numel()*(pred - targ)
 
 # %% ../nbs/02_Backward.ipynb #relu_vjp
 def relu_vjp(g:Tensor, # `(...)` upstream gradient
              x:Tensor, # `(...)` input of the forward pass
             )->Tensor: # `(...)` gradient for `x`; 0 where `x` is exactly 0
-    "Pull the upstream gradient `g` back through `relu`."
-    return torch.where(x>0, g, 0.)
+    "Pull the upstream gradient `g` back through `relu`; where `x` is nan, `g` passes, so that the nan is not hidden."
+    if g.shape!=x.shape: raise ValueError(f'relu_vjp: g is {tuple(g.shape)} but x is {tuple(x.shape)}; give both the same shape')
+    return torch.where(x<=0, 0., g)
 
 # %% ../nbs/02_Backward.ipynb #lin_vjp_x
 def lin_vjp_x(g, w): return g@w.T    # `(n, h) @ (h, d)`
@@ -56,7 +59,8 @@ def relative_error(got:Tensor, # `(...)` the answer to judge
         raise ValueError(f'relative_error: got is {tuple(got.shape)} but want is {tuple(want.shape)}; '
                          'compare tensors of one shape')
     if not want.numel(): return 0.
-    dtype = torch.promote_types(torch.promote_types(got.dtype, want.dtype), torch.float32)
+    floats = got.is_floating_point() and want.is_floating_point()
+    dtype = torch.promote_types(torch.promote_types(got.dtype, want.dtype), torch.float32 if floats else torch.float64)
     got,want = got.detach().to(want.device, dtype), want.detach().to(dtype)
     diff,size = (torch.linalg.vector_norm(t, torch.inf).item() for t in (got-want, want))
     if diff==0: return 0.
@@ -64,66 +68,77 @@ def relative_error(got:Tensor, # `(...)` the answer to judge
 
 # %% ../nbs/02_Backward.ipynb #central_difference
 def _central_difference(f, args, k, g, step):
-    "The gradient of `(g*f(*args)).sum()` for `args[k]`, entry by entry."
+    "The slopes of `(g*f(*args)).sum()` for the entries of `args[k]`; the largest rounding error among them; the largest movement."
     args = list(args)
     args[k] = arg = args[k].clone(memory_format=torch.contiguous_format)
-    flat,grad = arg.view(-1), torch.zeros_like(arg)
+    flat,rows = arg.view(-1),[(0.,0.,0.)]
     for i,v in enumerate(flat.tolist()):
         eps = step*max(1., abs(v))
         flat[i] = v+eps; hi = g*f(*args)
         flat[i] = v-eps; lo = g*f(*args)
         flat[i] = v
-        grad.view(-1)[i] = (hi-lo).sum()/((v+eps)-(v-eps))
-    return grad
+        dust = 8*torch.finfo(torch.float64).eps*(hi.abs()+lo.abs())[hi!=lo].sum()
+        rows.append([t.item()/((v+eps)-(v-eps)) for t in ((hi-lo).sum(), dust, (hi-lo).abs().sum())])
+    slopes,dust,size = torch.tensor(rows, dtype=torch.float64).T
+    return slopes[1:].reshape(arg.shape).to(arg.device), dust.max().item(), size.max().item()
 
 # %% ../nbs/02_Backward.ipynb #GradientError
 class GradientError(AssertionError):
     "A hand-written gradient that differs from the numerical one."
 
 # %% ../nbs/02_Backward.ipynb #compare
-def _compare(k, got, want, rtol, floor):
-    "Raise `GradientError`, naming the worst entry, unless `got` is `want` up to `rtol` and the rounding `floor`; return the relative error."
+def _compare(k, got, slopes, dust, size, rtol):
+    "Raise `GradientError`, naming the worst entry, unless `got` is `slopes` up to `rtol` and `dust`; return the relative error."
     what = f'check_vjp: the gradient of argument {k}'
-    if not torch.is_tensor(got):
-        raise GradientError(f'{what} is a {type(got).__name__}; '
-                            'return a tensor shaped like the argument, or None')
-    if got.shape!=want.shape:
-        raise GradientError(f'{what} has shape {tuple(got.shape)}; '
-                            f'the argument has {tuple(want.shape)}')
-    if not want.numel(): return 0.
-    diff = (got-want).abs().nan_to_num(nan=torch.inf)
-    if not diff.max() <= rtol*want.abs().max() + floor:
+    if not torch.is_tensor(got) or got.dtype!=slopes.dtype:
+        raise GradientError(f'{what} is a {got.dtype if torch.is_tensor(got) else type(got).__name__}; '
+                            'return a float64 tensor for a float64 argument, or None')
+    if got.shape!=slopes.shape: raise GradientError(f'{what} has shape {tuple(got.shape)}; the argument has {tuple(slopes.shape)}')
+    if not slopes.numel(): return 0.
+    if not dust<=1e-4*size and size: raise GradientError(f'{what} cannot be judged: rounding is {dust/size:.1g} of the differences; shift or scale f')
+    diff,most = (got-slopes).abs().nan_to_num(nan=torch.inf), slopes.abs().max().item()
+    if not diff.max() <= rtol*most + dust:
         at = tuple(int(i) for i in torch.unravel_index(diff.argmax(), diff.shape))
-        raise GradientError(f'{what} is wrong: relative error {relative_error(got, want):.2g}, allowed {rtol:g}; '
-                            f'worst at entry {at}: got {got[at]:.6g}, central difference {want[at]:.6g}')
-    return relative_error(got, want) if diff.max()>floor else 0.
+        raise GradientError(f'{what} is wrong: relative error {relative_error(got, slopes):.2g}, allowed {rtol:g}; '
+                            f'worst at entry {at}: got {got[at]:.6g}, central difference {slopes[at]:.6g}')
+    return diff.max().item()/(most if most>dust else size or 1.)
+
+# %% ../nbs/02_Backward.ipynb #prepare
+def _prepare(f, args, g, generator):
+    "Copies of the arguments in float64, and the upstream gradient for `f(*args)`."
+    args = [a.detach().double().clone() if torch.is_tensor(a) and a.is_floating_point() else a for a in args]
+    out = f(*args)
+    if not torch.is_tensor(out) or out.dtype!=torch.float64:
+        raise TypeError(f'check_vjp: f returned {out.dtype if torch.is_tensor(out) else type(out).__name__}; '
+                        'it must return one float64 tensor for float64 arguments')
+    out = out.clone()
+    if not torch.equal(f(*args), out): raise ValueError('check_vjp: f returned two results for the same arguments; make it deterministic and finite')
+    generator = generator or torch.Generator().manual_seed(0)
+    if g is None: g = torch.randn(out.shape, dtype=torch.float64, generator=generator).to(out.device)
+    if g.shape!=out.shape: raise ValueError(f'check_vjp: g is {tuple(g.shape)} but f returned {tuple(out.shape)}; give both the same shape')
+    return args, g.double()
 
 # %% ../nbs/02_Backward.ipynb #check_vjp
 def check_vjp(f, # `f(*args)` returns a tensor `(...)`
-              vjp, # `vjp(g, *args)` returns the gradient of the first argument, or a tuple with one gradient (or None) per argument
-              *args, # floating-point tensors are checked, in float64; anything else is passed along
+              vjp, # `vjp(g, *args)` returns the gradient of the first argument, or a tuple, one for each; None is not checked
+              *args, # floating-point tensors, away from kinks, are checked in float64; anything else is passed along
               g:Tensor=None, # `(...)` upstream gradient; None draws one from the standard normal distribution
               rtol:float=1e-6, # largest relative error allowed
               step:float=6e-6, # size of the nudge, times `max(1, |entry|)`
               generator:torch.Generator=None, # source of randomness for `g`; None seeds one with 0
              )->list[float]: # the relative error of each gradient compared
     "Compare `vjp` with central differences of `f` over every entry; raises `GradientError` naming the worst one."
-    args = [a.detach().double() if torch.is_tensor(a) and a.is_floating_point() else a for a in args]
-    out = f(*args)
-    if not torch.is_tensor(out):
-        raise TypeError(f'check_vjp: f returned a {type(out).__name__}; '
-                        'it must return one tensor')
-    generator = generator or torch.Generator().manual_seed(0)
-    g = torch.randn(out.shape, dtype=torch.float64, generator=generator).to(out.device) if g is None else g.double()
+    args,g = _prepare(f, args, g, generator)
     got = vjp(g.clone(), *(a.clone() if torch.is_tensor(a) else a for a in args))
     if not isinstance(got, (tuple,list)): got = [got] + [None]*(len(args)-1)
     if len(got)!=len(args):
-        raise GradientError(f'check_vjp: vjp returned {len(got)} gradients for {len(args)} arguments; '
-                            'return one each, or None')
-    floor = 8*torch.finfo(torch.float64).eps/step * (g*out).abs().sum().item()   # what rounding alone does to a difference
-    pairs = [(k,got[k]) for k in range(len(args)) if got[k] is not None]
+        raise GradientError(f'check_vjp: vjp returned {len(got)} gradients for {len(args)} arguments; return one each, or None')
+    pairs = [(k,gk) for k,gk in enumerate(got) if gk is not None]
     if not pairs: raise GradientError('check_vjp: vjp returned no gradient at all')
-    return [_compare(k, gk, _central_difference(f, args, k, g, step), rtol, floor) for k,gk in pairs]
+    for k,_ in pairs:
+        if not torch.is_tensor(args[k]) or not args[k].is_floating_point():
+            raise GradientError(f'check_vjp: vjp returned a gradient for argument {k}, which is not a floating-point tensor; return None')
+    return [_compare(k, gk, *_central_difference(f, args, k, g, step), rtol) for k,gk in pairs]
 
 # %% ../nbs/02_Backward.ipynb #Grads
 class Grads(NamedTuple):
@@ -146,6 +161,7 @@ def _check_batch(fn, x, targ, params):
     if not n:
         raise ValueError(f'{fn}: x is {tuple(x.shape)}, without examples; '
                          'the mean of nothing is undefined')
+    if not torch.is_tensor(targ): raise TypeError(f'{fn}: targ is a {type(targ).__name__}; pass a torch tensor')
     if targ.ndim==1 and c==1: targ = targ[:,None]
     if targ.shape!=(n,c):
         raise ValueError(f'{fn}: targ is {tuple(targ.shape)} but the predictions are {(n,c)}; '
@@ -174,21 +190,23 @@ def near_kink(x:Tensor, # `(n, d)` inputs
               block:int=2048, # rows at a time, to keep the float64 copies small
              )->Tensor: # `(n,)`, True where an example has a pre-activation within `within` of 0
     "Which examples have a pre-activation so close to the corner of `relu` that rounding decides its side?"
-    w1,b1 = params.w1.double(), params.b1.double()
+    w1,b1 = (p.double() for p in params[:2])
     return torch.cat([(torch.addmm(b1, xb.double(), w1).abs()<=within).any(1) for xb in x.split(block)])
 
 # %% ../nbs/02_Backward.ipynb #buffers
 def _buffers(x, params, input_grad, out):
     "Gradients to be filled: those of `out`, or new ones; zero for the parameters."
-    def take(name, t, like):
-        if t is None: return like.new_empty(like.shape)
+    out,likes = Grads(*out or [None]*5), (x if input_grad else None, *params)
+    taken = {t.data_ptr(): name for t,name in zip((x, *params), ('the data', *['one of the parameters']*4))}
+    for name,t,like in zip(Grads._fields, out, likes):
+        if t is None or like is None: continue
         if t.shape!=like.shape or t.dtype!=like.dtype or t.device!=like.device:
             raise ValueError(f'forward_and_backward: out.{name} is {tuple(t.shape)} {t.dtype} on {t.device}; '
                              f'pass one shaped {tuple(like.shape)}, {like.dtype} on {like.device}, or None')
-        return t
-    out = out or Grads(*[None]*5)
-    return Grads(take('x', out.x, x) if input_grad else None,
-                 *(take(k, getattr(out,k), p).zero_() for k,p in params._asdict().items()))
+        if t.data_ptr() in taken: raise ValueError(f'forward_and_backward: out.{name} is {taken[t.data_ptr()]}, which would be overwritten')
+    made = [like if like is None else like.new_empty(like.shape) if t is None else t for t,like in zip(out, likes)]
+    for t in made[1:]: t.detach().zero_()
+    return Grads(*made)
 
 # %% ../nbs/02_Backward.ipynb #rows
 def _rows(block, x):
@@ -209,6 +227,7 @@ def forward_and_backward(x:Tensor, # `(n, d)` inputs, one example a row
     "The mean squared error of the two-layer network and its gradients, by hand; raises like `lin` and `mse`."
     targ = _check_batch('forward_and_backward', x, targ, params)
     w1,b1,w2,b2 = params
+    if x.element_size()<4: raise TypeError(f'forward_and_backward: x is {x.dtype}; its sums need float32 or float64, e.g. x.float()')
     grads,loss = _buffers(x, params, input_grad, out), x.new_zeros(())
     block = _rows(block, x)
     for i in range(0, len(x), block):

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['METHODS', 'BOUNDS', 'compare', 'matmul_precision', 'median_seconds', 'peak_bytes', 'check', 'main']
 
-# %% ../nbs/09_Command_line.ipynb #4aea9331
+# %% ../nbs/09_Command_line.ipynb #45fa2c7d
 import argparse
+import math
 import os
 import statistics
 import sys
@@ -40,20 +41,31 @@ def compare(x:Tensor, # `(n, d)` inputs
         args = x.to(dtype), targ, Params(*(p.to(dtype) for p in params))
         loss,grads = torch_forward_and_backward(*args, input_grad=True)
         want = (loss, *grads)
+        if not any(f is not torch_forward_and_backward for f in methods.values()): raise ValueError('compare: methods has nothing to compare with PyTorch')
         for name,f in methods.items():
             if f is torch_forward_and_backward: continue
             loss,grads = f(*args, input_grad=True)
-            errors[name,dtype] = {k: relative_error(a, b) for k,a,b in zip(names, (loss,*grads), want)}
+            got = zip(names, (loss,*grads), want, strict=True)
+            errors[name,dtype] = {k: math.inf if a is None else relative_error(a, b) for k,a,b in got}
     return errors
 
 # %% ../nbs/09_Command_line.ipynb #matmul_precision
 @contextmanager
 def matmul_precision(precision:str='highest'): # 'highest', 'high' or 'medium', as torch has them
     "Set the precision of float32 matrix products for the duration of a `with` block."
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(precision)
-    try: yield
-    finally: torch.set_float32_matmul_precision(before)
+    newer = [b for b in (getattr(torch.backends.mkldnn, 'matmul', None), torch.backends.cuda.matmul) if hasattr(b, 'fp32_precision')]
+    before = [b.fp32_precision for b in newer] # torch 2.9 has a setting for each library, and the older function refuses to mix
+    try: old = torch.get_float32_matmul_precision()
+    except RuntimeError: old = None
+    try:
+        if old: torch.set_float32_matmul_precision(precision)
+        else:
+            for b in newer: b.fp32_precision = 'ieee'
+        yield
+    finally:
+        if old: torch.set_float32_matmul_precision(old)
+        else:
+            for b,p in zip(newer, before): b.fp32_precision = p
 
 # %% ../nbs/09_Command_line.ipynb #median_seconds
 def median_seconds(fs:dict, # name → function without arguments
@@ -72,13 +84,17 @@ def median_seconds(fs:dict, # name → function without arguments
 @contextmanager
 def _no_stderr():
     "Close the process's error stream, also to code that is not Python."
-    sys.stderr.flush()
-    keep,null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try: yield
-    finally:
-        os.dup2(keep, 2)
-        os.close(keep), os.close(null)
+    try: keep = os.dup(2)
+    except OSError: keep = None # it is closed already
+    if keep is None: yield
+    else:
+        sys.stderr.flush()
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        try: yield
+        finally:
+            os.dup2(keep, 2)
+            os.close(keep), os.close(null)
 
 # %% ../nbs/09_Command_line.ipynb #peak_bytes
 def peak_bytes(f, # function without arguments
@@ -119,7 +135,7 @@ def check(path=None, # a copy of MNIST, as `mnist` takes it; None is the package
          )->bool: # do all gradients agree?
     "Compare the gradients of every method on the training digits, and print a report."
     x,y = (t[:digits] for t in mnist(path).train)
-    params = init_params(x.shape[1], 50, 1, generator=torch.Generator().manual_seed(seed))
+    params = init_params(x.shape[1], 50, 1, generator=torch.Generator().manual_seed(seed), dtype=x.dtype, device=x.device)
     print(f'mlfound {mlfound.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads')
     print(f'{len(x):,} digits of {x.shape[1]} pixels ({path or "packaged"}); network {x.shape[1]}-50-1, seed {seed}')
     with matmul_precision():
@@ -141,7 +157,8 @@ class _Parser(argparse.ArgumentParser):
 # %% ../nbs/09_Command_line.ipynb #count
 def _count(text, least=0):
     "A whole number of at least `least`."
-    if not text.isdecimal() or int(text)<least: raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of at least {least}')
+    if not text.isdecimal() or not least <= int(text) < 2**63:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of at least {least} and below 2**63')
     return int(text)
 
 def _parser():
@@ -162,15 +179,15 @@ def main(argv:list[str]=None, # arguments; None is those of the process
         )->int: # exit code
     "The `mlfound` command."
     args = _parser().parse_args(argv)
-    if args.command is None:
-        _parser().print_help()
-        return 0
-    try: return 0 if check(args.data, args.seed, args.rounds, args.digits) else 1
-    except DataError as e: code,why = 2, f'error: {e}'
-    except KeyboardInterrupt: code,why = 130, 'interrupted'
+    if hasattr(sys.stdout, 'reconfigure'): sys.stdout.reconfigure(line_buffering=True) # also a pipe sees each line when it is printed
+    try:
+        if args.command is None: _parser().print_help()
+        return 0 if args.command is None or check(args.data, args.seed, args.rounds, args.digits) else 1
     except BrokenPipeError: # whoever read our output has left; let nothing be flushed to it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except (DataError, OSError, MemoryError) as e: code,why = 2, f'error: {e or "out of memory"}'
+    except KeyboardInterrupt: code,why = 130, 'interrupted'
     print(f'mlfound: {why}', file=sys.stderr)
     return code
 

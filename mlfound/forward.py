@@ -93,6 +93,8 @@ def mse(pred:Tensor, # `(...)` predictions
         targ:Tensor, # `(...)` targets, exactly the shape of `pred`; whole numbers are converted
        )->Tensor: # `()`, the mean squared error
     "Mean of `(pred - targ)**2`; raises `ValueError` where the shapes differ, or there is nothing to average."
+    if not torch.is_tensor(targ) or targ.is_complex():
+        raise TypeError(f'mse: targ is {targ.dtype if torch.is_tensor(targ) else type(targ).__name__}; pass a tensor of real numbers')
     if pred.shape!=targ.shape:
         raise ValueError(f'mse: pred is {tuple(pred.shape)} but targ is {tuple(targ.shape)}; give both the same shape, '
                          'e.g. pred[:,0] or targ[:,None] where one is a column')

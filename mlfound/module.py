@@ -37,12 +37,14 @@ def backward(self:Module,
     name,calls = type(self).__name__, self._calls()
     if not calls:
         raise RuntimeError(f'{name}.backward: no recorded call is left; '
-                           'call the layer first, once per backward, not under no_grad')
+                           'call the layer first, once per backward, not under no_grad, and zero_grad after backward')
     inputs,out = calls[-1]
     if g is None and out.numel()!=1:
         raise ValueError(f'{name}.backward: the output is {tuple(out.shape)}, not one number; '
                          'pass the upstream gradient g of that shape')
     g = torch.ones_like(out) if g is None else g
+    if not torch.is_tensor(g) or g.dtype!=out.dtype:
+        raise TypeError(f'{name}.backward: g is {g.dtype if torch.is_tensor(g) else type(g).__name__}; pass a tensor of {out.dtype}')
     if g.shape!=out.shape:
         raise ValueError(f'{name}.backward: g is {tuple(g.shape)} but the output was {tuple(out.shape)}; '
                          'pass one entry per output')
@@ -62,12 +64,12 @@ def accumulate(p:Tensor, # `(...)` a parameter
     if g.shape!=p.shape:
         raise ValueError(f'accumulate: the gradient is {tuple(g.shape)} but the parameter is {tuple(p.shape)}; '
                          'they must agree')
-    p.grad = g if p.grad is None else p.grad + g
+    p.grad = g.clone() if p.grad is None else p.grad + g
 
 # %% ../nbs/03_Module.ipynb #children
 def _children(module):
     "The modules among the attributes of `module`, and in lists and tuples among them."
-    for v in vars(module).values():
+    for v in (v for k,v in vars(module).items() if not k.startswith('_')):
         for m in v if isinstance(v, (list,tuple)) else (v,):
             if isinstance(m, Module): yield m
 
@@ -80,13 +82,16 @@ def parameters(self:Module)->list[Tensor]: # each once, own ones first, then tho
 
 @patch
 def zero_grad(self:Module):
-    "Forget every parameter's gradient, and any recorded call that no `backward` has used."
+    "Forget every parameter's gradient, and any recorded call that no `backward` has used, here and in the layers inside."
     for t in self.parameters(): t.grad = None
     self._calls().clear()
     for m in _children(self): m.zero_grad()
 
 @patch
 def __repr__(self:Module): return f'{type(self).__name__}()'
+
+@patch
+def __getstate__(self:Module): return {k:v for k,v in vars(self).items() if k!='_records'} # copies and pickles take no records along
 
 # %% ../nbs/03_Module.ipynb #Linear
 class Linear(Module):
@@ -155,7 +160,9 @@ class Sequential(Module):
         return x
 
     def bwd(self, g, x):
-        for l in reversed(self.layers): g = l.backward(g)
+        for l in reversed(self.layers):
+            if g is None: raise ValueError(f'Sequential.backward: {l!r} gets no gradient; only the first layer may have input_grad=False')
+            g = l.backward(g)
         return g
 
     def __repr__(self): return '\n'.join(['Sequential('] + [f'  {l!r},'.replace('\n', '\n  ') for l in self.layers] + [')'])
@@ -177,6 +184,6 @@ def layers_forward_and_backward(x:Tensor, # `(n, d)` inputs
     "The loss and gradients of `forward_and_backward`, by the layers of this chapter."
     targ = _check_batch('layers_forward_and_backward', x, targ, params)
     model,loss_fn = mlp_model(Params(*(p.detach() for p in params)), input_grad), MSELoss()
-    with torch.enable_grad(): loss = loss_fn(model(x.detach()), targ)
+    with torch.enable_grad(): loss = loss_fn(model(x.detach()), targ.detach())
     gx = model.backward(loss_fn.backward())
     return loss, Grads(gx, *(p.grad for p in model.parameters()))
