@@ -28,6 +28,14 @@ class Module:
 
     def _calls(self): return self.__dict__.setdefault('_records', [])   # made at first use: subclasses need no super().__init__()
 
+# %% ../nbs/03_Module.ipynb #check_grads
+def _check_grads(name, grads, inputs):
+    "Raise unless each gradient that `bwd` returned is shaped like its input."
+    for gi,t in zip(grads if isinstance(grads, tuple) else (grads,), inputs):
+        if gi is not None and gi.shape!=t.shape:
+            raise ValueError(f'{name}.bwd: returned a gradient of shape {tuple(gi.shape)} for an input of shape {tuple(t.shape)}; '
+                             'they must agree')
+
 # %% ../nbs/03_Module.ipynb #backward
 @patch
 def backward(self:Module,
@@ -50,10 +58,7 @@ def backward(self:Module,
                          'pass one entry per output')
     calls.pop()
     with torch.no_grad(): grads = self.bwd(g, *inputs)
-    for gi,t in zip(grads if isinstance(grads, tuple) else (grads,), inputs):
-        if gi is not None and gi.shape!=t.shape:
-            raise ValueError(f'{name}.bwd: returned a gradient of shape {tuple(gi.shape)} for an input of shape {tuple(t.shape)}; '
-                             'they must agree')
+    _check_grads(name, grads, inputs)
     return grads
 
 # %% ../nbs/03_Module.ipynb #accumulate
