@@ -75,11 +75,6 @@ for _n in 'shape dtype device ndim'.split(): setattr(Var, _n, property(operator.
 for _n in 'dim numel size item tolist __len__ __bool__ __float__ __int__ __index__ __format__'.split():
     setattr(Var, _n, lambda self,*a,_n=_n: getattr(self.data, _n)(*a))
 Var.__array_ufunc__ = None   # NumPy must leave `array*var` to `Var.__rmul__`
-def _array(self, *args, **kw): raise TypeError('Var: an array would lose the history; pass .data')
-def _reduce(self, protocol):   # asked for by copy and pickle
-    if self.entry and self.entry.op: raise TapeError('Var: a result cannot be copied or saved, its tape would not come along; pass .detach()')
-    return Var, (self.data, self.requires_grad), (None, {'grad': self.grad})
-Var.__array__,Var.__reduce_ex__ = _array,_reduce
 
 @patch
 def detach(self:Var)->Var:
@@ -90,6 +85,14 @@ def detach(self:Var)->Var:
 def __repr__(self:Var):
     how = 'requires_grad=False' if self.entry is None else f'op={self.entry.op.name}' if self.entry.op else 'requires_grad=True'
     return f'Var({self.data.tolist() if self.data.ndim==0 else self.data}, {how})'
+
+# %% ../nbs/04_Autograd.ipynb #array
+#| code-fold: true
+def _array(self, *args, **kw): raise TypeError('Var: an array would lose the history; pass .data')
+def _reduce(self, protocol):   # asked for by copy and pickle
+    if self.entry and self.entry.op: raise TapeError('Var: a result cannot be copied or saved, its tape would not come along; pass .detach()')
+    return Var, (self.data, self.requires_grad), (None, {'grad': self.grad})
+Var.__array__,Var.__reduce_ex__ = _array,_reduce
 
 # %% ../nbs/04_Autograd.ipynb #Op
 class Op:
@@ -291,7 +294,7 @@ def _sweep(roots, targets=(), create_graph=False):
             if useful and p not in useful: continue
             if versions and _versions(kept)!=versions: raise e._changed(needs, kept, versions)
             r = rule(g, *(e._vars(needs, kept) if create_graph else kept))
-            if type(r) is not Tensor or not shape or r.shape!=shape or r.dtype is not dtype: r = e._fit(r, shape, dtype, device)   # a scalar may live on another device
+            if type(r) is not Tensor or not shape or r.shape!=shape or r.dtype is not dtype: r = e._fit(r, shape, dtype, device)
             if p not in grads: heappush(todo, (-p.number, p))
             grads[p] = grads[p]+r if p in grads else r
     return grads
@@ -332,7 +335,7 @@ def _fit(self:Entry, r, shape, dtype, device):
 # %% ../nbs/04_Autograd.ipynb #seed
 def _seed(y, g):
     "The upstream gradient of `y`: `g`, or 1 for a scalar."
-    if not isinstance(y, Var) or y.entry is None: raise TapeError('backward, grad: nothing to differentiate; this has requires_grad=False, or was made under no_grad')
+    if not isinstance(y, Var) or y.entry is None: raise TapeError('backward, grad: nothing to differentiate; it has requires_grad=False, or was made under no_grad')
     if g is None and y.numel()!=1: raise TapeError(f'backward, grad: the output has shape {tuple(y.shape)}, and only a scalar needs no g; pass g of that shape')
     if not isinstance(g, (Tensor,Var)): g = torch.ones_like(y.data) if g is None else torch.as_tensor(g, dtype=y.dtype, device=y.device)
     if g.shape!=y.shape: raise TapeError(f'backward, grad: g has shape {tuple(g.shape)} but the output has {tuple(y.shape)}; give both the same shape')
@@ -584,7 +587,7 @@ def to(x, *how, dtype=None, device=None):
 @patch
 def _vars(self:Entry, needs, kept):
     "What a rule asked to keep, with its history, so that the rule is recorded in turn."
-    nodes = (None,None,self,*self.nodes)
+    nodes = (None,None,self,*self.nodes)   # beside [shape, i, out, *arguments]
     return [_wrap(v, nodes[j]) if nodes[j] else v for j,v in zip(needs, kept)]
 
 def _tracked(y):
@@ -621,7 +624,7 @@ def _run(f, xs):
 def hvp(f, # scalar function of as many `Var`s as there are `xs`
         xs, # tensor, or tuple of tensors
         vs): # direction: shaped like `xs`
-    "The value of `f` and its Hessian times `vs`: the gradient of $g^\\top v$, without ever forming the matrix."
+    "The value of `f` and its Hessian times `vs`: the gradient of $\\sum_i g_i v_i$, without ever forming the matrix."
     leaves,y = _run(f, xs)
     gs = grad(y, leaves, create_graph=True)
     return y.data,_like(xs, grad(gs, leaves, _many(vs)))
