@@ -49,9 +49,26 @@ def test_gradients_share_no_memory():
         vs = [leaf(3) for _ in range(k)]
         y = f(*vs)
         g = rand(*y.shape)
-        for _ in range(2): y.backward(g)
+        y.backward(g)
+        first = [(v.grad, v.grad.clone()) for v in vs]
+        y.backward(g)
+        for now,then in first: assert_close(now, then)          # what was handed out stays as it was
         parts = [g, *(t for v in vs for t in (v.grad, v.data)), *grad(y, vs, g)]
         assert len({t.untyped_storage().data_ptr() for t in parts})==len(parts)
+
+def test_gradients_on_the_way_are_dropped():
+    refs,alive = [], []
+    @op
+    def same(x): return x*1
+    def rule(g):
+        alive.append(sum(r() is not None for r in refs))
+        refs.append(weakref.ref(g))
+        return g*1
+    same.defvjp(rule)
+    y = x = leaf(3)
+    for _ in range(5): y = same(y)
+    y.sum().backward()
+    assert alive==[0]*5
 
 def test_upstream_gradient_brings_no_history():
     x,p = leaf(3), rand(3).requires_grad_()
