@@ -526,7 +526,7 @@ def tape_forward_and_backward(x:Tensor, # `(n, d)` inputs
                              )->tuple[Tensor,Grads]: # the loss `()` and its gradients
     "The loss and gradients of `forward_and_backward`, by the tape of this chapter."
     targ = _check_batch('tape_forward_and_backward', x, targ, params)
-    with _record(True):
+    with _record(True):   # also where the caller has switched it off
         x,*vs = Var(x, input_grad),*(Var(p, requires_grad=True) for p in params)
         w1,b1,w2,b2 = vs
         loss = mse_loss(linear(relu(linear(x, w1, b1)), w2, b2), targ)
