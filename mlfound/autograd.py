@@ -421,16 +421,16 @@ expand.defvjp(lambda g,shape: g.sum_to_size(shape))
 sum_to_size.defvjp(lambda g,shape: g.expand(shape))
 
 # %% ../nbs/04_Autograd.ipynb #unsum
-def _unsum(g, shape, dim, keepdim):
+def _unsum(g, shape, dim):
     "Give `g` back the axes, now of size 1, that a reduction of `shape` over `dim` took away."
-    if keepdim or dim is None or not g.ndim<len(shape): return g
+    if dim is None or g.ndim==len(shape): return g   # none, or they were kept
     gone = {d%len(shape) for d in (dim if isinstance(dim, (tuple,list)) else [dim])}
     return g.reshape([1 if d in gone else n for d,n in enumerate(shape)]) if gone else g
 
 @method
 @op
 def sum(x, dim=None, keepdim=False, dtype=None): return torch.sum(x, dim, keepdim, dtype=dtype)
-sum.defvjp(lambda g,shape,dim,keepdim: _unsum(g, shape, dim, keepdim).expand(shape))
+sum.defvjp(lambda g,shape,dim: _unsum(g, shape, dim).expand(shape))
 
 # %% ../nbs/04_Autograd.ipynb #transpose
 @method
@@ -573,15 +573,14 @@ _functions['where'] = where
 Var.where = lambda self,condition,other: where(condition, self, other)   # torch's own order of arguments
 
 @op
-def _to(x, device, dtype): return x.to(device, dtype)
-_to.defvjp(lambda g: g)
+def to(x, how): return x.to(*how)
+to.defvjp(lambda g: g)
 
-@method
-def to(x, *how, dtype=None, device=None):
-    "`x` as another type, or on another device; like another tensor, if `how` is one."
-    like = torch.empty(0, dtype=dtype or x.dtype, device=device or x.device)   # let torch read `how`
+def _to(self, *how, dtype=None, device=None):
+    like = torch.empty(0, dtype=dtype or self.dtype, device=device or self.device)   # let torch read `how`: a type, a device, a tensor
     like = like.to(*map(_raw, how)) if how else like
-    return _to(x, like.device, like.dtype)
+    return to(self, (like.device, like.dtype))
+Var.to = _to
 
 # %% ../nbs/04_Autograd.ipynb #vars
 @patch

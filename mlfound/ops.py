@@ -149,7 +149,7 @@ def _reduced(shape, dim):
 @method
 @op
 def mean(x, dim=None, keepdim=False, dtype=None): return torch.mean(x, dim, keepdim, dtype=dtype)
-mean.defvjp(lambda g,shape,dim,keepdim: (_unsum(g, shape, dim, keepdim)/_reduced(shape, dim)).expand(shape))
+mean.defvjp(lambda g,shape,dim: (_unsum(g, shape, dim)/_reduced(shape, dim)).expand(shape))
 
 # %% ../nbs/07_Operations.ipynb #var
 @method
@@ -158,8 +158,8 @@ def var(x, dim=None, correction=1, keepdim=False):
     if isinstance(dim, bool):
         raise TypeError(f"var: dim is {dim}; pass an axis, several or None, and for torch's older 'unbiased' correction={dim:d}")
     return torch.var(x, dim, correction=correction, keepdim=keepdim)
-var.defvjp(lambda g,x,shape,dim,correction,keepdim:
-           2*_unsum(g, shape, dim, keepdim)*(x - x.mean(dim, True))/max(_reduced(shape, dim)-correction, 0))
+var.defvjp(lambda g,x,shape,dim,correction:
+           2*_unsum(g, shape, dim)*(x - x.mean(dim, True))/max(_reduced(shape, dim)-correction, 0))
 
 # %% ../nbs/07_Operations.ipynb #cumsum
 @method
@@ -168,10 +168,10 @@ def cumsum(x, dim, dtype=None): return x.cumsum(dim, dtype=dtype)
 cumsum.defvjp(lambda g,dim: g.flip(dim).cumsum(dim).flip(dim))
 
 # %% ../nbs/07_Operations.ipynb #amax_vjp
-def _amax_vjp(g, x, out, shape, dim, keepdim):
+def _amax_vjp(g, x, out, shape, dim):
     "Entries that tie for the extreme share the gradient evenly; where it is nan, all get nan."
-    ties = torch.eq(x, _unsum(out, shape, dim, keepdim))
-    return torch.where(ties, _unsum(g, shape, dim, keepdim), 0)/ties.sum(dim, keepdim=True)
+    ties = torch.eq(x, _unsum(out, shape, dim))
+    return torch.where(ties, _unsum(g, shape, dim), 0)/ties.sum(dim, keepdim=True)
 
 @method
 @op
@@ -186,8 +186,8 @@ amin.defvjp(_amax_vjp)
 @method
 @op
 def logsumexp(x, dim, keepdim=False): return x.logsumexp(dim, keepdim)
-logsumexp.defvjp(lambda g,x,out,shape,dim,keepdim:
-                 _unsum(g, shape, dim, keepdim)*torch.exp(x - _unsum(out, shape, dim, keepdim)))
+logsumexp.defvjp(lambda g,x,out,shape,dim:
+                 _unsum(g, shape, dim)*torch.exp(x - _unsum(out, shape, dim)))
 
 # %% ../nbs/07_Operations.ipynb #softmax
 @method
@@ -201,10 +201,10 @@ def log_softmax(x, dim, dtype=None): return x.log_softmax(dim, dtype=dtype)
 log_softmax.defvjp(lambda g,out,dim: g - out.exp()*g.sum(dim, True))
 
 # %% ../nbs/07_Operations.ipynb #norm_vjp
-def _norm_vjp(g, x, out, ord, shape, dim, keepdim):
+def _norm_vjp(g, x, out, ord, shape, dim):
     "$\\operatorname{sign}(x)\\,(|x|/\\lVert x\\rVert)^{p-1}$, and 0 where $x$ or the norm is 0."
     if ord==0: return torch.zeros_like(x)                       # a count of entries: constant
-    g,out = _unsum(g, shape, dim, keepdim),_unsum(out, shape, dim, keepdim)
+    g,out = _unsum(g, shape, dim),_unsum(out, shape, dim)
     safe = torch.where(torch.eq(out, 0), 1., out)
     if ord==2: return g*torch.where(torch.eq(out, 0), 0., x/safe)
     sign = torch.where(torch.eq(out, 0), 0., torch.sign(x))     # of negative order, a norm is 0 where one entry is
