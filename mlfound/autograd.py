@@ -284,14 +284,14 @@ def _ports(e):
 #| code-fold: true
 def _layout(depth, tall):
     "The height of each entry, `tall` apart; and for an arrow that passes a column, of its lane `(entry, column)` there."
-    columns,links = [[] for _ in range(1+max(depth.values()))],[]
+    columns,links = [[] for _ in range(1+max(depth.values()))],{}
     for e in sorted(depth, key=operator.attrgetter('number')): columns[depth[e]].append(e)
     for u in [e for c in columns for e in c]:
         for p,port in _ports(u):
             lanes = [(p,c) for c in range(depth[p]+1, depth[u])]
             for lane in lanes:
                 if lane not in columns[lane[1]]: columns[lane[1]].append(lane)
-            links += [(a, b, port*(b is u)) for a,b in zip([p,*lanes], [*lanes,u])]
+            links |= dict.fromkeys((a, b, port*(b is u)) for a,b in zip([p,*lanes], [*lanes,u]))   # arrows share a lane
     at = {e: i*tall for c in columns for i,e in enumerate(c)}
     for turn in range(20):   # to and fro, each place moves to the mean of its neighbours; in the end without overtaking
         for c in columns[::(-1)**turn]:
@@ -609,7 +609,10 @@ def _arrivals(entries, root, seed):
 
 # %% ../nbs/04_Autograd.ipynb #source
 #| code-fold: true
-_parsed = lru_cache(8)(ast.parse)
+@lru_cache(8)
+def _lambdas(text):
+    "Every lambda of a program, by where its body begins and ends."
+    return {(n.body.lineno, n.body.col_offset, n.body.end_lineno, n.body.end_col_offset): n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Lambda)}
 
 def _source(rule):
     "A rule as it stands in the program: a lambda as written, a function without its docstring and annotations."
@@ -623,10 +626,8 @@ def _source(rule):
         text = ''.join(inspect.findsource(f)[0])
         spans = [(a,c,b,d) for a,b,c,d in f.__code__.co_positions() if a and c is not None and (a,c)<(b,d)]
         want = *min(s[:2] for s in spans), *max(s[2:] for s in spans)
-        for n in ast.walk(_parsed(text)):
-            if isinstance(n, ast.Lambda) and (n.body.lineno,n.body.col_offset,n.body.end_lineno,n.body.end_col_offset)==want:
-                return ' '.join(ast.get_source_segment(text, n).split())
-    except (OSError, TypeError, ValueError, SyntaxError, AttributeError): pass
+        return ' '.join(ast.get_source_segment(text, _lambdas(text)[want]).split())
+    except (OSError, TypeError, ValueError, SyntaxError, AttributeError, KeyError): pass   # typed at a prompt, made by partial, …
     return f'{getattr(rule, "__name__", "rule")}{inspect.signature(rule)}'
 
 # %% ../nbs/04_Autograd.ipynb #table
