@@ -623,10 +623,12 @@ def _source(rule):
             d.decorator_list,d.returns,d.body = [],None,d.body[ast.get_docstring(d) is not None:]
             for a in d.args.args: a.annotation = None
             return ast.unparse(d).replace('\n    ', ' ' if len(d.body)==1 else '\n    ', 1)
-        text = ''.join(inspect.findsource(f)[0])
+        lines = inspect.findsource(f)[0]
         spans = [(a,c,b,d) for a,b,c,d in f.__code__.co_positions() if a and c is not None and (a,c)<(b,d)]
         want = *min(s[:2] for s in spans), *max(s[2:] for s in spans)
-        return ' '.join(ast.get_source_segment(text, _lambdas(text)[want]).split())
+        n = _lambdas(''.join(lines))[want]
+        *above,last = [l.encode() for l in lines[n.lineno-1:n.end_lineno]]
+        return ' '.join(b''.join([*above, last[:n.end_col_offset]])[n.col_offset:].decode().split())
     except (OSError, TypeError, ValueError, SyntaxError, AttributeError, KeyError): pass   # typed at a prompt, made by partial, …
     return f'{getattr(rule, "__name__", "rule")}{inspect.signature(rule)}'
 
