@@ -975,8 +975,7 @@ def hvp(f, # scalar function of as many `Var`s as there are `xs`
         vs): # direction: shaped like `xs`
     "The value of `f` and its Hessian times `vs`: the gradient of $\\sum_i g_i v_i$, without ever forming the matrix."
     leaves,y = _run(f, xs)
-    gs = grad(y, leaves, create_graph=True)
-    return y.data,_like(xs, grad(gs, leaves, _many(vs)))
+    return y.data,_like(xs, grad(grad(y, leaves, create_graph=True), leaves, _many(vs)))
 
 # %% ../nbs/04_Autograd.ipynb #jvp
 def jvp(f, # function of as many `Var`s as there are `xs`
@@ -1006,5 +1005,4 @@ def hessian(f, # scalar function of as many `Var`s as there are `xs`
             xs): # tensor, or tuple of tensors
     "All second derivatives of `f`: `(*x.shape, *x.shape)`; for a tuple, a tuple of tuples."
     leaves,y = _run(f, xs)
-    gs = grad(y, leaves, create_graph=True)
-    return _like(xs, [_like(xs, _rows(g, leaves)) for g in gs])
+    return _like(xs, [_like(xs, _rows(g, leaves)) for g in grad(y, leaves, create_graph=True)])
