@@ -563,14 +563,14 @@ def resume(self:_Run, path):
     "Continue where the file left off; raises `ModelError`, having changed nothing, unless it is the same training."
     tensors,facts = _read(path, 'checkpoint')
     want = self.named()
+    for k,v in self.settings.items():
+        was = facts.get('settings', {}).get(k)
+        if was!=v: raise ModelError(f'{path}: a training with {k} {was}, not {v}; resume with the same settings')
     try:
         losses,rates = (tensors[f'history.{k}'].tolist() for k in ('losses','rates'))
-        order,torchs,settings = tensors['random.order'],tensors['random.torch'],facts['settings']
-        steps,epochs,seconds,best = (facts[k] for k in ('steps','epochs','seconds','best'))
+        order,torchs,(steps,epochs,seconds,best) = tensors['random.order'],tensors['random.torch'],(facts[k] for k in ('steps','epochs','seconds','best'))
         best = None if best is None else (best,[tensors[f'best.{k}'].to(t.device) for k,t in enumerate(self.way.tensors)])
-    except (KeyError,TypeError) as e: raise ModelError(f'{path}: not a whole checkpoint; {e} is missing') from None
-    for k,v in self.settings.items():
-        if settings.get(k)!=v: raise ModelError(f'{path}: a training with {k} {settings.get(k)}, not {v}; resume with the same settings')
+    except KeyError as e: raise ModelError(f'{path}: not a whole checkpoint; {e} is missing') from None
     if rates!=[self.rate(k) for k in range(steps)]: raise ModelError(f'{path}: a training with another schedule; resume with the same one')
     _fill(path, want, tensors)
     self.opt.steps,self.best,self.history = steps,best,History(losses, rates, epochs, seconds)
