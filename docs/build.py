@@ -16,7 +16,7 @@ def build(to=root/'_site', scratch=work/'build'):
     shutil.rmtree(scratch, ignore_errors=True)
     if failed := prepare() or run(sys.executable, '-m', 'sphinx', '-b', 'html', '-W', '--keep-going', '-q', '-c', root/'docs',
                                   '-d', scratch/'doctrees', work/'pages', scratch/'html/site'): return failed
-    for left in '.buildinfo', '_sources': # the builder's notes to itself
+    for left in '.buildinfo', '_sources', 'searchindex.js': # the builder's notes to itself, and an index that search.js does not use
         path = scratch/'html/site'/left
         if path.is_dir(): shutil.rmtree(path)
         else: path.unlink(missing_ok=True)

