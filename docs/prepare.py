@@ -222,11 +222,14 @@ def static_files():
     (to/'katex.min.css').write_text(re.sub(r',url\([^)]*\.(woff|ttf)\) format\("\w+"\)', '', css), encoding='utf-8')
     faces = []
     for package, family in ('source-serif-4', 'Source Serif 4 Variable'), ('jetbrains-mono', 'JetBrains Mono Variable'):
-        for style in 'normal', 'italic':
+        for style in ('normal', 'italic')[:1 if 'mono' in package else 2]:
             name = f'{package}-latin-wght-{style}.woff2'
             shutil.copy(npm/'@fontsource-variable'/package/'files'/name, to/'fonts')
             faces.append(f'@font-face{{font-family:"{family}";font-style:{style};font-weight:200 900;font-display:swap;src:url(fonts/{name}) format("woff2")}}')
     (to/'fonts.css').write_text('\n'.join(faces) + '\n', encoding='utf-8')
+
+def colabs(to):
+    for path in chapters(): write(to/path.name, colab(path))
 
 def main():
     out.mkdir(parents=True, exist_ok=True)
@@ -243,11 +246,11 @@ def main():
     write(out/'api.md', api(pages))
     for path in chapters():
         write(out/'extra/notebooks'/path.name, path.read_text(encoding='utf-8'))
-        write(out/'extra/colab'/path.name, colab(path))
+    colabs(out/'extra/colab')
     wanted = {*(f'{docname(p)}.ipynb' for p in chapters()), 'index.ipynb', 'api.md'}
     for stale in out.glob('*.*'):
         if stale.name not in wanted: stale.unlink()
     for stale in (out/'extra').glob('*/*.ipynb'):
         if not (nbs/stale.name).exists(): stale.unlink()
 
-if __name__ == '__main__': main()
+if __name__ == '__main__': colabs(Path(sys.argv[2])) if sys.argv[1:2] == ['--colab'] else main()
