@@ -46,7 +46,7 @@ html_theme_options = dict(
     light_css_variables={'font-stack': '"Source Serif 4 Variable", Georgia, serif', 'font-stack--headings': 'inherit',
                          'font-stack--monospace': '"JetBrains Mono Variable", Consolas, monospace',
                          'comment': '#57606a', 'figure': 'none'},
-    dark_css_variables={'comment': '#9198a1', 'figure': 'invert(.88) hue-rotate(180deg)'})
+    dark_css_variables={'comment': '#9198a1', 'figure': 'invert(.925) hue-rotate(180deg)'})
 pygments_style, pygments_dark_style = 'github-light-colorblind', 'github-dark-colorblind'
 copybutton_selector = 'div.highlight pre'
 copybutton_exclude = '.linenos, .gp'
@@ -84,6 +84,10 @@ def index():
         for full in symbols:
             short = full.removeprefix(module + '.')
             for name in {short, full, full.removeprefix(project + '.')}: names.setdefault(name, {})[module] = full
+    methods = [(m, full) for m,symbols in found.d['syms'].items() for full in symbols if full.count('.') == m.count('.') + 2]
+    taken = set(names)
+    for module,full in methods: # by its last name alone, where no function is called so
+        if (name := full.rpartition('.')[2]) not in taken and not name.startswith('_'): names.setdefault(name, {}).setdefault(module, full)
     return names
 
 order = {docname(p): k for k,p in enumerate(chapters())}
