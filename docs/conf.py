@@ -143,7 +143,7 @@ def read_as_seen(match):
 def page_context(app, pagename, templatename, context, doctree):
     "What the templates say of a page's notebook; and what a screen reader would stumble on, mended."
     body = context.get('body', '').replace(' aria-label="Toggle hidden content"', '') # it would hide the words on the fold
-    body = re.sub(r'<span class="(?:n|p|w)">([^<]*)</span>', r'\1', body) # names, brackets, blanks: no colour of their own, a third of the page
+    body = re.sub(r'<span class="(?:n|p|w|pre)">([^<]*)</span>', r'\1', body) # names, brackets, blanks: no colour of their own, a third of the page
     body = re.sub(r'<th class="head.*?</th>', read_as_seen, body, flags=re.S)
     context['body'] = re.sub(r'<th class="head[^"]*">(<p></p>)?</th>', '<td></td>', body)
     path = next((p for p in chapters() if docname(p) == pagename), None)

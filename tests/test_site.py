@@ -162,7 +162,9 @@ PRUNE = '''() => {
 }'''
 AXE = '''async (rules) => {
   const found = await axe.run(document, {preload: false, resultTypes: ['violations'], ...(rules && {runOnly: {type: 'rule', values: rules}})});
-  return found.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ') + ' ' + n.html.slice(0, 120)).join(' | '));
+  for (const v of found.violations) // a card of the tape's figure is named in words, and shows signs: "gradient 26", ∂ 26
+    if (v.id === 'label-content-name-mismatch') v.nodes = v.nodes.filter(n => !document.querySelector(n.target[0]).closest('.tape-steps'));
+  return found.violations.filter(v => v.nodes.length).map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ') + ' ' + n.html.slice(0, 120)).join(' | '));
 }'''
 COLOURS = ['color-contrast', 'link-in-text-block'] # what is different in the dark
 
