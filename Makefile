@@ -30,6 +30,7 @@ docs-serve: .venv/docs ## build the site, show it at http://127.0.0.1:8000 and b
 outputs: .venv/dev ## run all notebooks afresh and save what they print; export, clean, write the README
 	@$(BIN)/nbdev_export
 	@$(BIN)/python docs/overview.py
+	@$(BIN)/python docs/journey.py
 	@$(BIN)/python docs/outputs.py
 	@$(BIN)/nbdev_clean
 	@$(BIN)/python docs/readme.py
