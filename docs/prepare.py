@@ -155,9 +155,10 @@ def alt(source):
     found = re.search(r'^#\|\s*fig-alt:\s*(.+)$', source, re.M)
     return dict(mystnb=dict(image=dict(alt=found[1].strip()))) if found else {}
 
-def lighter(output):
-    "A PNG of a drawing with 64 colours is a quarter as large, and looks the same."
+def shown(output):
+    "An output with its links mended; a PNG with 64 colours, which is a quarter as large and looks the same."
     data = output.get('data', {})
+    if 'text/markdown' in data: return output | dict(data=data | {'text/markdown': relink(''.join(data['text/markdown']))})
     if 'image/png' not in data or 'image/svg+xml' in data: return output
     from PIL import Image
     drawn, small = io.BytesIO(base64.b64decode(''.join(data['image/png']))), io.BytesIO()
@@ -169,7 +170,7 @@ def code_cell(cell, solution=False):
     "A cell as it is shown, or None: `#|` directives become the tags that myst-nb knows."
     source = ''.join(cell['source'])
     found, code = directives(source)
-    outputs = [] if 'output:false' in found else [lighter(o) for o in cell['outputs']]
+    outputs = [] if 'output:false' in found else [shown(o) for o in cell['outputs']]
     if found & {'hide', 'include:false'} or not code: return None
     if found & {'export', 'exporti'} and not outputs: return None
     tags = [tag for tag,on in (('remove-input', 'echo:false' in found or found & {'export', 'exporti'}),
@@ -186,7 +187,7 @@ def page(path, objects=None):
         if objects and found & {'export', 'exports'} and not found & {'hide'}:
             if text := '\n'.join(objects.reference(code, 'exports' in found)): yield markdown(text)
         after_solution = i and cs[i-1]['cell_type'] == 'markdown' and ''.join(cs[i-1]['source']).rstrip().endswith('</details>')
-        if shown := code_cell(cell, after_solution): yield shown
+        if visible := code_cell(cell, after_solution): yield visible
 
 def notebook(cs, path): # without the cells' names: they are not needed, and the added cells have none
     nb = json.loads(path.read_text(encoding='utf-8'))
@@ -255,8 +256,7 @@ def main():
     pages = []
     for path in chapters():
         objects = Objects(module) if (module := module_of(path)) else None
-        shown = list(page(path, objects))
-        write(out/f'{docname(path)}.ipynb', json.dumps(notebook(shown, path), indent=1, ensure_ascii=False))
+        write(out/f'{docname(path)}.ipynb', json.dumps(notebook(page(path, objects), path), indent=1, ensure_ascii=False))
         if objects: pages.append((path, objects))
     home = nbs/cfg['readme_nb']
     write(out/'index.ipynb', json.dumps(notebook([*page(home), markdown(toctree())], home), indent=1, ensure_ascii=False))
