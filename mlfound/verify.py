@@ -38,7 +38,7 @@ def drawn(*shapes, # tuples or lists of sizes
     return [t.reshape(s) for t,s in zip(size.split([math.prod(s) for s in shapes]), shapes)]
 
 # %% ../nbs/06_Verification.ipynb #Rule
-@dataclass
+@dataclass(eq=False)
 class Rule:
     "A rule on trial, with all that its certificate needs."
     name:str         # as the library calls it
@@ -347,7 +347,7 @@ def _shapes():
     at = [i, 1, (slice(1,None),0), (torch.tensor([0,2,0]),torch.tensor([1,1,1])), _mask, (...,None,slice(None,None,2))]
     return [
         _op(a.expand, [([2,1],(2,3)), ([3],(2,3)), ([],(2,)), ([1,2],(3,1,2))], np.broadcast_to, '0', '0', 'o', '4(x+o)'),
-        _op(a.sum_to_size, [([2,3],(2,1)), ([2,3],(3,)), ([2,3],()), ([2,2,3],(2,1)), ([2],(2,))], _sum_to, 'x', '4(x+o)', '0', '0'),
+        _op(a.sum_to_size, [([2,3],(2,1)), ([2,3],(3,)), ([2,3],()), ([2,2,3],(2,1)), ([],())], _sum_to, 'x', '4(x+o)', '0', '0'),
         _op(a.sum, _dims, _over(np.sum), 'x', '4(x+o)', '0', '0'),
         _op(a.transpose, [([2,3],0,1), ([2,3,2],0,-1), ([2,2],0,1), ([2,1,3],1,2)], np.swapaxes, '0', '0', '0', '0'),
         _op(a.reshape, [([2,3],(3,2)), ([4],(2,2)), ([2,3],(-1,)), ([],(1,1))], np.reshape, '0', '0', '0', '0'),
@@ -435,7 +435,7 @@ def _reductions():
            [((0,0),2,(0,0)), ((0,2),2,(0,5)), ((0,0),3,(0,0)), ((0,2),3,(0,5)), ((0,2),1,(0,5)), ((0,-2),1.5,(0,-5)), ((0,2),.5,(0,5)), ((0,2),0,(0,0))]]
     tip[0] += _t(0,0), _t(0)[0]   # and 0 at the second order
     return [
-        _op(o.mean, _dims, _over(np.mean), 'x+o', '4(x+o)', 'o', '8o'),
+        _op(o.mean, _dims, _over(lambda x,axis,keepdims: (t := x.sum(axis=axis, keepdims=keepdims))*np.size(t)/x.size), 'x+o', '4(x+o)', 'o', '8o'),
         _op(o.var, [([2,3],1,1,False), ([2,3],0,0,True), ([3,4],None,1,False), ([2,3,2],(0,-1),.5,False), ([4],0,2,False), ([2,2],(0,1),1,False)],
             _variance, '4x+2o', '4(x+o)', '4x+2o', '28x+20o'),
         _op(o.cumsum, [([2,3],1), ([3,4],0), ([2,2,2],-2), ([4],0)], np.cumsum, 'x', '8x', 'x', '24x'),
@@ -444,7 +444,8 @@ def _reductions():
         _op(o.logsumexp, [([2,3],1,False), ([2,3],0,True), ([2,2,2],(0,2),False), ([3],0,False)], _log_sum_exp, '4x+2o', '4(x+o)', '3x', '24x+8o'),
         _op(o.softmax, along, lambda x,d: _sp.exp(x)/_sp.exp(x).sum(axis=d, keepdims=True), '5x', '8x', '4x', '36x+8r'),
         _op(o.log_softmax, along, lambda x,d: x - _log_sum_exp(x, d, True), '5x+r', '8x', '4x', '32x+8r'),
-        _op(o._vector_norm, [([2,3],2,1,False,None), ([3,2],2,-2,True,None), ([2,3],2,None,False,None), ([2,2],3,0,True,None), ([2,2],1,(0,1),False,None), *(([4],p,0,False,None) for p in (1.5,.5,-1,0))],
+        _op(o._vector_norm, [([2,3],2,1,False,None), ([3,2],2,-2,True,None), ([2,3],2,None,False,None), ([2,2],3.,0,True,None), ([2,2],1.,(0,1),False,None),
+            *(([4],p,0,False,None) for p in (1.5,.5,-1.,0))],
             _norm, '3x+o', '4(x+o)', '2x+2o', '24x+28o', kinks=tip)]
 
 # %% ../nbs/06_Verification.ipynb #rules
@@ -546,7 +547,7 @@ def _arithmetic_of(func, name, args, kwargs, ins, out):
 
 def _traffic_of(name, ins, out):
     "How many bytes one kernel reads and writes; single numbers are free."
-    if 'empty' in name: return 0
+    if 'empty' in name or name=='_unsafe_view': return 0
     if name.startswith('new_') or name.endswith('s_like'): return out.nbytes
     if name in ('index','gather'): ins = [out, *ins[1:]]                               # reads only what it takes
     if name in ('index_add_','scatter_add_'): ins,out = [*ins[1:], ins[-1]], ins[-1]   # reads, adds and writes only there
@@ -578,9 +579,9 @@ def _sizes(rule, args, out):
     ts = [args[i] for i in _floats(args)]
     x,whole,weights = ts[0],[t for t in args if isinstance(t, Tensor) and not t.is_floating_point()],[t for t in ts[1+(rule.kind=='network'):] if t.ndim==2]
     sizes = dict(zip('xyz', [t.numel() for t in ts]+[0]*3), o=out.numel(), i=sum(t.numel() for t in whole if t.dtype==torch.long), m=sum(t.numel() for t in whole if t.dtype==torch.bool))
-    if x.ndim==2: sizes |= dict(n=x.shape[0], d=x.shape[1])
+    if x.ndim==2: sizes |= dict(n=x.shape[0], d=x.shape[1], c=x.shape[1])
     if weights: sizes |= dict(h=weights[0].shape[1], c=weights[-1].shape[1])
-    if len(args)==2 and type(args[1]) is int and x.ndim: sizes['r'] = x.numel()//x.shape[args[1]]
+    if len(args)==2 and type(args[1]) is int and -x.ndim<=args[1]<x.ndim: sizes['r'] = x.numel()//x.shape[args[1]]
     return sizes
 
 def _value(formula, sizes):
@@ -775,8 +776,8 @@ def _choice_mistakes(n):
         case ast.Call(ast.Attribute(ast.Name('self'), 'bwd'), [g, _]): yield 'input for output', f'self.bwd({_u(g)}, out)'
         case ast.Call(ast.Name(name), [*head, a, b]) if name.endswith('_vjp'): yield 'swapped operands', f"{name}({', '.join(map(_u, [*head, b, a]))})"
 
-# %% ../nbs/06_Verification.ipynb #gradients
-def _gradients(node):
+# %% ../nbs/06_Verification.ipynb #sites
+def _sites(node):
     "The expressions in a rule that become gradients."
     if isinstance(node, ast.Lambda): return [node.body]
     calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
@@ -803,7 +804,7 @@ def _statements(node):
 def _mutations(f):
     "All the wrong versions of a function's source: (mistake, syntax tree)."
     root = _source(f)
-    wrong = [(s, m, t.format(_u(s))) for s in _gradients(root) for m,t in (('zero','0*({})'), ('sign','-({})'), ('factor','2*({})'))]
+    wrong = [(s, m, t.format(_u(s))) for s in _sites(root) for m,t in (('zero','0*({})'), ('sign','-({})'), ('factor','2*({})'))]
     wrong += [(n,*w) for n in _statements(root) for kind in (_arithmetic_mistakes, _shape_mistakes, _choice_mistakes) for w in kind(n)]
     seen = {_u(root)}
     for old,mistake,text in wrong:
@@ -855,12 +856,13 @@ def _tape_mistakes(rule):
                 yield 'input for output' if q==2 else 'output for input', f'keep {says[min(other, len(says)-1)]}, not {says[q]}', _put_as(o, 'rules', new)
 
 # %% ../nbs/06_Verification.ipynb #broken
-def _broken():
-    "Every mutant there is: (rules to try, name of the part, mistake, what was changed, a context in which it is so)."
+def _broken(chosen):
+    "Every mutant of these rules: (rules to try, name of the part, mistake, what was changed, a context in which it is so)."
     for f,users in _parts().items():
+        if not any(r in chosen for r in users): continue
         name = f.__qualname__ if f.__name__!='<lambda>' else f'{users[0].name}.defvjp'
         for mistake,node in _mutations(f): yield users, name, mistake, _change(_u(_source(f)), _u(node)), _as(f, node)
-    for r in _rules().values():
+    for r in chosen:
         if r.kind=='operation':
             for mistake,change,how in _tape_mistakes(r): yield [r], f'{r.name}.defvjp', mistake, change, how
         if r.name=='relu_vjp':
@@ -926,8 +928,7 @@ def mutants(*names, # rules, by name or as the library's own objects; all if non
     chosen,out = _chosen(names), Mutants()
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')   # PyTorch's, about what mutants do
-        for users,part,mistake,change,how in _broken():
-            if not (users := [r for r in users if r in chosen]): continue
+        for users,part,mistake,change,how in _broken(chosen):
             with how: by,user = next(((b,r) for r in users if (b := judge(r))), ([],users[0]))
             why = [(reason,proof) for p,words,reason,proof in _EQUAL if p==part and words in change] if not by else []
             out.append(Mutant(user.name, part, mistake, change, by, why[0][0] if why and why[0][1]() else ''))
