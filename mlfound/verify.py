@@ -577,7 +577,8 @@ def count(f, # function of `args`
 def _sizes(rule, args, out):
     "What the letters in the formulas of the cost stand for."
     ts = [args[i] for i in _floats(args)]
-    x,whole,weights = ts[0],[t for t in args if isinstance(t, Tensor) and not t.is_floating_point()],[t for t in ts[1+(rule.kind=='network'):] if t.ndim==2]
+    x,whole = ts[0],[t for t in args if isinstance(t, Tensor) and not t.is_floating_point()]
+    weights = [t for t in args[2 if rule.kind in ('network','layer') else 1:] if isinstance(t, Tensor) and t.is_floating_point() and t.ndim==2]
     sizes = dict(zip('xyz', [t.numel() for t in ts]+[0]*3), o=out.numel(), i=sum(t.numel() for t in whole if t.dtype==torch.long), m=sum(t.numel() for t in whole if t.dtype==torch.bool))
     if x.ndim==2: sizes |= dict(n=x.shape[0], d=x.shape[1], c=x.shape[1])
     if weights: sizes |= dict(h=weights[0].shape[1], c=weights[-1].shape[1])
