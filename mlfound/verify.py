@@ -439,8 +439,8 @@ def _reductions():
         _op(o.var, [([2,3],1,1,False), ([2,3],0,0,True), ([3,4],None,1,False), ([2,3,2],(0,-1),.5,False), ([4],0,2,False), ([2,2],(0,1),1,False)],
             _variance, '4x+2o', '4(x+o)', '4x+2o', '28x+20o'),
         _op(o.cumsum, [([2,3],1), ([3,4],0), ([2,2,2],-2), ([4],0)], np.cumsum, 'x', '8x', 'x', '24x'),
-        _op(o.amax, some, _extreme('Max'), 'x', '4(x+o)', '2x+o', '11x+32o', kinks=[tie]),
-        _op(o.amin, some, _extreme('Min'), 'x', '4(x+o)', '2x+o', '11x+32o', kinks=[low]),
+        _op(o.amax, some, _extreme('Max'), 'x', '4(x+o)', '3x', '19x+24o', kinks=[tie]),
+        _op(o.amin, some, _extreme('Min'), 'x', '4(x+o)', '3x', '19x+24o', kinks=[low]),
         _op(o.logsumexp, [([2,3],1,False), ([2,3],0,True), ([2,2,2],(0,2),False), ([3],0,False)], _log_sum_exp, '4x+2o', '4(x+o)', '3x', '24x+8o'),
         _op(o.softmax, along, lambda x,d: _sp.exp(x)/_sp.exp(x).sum(axis=d, keepdims=True), '5x', '8x', '4x', '36x+8r'),
         _op(o.log_softmax, along, lambda x,d: x - _log_sum_exp(x, d, True), '5x+r', '8x', '4x', '32x+8r'),
@@ -612,13 +612,13 @@ class Row:
     "One rule's certificate."
     rule:str
     kind:str
-    calls:list     # the shapes tried
+    calls:list     # what was tried: the shapes of the tensors drawn, a string a call
     errors:dict    # (judge, order) → worst relative error
     kinks:list     # conventions where there is no slope, which hold
     cost:tuple     # formulas: FLOPs forward, bytes forward, FLOPs backward, bytes backward
     failed:list    # what does not hold; empty if the rule is certified
 
-def _words(args): return ', '.join('×'.join(map(str, a.shape)) or '·' if isinstance(a, Tensor) else str(a) for a in args)
+def _words(args): return ' '.join('×'.join(map(str, args[i].shape)) or '()' for i in _floats(args))
 def _certified(rule):
     errors = {}
     for k in range(len(rule.calls)):
@@ -647,17 +647,17 @@ def certificate(*names, # rules, by name or as the library's own objects; all if
 
 # %% ../nbs/06_Verification.ipynb #Certificate
 class Certificate(list):
-    "Rows that print as a table."
+    "Rows that print as a table: errors against each judge at first and second order, cost forward (→) and backward (←)."
     COLUMNS = ('differences',1),('PyTorch',1),('SymPy',1),('differences',2),('PyTorch',2),('SymPy',2)
     @property
     def ok(self): return not any(r.failed for r in self)
 
-    def _cells(self):
+    def _cells(self, shapes=False):
         for r in self:
             errors = [('0' if r.errors[q]==0 else f'{r.errors[q]:.0e}') if q in r.errors else '' for q in self.COLUMNS]
-            yield [r.rule.strip('_'), r.kind, str(len(r.calls)), *errors, *(r.cost or ['']*4), '; '.join(dict.fromkeys(r.kinks)), 'FAILED: '+'; '.join(r.failed) if r.failed else 'ok']
+            yield [r.rule.strip('_'), r.kind, ' · '.join(dict.fromkeys(r.calls)) if shapes else str(len(r.calls)), *errors, *(r.cost or ['']*4), '; '.join(dict.fromkeys(r.kinks)), 'FAILED: '+'; '.join(r.failed) if r.failed else 'ok']
 
-    HEAD = 'rule','kind','calls','differences','PyTorch','SymPy','differences 2','PyTorch 2','SymPy 2','FLOPs →','bytes →','FLOPs ←','bytes ←','at kinks','verdict'
+    HEAD = 'rule','kind','calls','diff','torch','sympy','diff 2','torch 2','sympy 2','FLOPs →','bytes →','FLOPs ←','bytes ←','at kinks','verdict'
     def __str__(self):
         rows = [self.HEAD, *self._cells()]
         wide = [max(len(r[k]) for r in rows) for k in range(len(self.HEAD))]
@@ -666,7 +666,7 @@ class Certificate(list):
     __repr__ = __str__
 
     def _repr_markdown_(self):
-        lines = ['| '+' | '.join(c.replace('|', '\\|') for c in r)+' |' for r in [self.HEAD, ['---']*len(self.HEAD), *self._cells()]]
+        lines = ['| '+' | '.join(c.replace('|', '\\|') for c in r)+' |' for r in [self.HEAD, ['---']*len(self.HEAD), *self._cells(True)]]
         return '\n'.join(lines)
 
 # %% ../nbs/06_Verification.ipynb #tree
