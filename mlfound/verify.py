@@ -432,7 +432,7 @@ def _reductions():
     tie = ('shared at ties', (torch.stack([_t(1,3,3), _t(2,0,1)]),1,False), _t(4,5), [torch.stack([_t(0,2,2), _t(5,0,0)])])
     low = ('shared at ties', (-tie[1][0],1,False), *tie[2:])
     tip = [('0 at 0', (_t(*x),p,None,False,None), _t(5)[0], [_t(*want)]) for x,p,want in
-           [((0,0),2,(0,0)), ((0,2),2,(0,5)), ((0,0),3,(0,0)), ((0,2),3,(0,5)), ((0,2),1,(0,5)), ((0,-2),1.5,(0,-5)), ((0,2),.5,(0,5)), ((0,2),0,(0,0))]]
+           [((0,0),2,(0,0)), ((0,2),2,(0,5)), ((0,0),3,(0,0)), ((0,2),3,(0,5)), ((0,2),1,(0,5)), ((0,-2),1.5,(0,-5)), ((0,2),.5,(0,5)), ((0,2),0,(0,0)), ((0,2),-1,(0,0))]]
     tip[0] += _t(0,0), _t(0)[0]   # and 0 at the second order
     return [
         _op(o.mean, _dims, _over(lambda x,axis,keepdims: (t := x.sum(axis=axis, keepdims=keepdims))*np.size(t)/x.size), 'x+o', '4(x+o)', 'o', '8o'),
