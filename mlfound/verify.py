@@ -662,7 +662,7 @@ class Certificate(list):
         rows = [self.HEAD, *self._cells()]
         wide = [max(len(r[k]) for r in rows) for k in range(len(self.HEAD))]
         lines = ['  '.join(c.ljust(w) for c,w in zip(r, wide)).rstrip() for r in rows]
-        return '\n'.join([*lines, f'{len(self)} rules, {sum(bool(r.failed) for r in self)} fail'])
+        return '\n'.join([*lines, f'{len(self)} rule{"s"*(len(self)!=1)}, {sum(bool(r.failed) for r in self)} fail'])
     __repr__ = __str__
 
     def _repr_markdown_(self):
