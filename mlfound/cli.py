@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'BOUNDS', 'WAYS', 'OPTIMIZERS', 'compare', 'highest_precision', 'median_seconds', 'peak_bytes', 'check',
-           'train', 'draw_history', 'draw_confusion', 'draw_mistakes', 'draw_weights', 'report', 'predict',
+           'certify', 'train', 'draw_history', 'draw_confusion', 'draw_mistakes', 'draw_weights', 'report', 'predict',
            'draw_predictions', 'write_pictures', 'demo', 'main']
 
 # %% ../nbs/09_Command_line.ipynb #45fa2c7d
@@ -154,6 +154,14 @@ def check(path=None, # a copy of MNIST, as `mnist` takes it; None is the package
         if rounds: _print_cost(x, y, params, methods, rounds)
     print(f'\n{bad} comparisons disagree (marked !)' if bad else '\nall gradients agree')
     return not bad
+
+# %% ../nbs/09_Command_line.ipynb #certify
+def certify()->bool: # does every rule hold?
+    "Print the certificate of every rule of the library, computed now; rules that fail are marked in its last column."
+    from mlfound.verify import certificate
+    table = certificate()
+    print(table)
+    return table.ok
 
 # %% ../nbs/09_Command_line.ipynb #a3ae85dc
 WAYS = dict(functions=list, layers=as_layers, tape=as_tape, PyTorch=as_torch)     # from [w1, b1, ...] to what `fit` trains
@@ -444,6 +452,7 @@ def _add_check(commands):
     p = _add(commands, 'check', 'compare the gradients of every method on the MNIST training digits',
         'Compute the gradients of a 784-50-1 network on the training digits by hand-written functions, by layers and by '
         'PyTorch; print relative errors, times and peak memory. Exit code 1 if any disagree.', 'mlfound check --seed 1 --rounds 0')
+    p.add_argument('--certificate', action='store_true', help='instead, hold every rule of the library before three judges, and print the table')
     p.add_argument('--data', **_DATA)
     p.add_argument('--seed', metavar='N', type=_count, default=42, help="of the network's parameters (default: %(default)s)")
     p.add_argument('--digits', metavar='N', type=partial(_count, least=1), help='use the first N training digits (default: all)')
@@ -493,7 +502,7 @@ def _parser():
 def _obey(args):
     "Run the command that was typed; its exit code."
     if args.command is None: _parser().print_help()
-    if args.command=='check' and not check(args.data, args.seed, args.rounds, args.digits): return 1
+    if args.command=='check' and not (certify() if args.certificate else check(args.data, args.seed, args.rounds, args.digits)): return 1
     if args.command=='demo' and not demo(args.out): return 1
     if args.command=='predict' and predict(args.model, args.images, args.plot): return 1
     if args.command=='train':
