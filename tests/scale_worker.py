@@ -15,11 +15,11 @@ def examples(n, dtype):
     return Split(torch.randn(n, 20, generator=gen, dtype=dtype), torch.randint(0, 5, (n,), generator=gen))
 
 def train(workers, name, n, batch, dtype, seed=0, transform=None, first=0, **more):
-    "The parameters after two epochs."
+    "The parameters after two epochs, and every loss."
     model = models[name](init_he([20,15,5], torch.Generator().manual_seed(first), dtype=dtype))
-    fit_on(workers, model, examples(n, dtype), epochs=2, batch=batch, lr=.05, seed=seed, transform=transform,
-           optimizer=partial(SGD, momentum=.9), progress=False, **more)
-    return [p.clone() for p in parameters_of(model)]
+    history = fit_on(workers, model, examples(n, dtype), epochs=2, batch=batch, lr=.05, seed=seed, transform=transform,
+                     optimizer=partial(SGD, momentum=.9), progress=False, **more)
+    return [p.clone() for p in parameters_of(model)] + [torch.tensor(history.losses, dtype=dtype)]
 
 def runs(workers, folder):
     "Every training that is compared, and which files were written."
