@@ -15,7 +15,7 @@ setup(
     long_description=(here/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
     python_requires=f">={cfg['min_python']}", install_requires=cfg['requirements'].split(),
     extras_require={'dev': cfg['dev_requirements'].split()},
-    packages=find_namespace_packages(include=[cfg['lib_name'], cfg['lib_name']+'.datasets']),
+    packages=find_namespace_packages(include=[cfg['lib_name'], cfg['lib_name']+'.datasets', cfg['lib_name']+'.assets']),
     include_package_data=True, zip_safe=False,
     entry_points={'console_scripts': cfg['console_scripts'].split(), 'nbdev': [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
     classifiers=[f"Development Status :: {cfg['status']}", f"Intended Audience :: {cfg['audience']}",

@@ -163,14 +163,16 @@ def as_torch(params): # `[w1, b1, w2, b2, ...]`: copied
     model.load_state_dict(to_state_dict(params))
     return model
 
-# %% ../nbs/05_Training.ipynb #to_state_dict
+# %% ../nbs/05_Training.ipynb #key
+def _key(k): return f'{2*(k//2)}.{("weight","bias")[k%2]}'   # 0.weight, 0.bias, 2.weight, ...
+
 def to_state_dict(params): # `[w1 (d, h), b1 (h,), ...]`
     "The parameters under the names, and in the layout `(h, d)`, of an `nn.Sequential` of `nn.Linear` and `nn.ReLU`."
-    return {f'{2*(k//2)}.{("weight","bias")[k%2]}': p.detach().T.clone() if k%2==0 else p.detach().clone() for k,p in enumerate(map(_raw, params))}
+    return {_key(k): p.detach().T.clone() if k%2==0 else p.detach().clone() for k,p in enumerate(map(_raw, params))}
 
 def from_state_dict(state): # as `nn.Sequential.state_dict()` gives it
     "The parameters `[w1 (d, h), b1 (h,), ...]` from an `nn.Sequential`'s state; raises `ValueError` for any other network."
-    want = [f'{2*(k//2)}.{("weight","bias")[k%2]}' for k in range(len(state))]
+    want = [_key(k) for k in range(len(state))]
     if not state or len(state)%2 or [*state]!=want:
         raise ValueError(f'from_state_dict: the state holds {", ".join(state) or "nothing"}; it must be that of an nn.Sequential of nn.Linear, '
                          'nn.ReLU, ..., nn.Linear: 0.weight, 0.bias, 2.weight, ...')
@@ -251,8 +253,8 @@ class Adam(Optimizer):
         b1,b2 = self.betas
         if self.decoupled: p.mul_(1 - self.lr*self.weight_decay)
         elif self.weight_decay: g = g.add(p, alpha=self.weight_decay)
-        m.lerp_(g, 1-b1)
-        v.mul_(b2).addcmul_(g, g, value=1-b2)
+        m.lerp_(g, 1-b1)                        # b1*m + (1-b1)*g
+        v.mul_(b2).addcmul_(g, g, value=1-b2)   # b2*v + (1-b2)*g*g
         size = v.sqrt().div_(math.sqrt(1 - b2**self.steps)).add_(self.eps)
         p.addcdiv_(m, size, value=-self.lr/(1 - b1**self.steps))
 
@@ -278,11 +280,12 @@ class Way(NamedTuple):
     "What the training loop needs to know of a model, however its gradients are computed."
     name:str      # 'functions', 'layers', 'tape' or 'PyTorch'
     params:list   # what the optimizer moves
-    tensors:list  # what a copy of the model consists of
+    tensors:list  # what must be kept to restore it: with batch normalisation more than the parameters
     logits:object # `logits(x)`: scores `(n, c)`, nothing is recorded
     backward:object # `backward(x, y)`: returns the loss `()` and fills the parameters' `.grad`
 
 # %% ../nbs/05_Training.ipynb #one_buffer
+#| code-fold: true
 def _one_buffer(params):
     "Make the tensors windows into one, and return that; if they are windows already, nothing moves."
     tensors = [p.detach() for p in params]
@@ -295,6 +298,7 @@ def _one_buffer(params):
     return flat
 
 # %% ../nbs/05_Training.ipynb #functions_way
+#| code-fold: true
 def _functions_way(params):
     flat = _one_buffer(params)
     flat.grad = torch.zeros_like(flat)
@@ -303,6 +307,7 @@ def _functions_way(params):
     return Way('functions', [flat], [flat], lambda x: network(x, params), backward)
 
 # %% ../nbs/05_Training.ipynb #layers_way
+#| code-fold: true
 def _layers_way(model):
     loss_fn = CrossEntropyLoss()
     def backward(x, y):
@@ -322,6 +327,7 @@ def _tape_way(params):
     return Way('tape', list(params), [p.data for p in params], lambda x: network(x, [p.data for p in params]), backward)
 
 # %% ../nbs/05_Training.ipynb #torch_way
+#| code-fold: true
 def _torch_way(model):
     def backward(x, y):
         model.train().zero_grad()
@@ -351,6 +357,7 @@ class ModelError(ValueError):
     "A file that is not what it should be: truncated, foreign, or of another shape."
 
 # %% ../nbs/05_Training.ipynb #write
+#| code-fold: true
 def _write(path, tensors, kind, facts):
     "Write tensors and facts so that at every moment `path` is either the old file or the new one, whole."
     from safetensors.torch import save as to_bytes
@@ -364,13 +371,14 @@ def _write(path, tensors, kind, facts):
             f.flush()
             os.fsync(f.fileno())   # on the disk before it takes the name
         os.umask(mask := os.umask(0))
-        os.chmod(temp, 0o666 & ~mask)
+        os.chmod(temp, 0o666 & ~mask)   # mkstemp made it private; give it the usual rights
         os.replace(temp, path)
     except BaseException:
         os.unlink(temp)
         raise
 
 # %% ../nbs/05_Training.ipynb #read
+#| code-fold: true
 def _read(path, kind):
     "The tensors and facts of a file that `_write` made; nothing in it is executed."
     from safetensors import SafetensorError, safe_open
@@ -453,6 +461,7 @@ def evaluate(model, # anything that `fit` trains
     return cross_entropy(z, split.y).item(), accuracy(z, split.y)
 
 # %% ../nbs/05_Training.ipynb #look
+#| code-fold: true
 def _look(losses, history, per_epoch):
     "Add the losses that the history does not have yet; stop at the first that is no number; return how many were new."
     past = len(history.losses)
@@ -486,6 +495,7 @@ class _Progress:
         if self.bar is not None: self.bar.close()
 
 # %% ../nbs/05_Training.ipynb #Run
+#| code-fold: true
 class _Run:
     "A training under way: everything that a checkpoint has to hold."
     def __init__(self, way, opt, generator, history, settings):
@@ -530,6 +540,7 @@ def resume(self:_Run, path):
     torch.set_rng_state(tensors['random.torch'])
 
 # %% ../nbs/05_Training.ipynb #start
+#| code-fold: true
 def _start(model, train, optimizer, lr, seed, resume, **settings):
     "A training at its beginning, or where the checkpoint `resume` left it."
     way = way_of(model)
@@ -547,11 +558,11 @@ def _epoch(run, train, valid, batch, per_epoch, rate, transform, shown, every=50
     "One pass through the examples, and a look at the validation set."
     way,opt,h,losses,begin = run.way,run.opt,run.history,[],time.perf_counter()
     for x,y in minibatches(train.x, train.y, size=batch, generator=run.generator):
-        if transform: x = transform(x, run.generator)
-        opt.lr = rate(opt.steps)
+        if transform: x = transform(x, run.generator)   # 1. examples
+        opt.lr = rate(opt.steps)                        # 2. how far
         h.rates.append(opt.lr)
-        losses.append(way.backward(x, y))
-        opt.step()
+        losses.append(way.backward(x, y))               # 3. gradients
+        opt.step()                                      # 4. a step
         if len(losses)%every==0 or len(losses)==per_epoch:
             new = _look(losses, h, per_epoch)
             shown.step(new, f'loss {h.losses[-1]:.3f}')
@@ -563,6 +574,7 @@ def _epoch(run, train, valid, batch, per_epoch, rate, transform, shown, every=50
     shown.epoch(f'epoch {len(h.epochs)}: ' + ', '.join(f'{k.replace("_", " ")} {v:.4f}' for k,v in row.items()))
 
 # %% ../nbs/05_Training.ipynb #check_fit
+#| code-fold: true
 def _check_fit(train, valid, epochs, batch, lr):
     "Raise unless the settings make sense."
     for name,k in dict(epochs=epochs, batch=batch).items():
