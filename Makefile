@@ -12,8 +12,8 @@ $(shell [ -x $(BIN)/python ] || rm -f .venv/runtime .venv/dev .venv/lab) # no Py
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1:/p' Makefile | while IFS=: read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
 
-demo: .venv/runtime ## gradients by hand against PyTorch's, on 50,000 digits
-	@$(BIN)/mlfound check
+demo: .venv/runtime ## check every gradient, train a network with them, let it read pictures of digits
+	@$(BIN)/mlfound demo
 
 test: .venv/dev ## every check there is: generated files, packaging, all notebooks
 	@$(BIN)/python tests/run.py
@@ -34,7 +34,7 @@ bench: .venv/runtime ## time the library against PyTorch
 	@$(BIN)/python benchmarks/scale.py
 
 clean: ## remove what these targets made, .venv included
-	rm -rf .venv .fastcore2 build dist *.egg-info _proc _site .pytest_cache
+	rm -rf .venv .fastcore2 build dist *.egg-info _proc _site .pytest_cache mlfound-demo
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .DELETE_ON_ERROR:

@@ -90,6 +90,14 @@ def __repr__(self:Var):
     how = 'requires_grad=False' if self.entry is None else f'op={self.entry.op.name}' if self.entry.op else 'requires_grad=True'
     return f'Var({self.data.tolist() if self.data.ndim==0 else self.data}, {how})'
 
+# %% ../nbs/04_Autograd.ipynb #array
+#| code-fold: true
+def _array(self, *args, **kw): raise TypeError('Var: an array would lose the history; pass .data')
+def _reduce(self, protocol):   # asked for by copy and pickle
+    if self.entry and self.entry.op: raise TapeError('Var: a result cannot be copied or saved, its tape would not come along; pass .detach()')
+    return Var, (self.data, self.requires_grad), (None, {'grad': self.grad})
+Var.__array__,Var.__reduce_ex__ = _array,_reduce
+
 # %% ../nbs/04_Autograd.ipynb #Op
 class Op:
     "What the tape knows of an operation: its function on plain tensors and, for each argument, the rule that sends a gradient back."
@@ -97,6 +105,7 @@ class Op:
         self.name,self.fn,self.broadcast,self.signature = fn.__name__.strip('_'),fn,broadcast,inspect.signature(fn)
         params = self.signature.parameters
         kinds,self.names = {p.kind for p in params.values()},[*params]
+        self.known = ['shape','i','out', *(n for n,p in params.items() if p.kind is not p.VAR_POSITIONAL)]
         if kinds & {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD}: raise TypeError(f'op: {self.name}: give it ordinary arguments')
         if {'shape','i','out'} & {*params}: raise TypeError(f'op: {self.name}: name its arguments otherwise than shape, i or out')
         # how many arguments at most, and what stands for those left out; no limit for *xs
@@ -114,12 +123,11 @@ def defvjp(self:Op,
            **named): # or by the argument's name
     "Declare rules. A rule takes `g` and, by name, what it needs: arguments, `out`, or the `shape` its result must have."
     if len(rules)>len(self.names): raise TypeError(f'{self.name}.defvjp: {len(rules)} rules for {len(self.names)} arguments')
-    known = ['shape','i','out',*self.names]
     for n,f in (dict(zip(self.names, rules)) | named).items():
         if n not in self.names: raise TypeError(f'{self.name}.defvjp: no argument {n!r} among {", ".join(self.names)}')
         asked = list(inspect.signature(f).parameters)[1:] if f else []
-        if {*asked} - {*known}: raise TypeError(f'{self.name}.defvjp: a rule asks for {", ".join(asked)}; it may ask for {", ".join(known)}')
-        if f: self.rules[self.names.index(n)] = f,[known.index(q) for q in asked]
+        if {*asked} - {*self.known}: raise TypeError(f'{self.name}.defvjp: a rule asks for {", ".join(asked)}; it may ask for {", ".join(self.known)}')
+        if f: self.rules[self.names.index(n)] = f,[self.known.index(q) for q in asked]
 
 # %% ../nbs/04_Autograd.ipynb #op
 def op(fn=None, # the forward function, on plain tensors
@@ -146,8 +154,8 @@ def op(fn=None, # the forward function, on plain tensors
 def bind(self:Op, args, kwargs):
     "Put keywords in the order of the arguments, and fill in defaults."
     if not kwargs and len(args)>=self.defaults.count(inspect.Parameter.empty): return args+self.defaults[len(args):]
-    alias = {k:n for k,n in zip(('input','other'), self.names) if k not in self.names}   # torch's names for the first two
-    try: bound = self.signature.bind(*args, **{alias.get(k, k):v for k,v in kwargs.items()})
+    alias = dict(zip(('input','other'), self.names)) | ({'shape': 'size'} if 'size' in self.names else {})   # torch's names
+    try: bound = self.signature.bind(*args, **{k if k in self.names else alias.get(k, k):v for k,v in kwargs.items()})
     except TypeError as e: raise TypeError(f'{self.name}: {e}; it takes {self.signature}') from None
     bound.apply_defaults()
     return bound.args
@@ -178,8 +186,8 @@ def keep_values():
 
 # %% ../nbs/04_Autograd.ipynb #versions
 def _versions(kept):
-    "How often each kept tensor has been changed in place."
-    return [v._version if isinstance(v, Tensor) else _versions(v) if type(v) is tuple else None for v in kept]
+    "How often each kept tensor has been changed in place, and a copy of each list."
+    return [v._version if isinstance(v, Tensor) else _versions(v) if type(v) is tuple else v[:] if type(v) is list else None for v in kept]
 
 # %% ../nbs/04_Autograd.ipynb #record
 @patch
@@ -498,12 +506,11 @@ def draw_tape(y:Var, # the result whose history to draw
 def _sweep(roots, targets=(), create_graph=False):
     "Send the gradients `roots` (a dict) back; what arrives at the `targets`, or if there are none at every leaf."
     useful = _leading_to(targets, roots) if targets else None
-    grads,todo = dict(roots),[(-e.number, e) for e in roots]
+    grads,todo = dict(roots),[(-e.number, e) for e in roots]   # the smallest number is the newest entry's
     heapify(todo)
     while todo:
         _,e = heappop(todo)   # the newest: everything made from it has been dealt with, so its gradient is complete
-        if not e.edges: continue
-        g = grads[e] if e in targets else grads.pop(e)
+        g = grads[e] if e in targets or not e.edges else grads.pop(e)   # leaves and targets keep theirs
         for p,rule,needs,kept,versions,shape,dtype,device in e.edges:
             if useful and p not in useful: continue
             if versions and _versions(kept)!=versions: raise e._changed(needs, kept, versions)
@@ -549,28 +556,27 @@ def _fit(self:Entry, r, shape, dtype, device):
 # %% ../nbs/04_Autograd.ipynb #seed
 def _seed(y, g):
     "The upstream gradient of `y`: `g`, or 1 for a scalar."
-    if not isinstance(y, Var) or y.entry is None: raise TapeError('backward: nothing to differentiate; this has requires_grad=False, or was made under no_grad')
-    if g is None and y.numel()!=1: raise TapeError(f'backward: the output has shape {tuple(y.shape)}, and only a scalar needs no g; pass g of that shape')
+    if not isinstance(y, Var) or y.entry is None: raise TapeError('backward, grad: nothing to differentiate; it has requires_grad=False, or was made under no_grad')
+    if g is None and y.numel()!=1: raise TapeError(f'backward, grad: the output has shape {tuple(y.shape)}, and only a scalar needs no g; pass g of that shape')
     if not isinstance(g, (Tensor,Var)): g = torch.ones_like(y.data) if g is None else torch.as_tensor(g, dtype=y.dtype, device=y.device)
-    if g.shape!=y.shape: raise TapeError(f'backward: g has shape {tuple(g.shape)} but the output has {tuple(y.shape)}; give both the same shape')
+    if g.shape!=y.shape: raise TapeError(f'backward, grad: g has shape {tuple(g.shape)} but the output has {tuple(y.shape)}; give both the same shape')
     return g if (g.dtype,g.device)==(y.dtype,y.device) else g.to(y.device, y.dtype)
 
 # %% ../nbs/04_Autograd.ipynb #roots
 def _roots(ys, gs):
     "The gradients to start from, by entry."
+    if len(ys)!=len(gs): raise TapeError(f'backward, grad: {len(ys)} outputs but {len(gs)} upstream gradients; give one for each')
     roots = {}
-    for y,g in zip(ys, gs, strict=True):
-        g = _seed(y, g)
-        roots[y.entry] = roots[y.entry]+g if y.entry in roots else g
+    for y,g in zip(ys, map(_seed, ys, gs)): roots[y.entry] = roots[y.entry]+g if y.entry in roots else g
     return roots
 
 # %% ../nbs/04_Autograd.ipynb #owned
 def _owned(grads, roots):
-    "Plain tensors that share no memory with one another or with `roots`, so that each may be changed in place."
+    "Plain tensors without a history that share no memory with one another or with `roots`, so that each may be changed in place."
     taken = {id(g) for g in roots.values()}
     for k,g in grads.items():
         g = _raw(g)
-        grads[k] = g.clone() if id(g) in taken or g._is_view() else g
+        grads[k] = g.detach().clone() if id(g) in taken or g._is_view() or g.requires_grad else g   # a view shares its numbers, as `expand`'s result does
         taken.add(id(g))
     return grads
 
@@ -727,19 +733,20 @@ def log(x): return x.log()
 log.defvjp(lambda g,x: g/x)
 
 # %% ../nbs/04_Autograd.ipynb #pow_vjp_x
-def _pow_vjp_x(g, x, y):
-    "$y\\,x^{y-1}$; where $x = y = 0$ it is 0, though $x^{y-1}$ is infinite."
-    if not isinstance(y, (Tensor,Var)): return g*(y*x**(y-1)) if y else torch.zeros_like(g)
+def _pow_vjp_x(g, x, exponent):
+    "$y\\,x^{y-1}$ for the exponent $y$; where $x = y = 0$ it is 0, though $x^{y-1}$ is infinite."
+    y = exponent
+    if not isinstance(y, (Tensor,Var)): return g*(y*x**(y-1)) if y else torch.zeros_like(g)   # a plain number
     return g*(y*x**torch.where(torch.eq(x, 0) & torch.eq(y, 0), 1., y-1))
 
-def _pow_vjp_y(g, x, y, out):
+def _pow_vjp_y(g, x, exponent, out):
     "$x^y\\log x$; where $x = 0$ and $y \\ge 0$ it is 0, though $\\log x$ is infinite."
-    if not isinstance(x, (Tensor,Var)): x = torch.tensor(x, dtype=torch.float64)
-    return g*(out*torch.log(torch.where(torch.eq(x, 0) & torch.ge(y, 0), 1., x)))
+    x = x.to(out.dtype) if isinstance(x, (Tensor,Var)) else torch.tensor(x, dtype=torch.float64)   # whole numbers too
+    return g*(out*torch.log(torch.where(torch.eq(x, 0) & torch.ge(exponent, 0), 1., x)))
 
 @method
 @op(broadcast=True)
-def pow(x, y): return x**y
+def pow(x, exponent): return x**exponent
 pow.defvjp(_pow_vjp_x, _pow_vjp_y)
 _operator('pow', pow)
 
@@ -747,7 +754,7 @@ _operator('pow', pow)
 def spread(f):
     "Let the last argument of `f` be given as one sequence or as several numbers: `x.reshape(2, 3)`."
     @wraps(f)
-    def g(x, *size, **kw): return f(x, *(size if kw or len(size)==1 and not isinstance(size[0], int) else (size,)), **kw)
+    def g(*args, **kw): return f(*args, **kw) if kw or len(args)==2 and not isinstance(args[1], int) else f(args[0], args[1:])
     return g
 
 # %% ../nbs/04_Autograd.ipynb #expand
@@ -764,16 +771,16 @@ expand.defvjp(lambda g,shape: g.sum_to_size(shape))
 sum_to_size.defvjp(lambda g,shape: g.expand(shape))
 
 # %% ../nbs/04_Autograd.ipynb #unsum
-def _unsum(g, shape, dim, keepdim):
+def _unsum(g, shape, dim):
     "Give `g` back the axes, now of size 1, that a reduction of `shape` over `dim` took away."
-    if keepdim or dim is None or not g.ndim<len(shape): return g
+    if dim is None or g.ndim==len(shape): return g   # none, or they were kept
     gone = {d%len(shape) for d in (dim if isinstance(dim, (tuple,list)) else [dim])}
     return g.reshape([1 if d in gone else n for d,n in enumerate(shape)]) if gone else g
 
 @method
 @op
 def sum(x, dim=None, keepdim=False, dtype=None): return torch.sum(x, dim, keepdim, dtype=dtype)
-sum.defvjp(lambda g,shape,dim,keepdim: _unsum(g, shape, dim, keepdim).expand(shape))
+sum.defvjp(lambda g,shape,dim: _unsum(g, shape, dim).expand(shape))
 
 # %% ../nbs/04_Autograd.ipynb #transpose
 @method
@@ -825,12 +832,14 @@ def _matmul(x, y): return x@y
 _matmul.defvjp(lambda g,y: g@y.mT, lambda g,x: x.mT@g)
 
 @method
-def matmul(x, # `(..., n, d)`, or a vector `(d,)`
-           y): # `(..., d, m)`, or a vector `(d,)`
+def matmul(input, # `(..., n, d)`, or a vector `(d,)`
+           other): # `(..., d, m)`, or a vector `(d,)`
     "The matrix product; a vector is a row on the left and a column on the right, and gives up that axis again."
+    x,y = input,other
     if x.ndim>1 and y.ndim>1: return _matmul(x, y)
     out = _matmul(x.reshape(1, -1) if x.ndim==1 else x, y.reshape(-1, 1) if y.ndim==1 else y)
-    return out.reshape(out.shape[:-2]+out.shape[-2:][x.ndim==1:2-(y.ndim==1)])
+    row,column = x.ndim>1,y.ndim>1   # the axes that stay: the row axis unless `x` was a vector, the column axis unless `y` was
+    return out.reshape(out.shape[:-2] + out.shape[-2:-1]*row + out.shape[-1:]*column)
 _operator('matmul', matmul)
 
 # %% ../nbs/04_Autograd.ipynb #linear
@@ -867,7 +876,7 @@ def tape_forward_and_backward(x:Tensor, # `(n, d)` inputs
                              )->tuple[Tensor,Grads]: # the loss `()` and its gradients
     "The loss and gradients of `forward_and_backward`, by the tape of this chapter."
     targ = _check_batch('tape_forward_and_backward', x, targ, params)
-    with _record(True):
+    with _record(True):   # also where the caller has switched it off
         x,*vs = Var(x, input_grad),*(Var(p, requires_grad=True) for p in params)
         w1,b1,w2,b2 = vs
         loss = mse_loss(linear(relu(linear(x, w1, b1)), w2, b2), targ)
@@ -916,13 +925,18 @@ Var.where = lambda self,condition,other: where(condition, self, other)   # torch
 @op
 def to(x, how): return x.to(*how)
 to.defvjp(lambda g: g)
-Var.to = lambda self,*how: to(self, how)
+
+def _to(self, *how, dtype=None, device=None):
+    like = torch.empty(0, dtype=dtype or self.dtype, device=device or self.device)   # let torch read `how`: a type, a device, a tensor
+    like = like.to(*map(_raw, how)) if how else like
+    return to(self, (like.device, like.dtype))
+Var.to = _to
 
 # %% ../nbs/04_Autograd.ipynb #vars
 @patch
 def _vars(self:Entry, needs, kept):
     "What a rule asked to keep, with its history, so that the rule is recorded in turn."
-    nodes = (None,None,self,*self.nodes)
+    nodes = (None,None,self,*self.nodes)   # beside [shape, i, out, *arguments]
     return [_wrap(v, nodes[j]) if nodes[j] else v for j,v in zip(needs, kept)]
 
 def _tracked(y):
@@ -939,8 +953,9 @@ def grad(y, # `(...)` result, or several
     many,xs = not isinstance(xs, Var),[xs] if isinstance(xs, Var) else [*xs]
     for i,x in enumerate(xs):
         if not isinstance(x, Var) or not x.entry: raise TapeError(f'grad: xs[{i}] has requires_grad=False; make it with Var(data, requires_grad=True)')
-    roots = _roots(ys, gs if create_graph else map(_raw, gs))
-    with _record(create_graph): grads = _sweep(roots, {x.entry for x in xs}, create_graph)
+    with _record(create_graph or _mode.recording):
+        roots = _roots(ys, gs if create_graph else [*map(_raw, gs)])
+        grads = _sweep(roots, {x.entry for x in xs}, create_graph)
     grads = {x.entry: grads.get(x.entry, torch.zeros_like(x.data)) for x in xs}
     if not create_graph: grads = _owned(grads, roots)
     out = tuple(_tracked(grads[x.entry]) if create_graph else grads[x.entry] for x in xs)
@@ -950,18 +965,17 @@ def grad(y, # `(...)` result, or several
 def _many(v): return [*v] if isinstance(v, (tuple,list)) else [v]
 def _like(xs, out): return tuple(out) if isinstance(xs, (tuple,list)) else out[0]
 def _run(f, xs):
-    "Fresh leaves with the numbers of `xs`, and what `f` makes of them."
+    "Fresh leaves with the numbers of `xs`, and what `f` makes of them, recorded even under `no_grad`."
     leaves = [Var(_raw(x).detach(), requires_grad=True) for x in _many(xs)]
-    return leaves,_tracked(f(*leaves))
+    with _record(True): return leaves,_tracked(f(*leaves))
 
 # %% ../nbs/04_Autograd.ipynb #hvp
 def hvp(f, # scalar function of as many `Var`s as there are `xs`
         xs, # tensor, or tuple of tensors
         vs): # direction: shaped like `xs`
-    "The value of `f` and its Hessian times `vs`: the gradient of $g^\\top v$, without ever forming the matrix."
+    "The value of `f` and its Hessian times `vs`: the gradient of $\\sum_i g_i v_i$, without ever forming the matrix."
     leaves,y = _run(f, xs)
-    gs = grad(y, leaves, create_graph=True)
-    return y.data,_like(xs, grad(gs, leaves, _many(vs)))
+    return y.data,_like(xs, grad(grad(y, leaves, create_graph=True), leaves, _many(vs)))
 
 # %% ../nbs/04_Autograd.ipynb #jvp
 def jvp(f, # function of as many `Var`s as there are `xs`
@@ -991,5 +1005,4 @@ def hessian(f, # scalar function of as many `Var`s as there are `xs`
             xs): # tensor, or tuple of tensors
     "All second derivatives of `f`: `(*x.shape, *x.shape)`; for a tuple, a tuple of tuples."
     leaves,y = _run(f, xs)
-    gs = grad(y, leaves, create_graph=True)
-    return _like(xs, [_like(xs, _rows(g, leaves)) for g in gs])
+    return _like(xs, [_like(xs, _rows(g, leaves)) for g in grad(y, leaves, create_graph=True)])

@@ -50,18 +50,18 @@ def _numbers(*xs):
     like = next(x for x in xs if isinstance(x, Tensor))
     return [x if isinstance(x, Tensor) else torch.tensor(x, dtype=like.dtype, device=like.device) for x in xs]
 
-def _share(g, won, tied): return torch.where(won, g, torch.where(tied, g/2, 0))
+def _share(g, lost, tied): return torch.where(lost, 0, torch.where(tied, g/2, g))
 
 # %% ../nbs/07_Operations.ipynb #maximum
 @method
 @op(broadcast=True)
 def maximum(x, y): return torch.maximum(*_numbers(x, y))
-maximum.defvjp(lambda g,x,y: _share(g, x>y, torch.eq(x, y)), lambda g,x,y: _share(g, y>x, torch.eq(y, x)))
+maximum.defvjp(lambda g,x,y: _share(g, x<y, torch.eq(x, y)), lambda g,x,y: _share(g, y<x, torch.eq(y, x)))
 
 @method
 @op(broadcast=True)
 def minimum(x, y): return torch.minimum(*_numbers(x, y))
-minimum.defvjp(lambda g,x,y: _share(g, x<y, torch.eq(x, y)), lambda g,x,y: _share(g, y<x, torch.eq(y, x)))
+minimum.defvjp(lambda g,x,y: _share(g, x>y, torch.eq(x, y)), lambda g,x,y: _share(g, y>x, torch.eq(y, x)))
 
 # %% ../nbs/07_Operations.ipynb #within
 def _within(x, min, max):
@@ -149,7 +149,7 @@ def _reduced(shape, dim):
 @method
 @op
 def mean(x, dim=None, keepdim=False, dtype=None): return torch.mean(x, dim, keepdim, dtype=dtype)
-mean.defvjp(lambda g,shape,dim,keepdim: (_unsum(g, shape, dim, keepdim)/_reduced(shape, dim)).expand(shape))
+mean.defvjp(lambda g,shape,dim: (_unsum(g, shape, dim)/_reduced(shape, dim)).expand(shape))
 
 # %% ../nbs/07_Operations.ipynb #var
 @method
@@ -158,8 +158,8 @@ def var(x, dim=None, correction=1, keepdim=False):
     if isinstance(dim, bool):
         raise TypeError(f"var: dim is {dim}; pass an axis, several or None, and for torch's older 'unbiased' correction={dim:d}")
     return torch.var(x, dim, correction=correction, keepdim=keepdim)
-var.defvjp(lambda g,x,shape,dim,correction,keepdim:
-           2*_unsum(g, shape, dim, keepdim)*(x - x.mean(dim, True))/max(_reduced(shape, dim)-correction, 0))
+var.defvjp(lambda g,x,shape,dim,correction:
+           2*_unsum(g, shape, dim)*(x - x.mean(dim, True))/max(_reduced(shape, dim)-correction, 0))
 
 # %% ../nbs/07_Operations.ipynb #cumsum
 @method
@@ -168,10 +168,10 @@ def cumsum(x, dim, dtype=None): return x.cumsum(dim, dtype=dtype)
 cumsum.defvjp(lambda g,dim: g.flip(dim).cumsum(dim).flip(dim))
 
 # %% ../nbs/07_Operations.ipynb #amax_vjp
-def _amax_vjp(g, x, out, shape, dim, keepdim):
-    "Entries that tie for the extreme share the gradient evenly."
-    ties = torch.eq(x, _unsum(out, shape, dim, keepdim))
-    return torch.where(ties, _unsum(g, shape, dim, keepdim)/ties.sum(dim, keepdim=True), 0)
+def _amax_vjp(g, x, out, shape, dim):
+    "Entries that tie for the extreme share the gradient evenly; where it is nan, all get nan."
+    ties = torch.eq(x, _unsum(out, shape, dim))
+    return torch.where(ties, _unsum(g, shape, dim), 0)/ties.sum(dim, keepdim=True)
 
 @method
 @op
@@ -186,8 +186,8 @@ amin.defvjp(_amax_vjp)
 @method
 @op
 def logsumexp(x, dim, keepdim=False): return x.logsumexp(dim, keepdim)
-logsumexp.defvjp(lambda g,x,out,shape,dim,keepdim:
-                 _unsum(g, shape, dim, keepdim)*torch.exp(x - _unsum(out, shape, dim, keepdim)))
+logsumexp.defvjp(lambda g,x,out,shape,dim:
+                 _unsum(g, shape, dim)*torch.exp(x - _unsum(out, shape, dim)))
 
 # %% ../nbs/07_Operations.ipynb #softmax
 @method
@@ -201,13 +201,14 @@ def log_softmax(x, dim, dtype=None): return x.log_softmax(dim, dtype=dtype)
 log_softmax.defvjp(lambda g,out,dim: g - out.exp()*g.sum(dim, True))
 
 # %% ../nbs/07_Operations.ipynb #norm_vjp
-def _norm_vjp(g, x, out, ord, shape, dim, keepdim):
+def _norm_vjp(g, x, out, ord, shape, dim):
     "$\\operatorname{sign}(x)\\,(|x|/\\lVert x\\rVert)^{p-1}$, and 0 where $x$ or the norm is 0."
     if ord==0: return torch.zeros_like(x)                       # a count of entries: constant
-    g,out = _unsum(g, shape, dim, keepdim),_unsum(out, shape, dim, keepdim)
+    g,out = _unsum(g, shape, dim),_unsum(out, shape, dim)
     safe = torch.where(torch.eq(out, 0), 1., out)
     if ord==2: return g*torch.where(torch.eq(out, 0), 0., x/safe)
-    return g*torch.sign(x)*(torch.where(torch.eq(x, 0), 1., x.abs())/safe)**(ord-1)
+    sign = torch.where(torch.eq(out, 0), 0., torch.sign(x))     # of negative order, a norm is 0 where one entry is
+    return g*sign*(torch.where(torch.eq(x, 0), 1., x.abs())/safe)**(ord-1)   # 1 for 0: orders below 1 would make it infinite
 
 @op
 def _vector_norm(x, ord, dim, keepdim, dtype): return torch.linalg.vector_norm(x, ord, dim, keepdim, dtype=dtype)
@@ -220,7 +221,7 @@ def vector_norm(x, # `(...)`
                 keepdim:bool=False, # keep those axes, with size 1?
                 dtype=None): # type to compute in
     "The length of vectors along `dim`; its gradient at 0 is 0."
-    if math.isinf(ord): return (abs(x).amax if ord>0 else abs(x).amin)(() if dim is None else dim, keepdim)
+    if math.isinf(ord): return (amax if ord>0 else amin)(abs(x if dtype is None else x.to(dtype)), () if dim is None else dim, keepdim)
     return _vector_norm(x, ord, dim, keepdim, dtype)
 
 # %% ../nbs/07_Operations.ipynb #a533fccb

@@ -4,7 +4,8 @@ import pytest
 from packaging.requirements import Requirement
 from conftest import modules, root, run, settings
 
-heavy = 'matplotlib', 'sympy', 'tqdm', 'IPython'
+heavy = 'matplotlib', 'sympy', 'tqdm', 'IPython', 'PIL'
+imported_as = {'pillow': 'PIL'} # requirements whose module has another name
 
 def test_imports_nothing_heavy(tmp_path):
     "What draws, derives or shows progress is loaded when it is first asked for."
@@ -19,7 +20,8 @@ for m in {['mlfound'] + [f'mlfound.{m}' for m in modules()]}:
 
 @pytest.mark.parametrize('name', modules())
 def test_imports_are_required(name):
-    known = {Requirement(r).name for r in settings()['requirements'].split()} | {'mlfound'} | sys.stdlib_module_names
+    names = {Requirement(r).name for r in settings()['requirements'].split()}
+    known = {imported_as.get(n, n) for n in names} | {'mlfound'} | sys.stdlib_module_names
     tree = ast.parse((root/'mlfound'/f'{name}.py').read_text(encoding='utf-8'))
     used = {a.name for o in ast.walk(tree) if isinstance(o, ast.Import) for a in o.names}
     used |= {o.module for o in ast.walk(tree) if isinstance(o, ast.ImportFrom) and o.level == 0}

@@ -1,0 +1,441 @@
+"What must hold of the tape beside right gradients: threads, errors, memory, types, devices, copies, and PyTorch's functions."
+import copy, gc, itertools, math, pickle, threading, tokenize, weakref
+import numpy as np, pytest, torch, torch.nn.functional as F
+from mlfound import autograd as A, ops
+from mlfound.autograd import TapeError, Var, grad, hessian, hvp, jacobian, jvp, linear, mse_loss, no_grad, op, relu
+from torch.testing import assert_close
+
+rng = torch.Generator().manual_seed(0)
+def rand(*shape, dtype=torch.float64): return torch.randn(shape, generator=rng, dtype=torch.float64).to(dtype)
+def leaf(*shape, **kw): return Var(rand(*shape, **kw), requires_grad=True)
+def refuses(message, error=TapeError): return pytest.raises(error, match=message)
+
+# -- the sweep
+
+def test_each_rule_runs_once():
+    calls = []
+    @op
+    def same(x): return x*1
+    same.defvjp(lambda g: calls.append(1) or g)
+    y = x = leaf()
+    for _ in range(12): y = same(y) + 2*y       # 2**12 ways back: oldest first would be right, too, and run 4,095 rules
+    y.backward()
+    assert len(calls)==12 and x.grad==3**12
+    assert grad(y, x)==3**12 and len(calls)==24
+    y = same(x)
+    assert grad([y, y*2], x)==3 and len(calls)==25      # with y*2, the newer, first
+
+def test_only_what_leads_to_xs():
+    calls = []
+    @op
+    def same(x): return x*1
+    same.defvjp(lambda g: calls.append(1) or g)
+    x,y = leaf(2), leaf(2)
+    grad((same(x)*y).sum(), y)
+    assert not calls
+
+def test_intermediate_results_can_be_asked_for():
+    x = leaf(3)
+    y = x*x
+    z = (y*y).sum()
+    for got,want in zip(grad(z, [x,y,z]), (4*x.data**3, 2*y.data, torch.ones(()).double()), strict=True): assert_close(got, want)
+    assert x.grad is None and y.grad is None
+    g,h = rand(3), rand(3)
+    assert_close(grad([y, y, x], x, [g, h, g]), 2*x.data*(g+h) + g)
+    with refuses('2 outputs but 1 upstream gradients'): grad([y, x], x, [g])
+
+def test_gradients_share_no_memory():
+    n = torch.linalg.vector_norm
+    for f,k in [(lambda x,y: x+y, 2), (lambda x,y: x.sum_to_size(3) + y.to(torch.float64), 2), (lambda x,y: torch.cat([x, y]), 2),
+                (lambda x: x.flip(()), 1),
+                (lambda x: x.expand(2, 3), 1), (lambda x: x.sum(), 1), (lambda x,y: torch.stack([x, y]), 2), (lambda x: x, 1),
+                (lambda x: n(x, 0), 1)]:
+        vs = [leaf(3) for _ in range(k)]
+        y = f(*vs)
+        g = rand(*y.shape)
+        y.backward(g)
+        first = [(v.grad, v.grad.clone()) for v in vs]
+        y.backward(g)
+        for now,then in first: assert_close(now, then)          # what was handed out stays as it was
+        parts = [g, *(t for v in vs for t in (v.grad, v.data)), *grad(y, vs, g)]
+        assert len({t.untyped_storage().data_ptr() for t in parts})==len(parts)
+
+def test_gradients_on_the_way_are_dropped():
+    refs,alive = [], []
+    @op
+    def same(x): return x*1
+    def rule(g):
+        alive.append(sum(r() is not None for r in refs))
+        refs.append(weakref.ref(g))
+        return g*1
+    same.defvjp(rule)
+    y = x = leaf(3)
+    for _ in range(5): y = same(y)
+    y.sum().backward()
+    assert alive==[0]*5
+
+def test_upstream_gradient_brings_no_history():
+    x,p = leaf(3), rand(3).requires_grad_()
+    (x*2).backward(p)
+    with torch.no_grad(): y = (x*p).sum()       # p is kept, though PyTorch follows it elsewhere
+    y.backward()
+    assert not x.grad.requires_grad and not grad(x*2, x, p).requires_grad
+    for y in (x*2, x): assert grad(y, x, rand(3, dtype=torch.float32)).dtype is torch.float64
+
+def test_a_rule_may_use_the_tape():
+    @op
+    def again(x): return x.exp()*x              # "checkpointing": nothing kept but x, all computed once more
+    again.defvjp(lambda g,x: grad((v := Var(x, requires_grad=True)).exp()*v, v, g))
+    x = leaf(3)
+    y = again(x).sum()
+    y.backward()
+    assert_close(x.grad, x.data.exp()*(1+x.data))
+    assert_close(grad(y, x), x.grad)
+
+# -- the switch, threads, exceptions
+
+def test_no_grad():
+    x = leaf(3)
+    @no_grad()
+    def inner(n): return inner(n-1) if n else x*2
+    with no_grad():
+        with no_grad(): pass
+        assert not (x*2).requires_grad and Var(rand(3), requires_grad=True).requires_grad
+    assert not inner(3).requires_grad and (x*2).requires_grad
+    y,g = x*x, leaf(3)
+    with no_grad(): first = grad([y, y], x, [g, g], create_graph=True)
+    assert_close(grad(first.sum(), [x, g]), (4*g.data, 4*x.data))
+    with no_grad(): assert_close(jacobian(lambda x: x*x, x.data), torch.diag(2*x.data))   # not 0
+
+def test_threads_add_to_one_leaf():
+    w = leaf()
+    y = w*2
+    with A._lock:                               # while somebody else writes, `backward` waits
+        t = threading.Thread(target=y.backward)
+        t.start(); t.join(.2)
+        assert t.is_alive() and w.grad is None
+    t.join()
+    def work():
+        for _ in range(200): (y*1).backward()
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    assert w.grad==2+4*200*2
+
+def test_an_error_leaves_nothing_behind():
+    @op
+    def boom(x): return x*1
+    boom.defvjp(lambda g: g if safe else 1/0)
+    x,y = leaf(3), leaf(3)
+    z,safe = (boom(x)*y).sum(), False
+    for f in (z.backward, lambda: grad(z, x), lambda: grad(z, x, create_graph=True)):
+        with pytest.raises(ZeroDivisionError): f()
+        assert x.grad is None and y.grad is None and (x*2).requires_grad
+    with no_grad(), pytest.raises(ZeroDivisionError): grad(z, x, create_graph=True)
+    safe = True
+    z.backward()
+    assert_close((x.grad, y.grad), (y.data, x.data))
+
+# -- memory
+
+def test_freed_by_reference_counting():
+    gc.collect(); gc.disable()
+    try:
+        w = leaf(3, 2)
+        y = relu(rand(4, 3)@w)
+        refs = [weakref.ref(r) for r in (y, y.entry, y.data)]
+        loss = (y*y).sum()
+        first = grad(loss, w, create_graph=True)
+        refs += [weakref.ref(r) for r in (loss.entry, first.entry)]
+        loss.backward()
+        del y
+        assert refs[0]() is None and refs[2]() is not None       # the rules keep the tensor, nobody keeps the Var
+        del loss, first
+        assert [r() for r in refs]==[None]*5
+    finally: gc.enable()
+
+def test_nothing_is_kept_that_no_rule_asks_for():
+    x = leaf(4, 3)
+    for f,kept in [(relu, False), (torch.exp, False), (torch.tanh, False), (lambda z: z.sum(0), False),
+                   (lambda z: z+1, False), (abs, True), (torch.log1p, True)]:
+        z = x*2
+        ref,y = weakref.ref(z.data), f(z)
+        del z
+        assert (ref() is not None)==kept
+
+def test_a_long_chain():
+    y = x = leaf()
+    for _ in range(100_000): y = y+1
+    y.backward()
+    assert x.grad==1 and grad(y, x, create_graph=True).item()==1
+    del y
+
+# -- types and devices
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_gradients_have_the_type_of_their_leaf(dtype):
+    x,w = leaf(3, 2, dtype=dtype), leaf(2, 4, dtype=dtype)
+    y = (relu(x@w)*2).softmax(-1).amax(0).sum()
+    y.backward()
+    assert x.grad.dtype is w.grad.dtype is y.dtype is dtype
+    wide,s = leaf(2, 3, 2), leaf()              # float64 beside x, and a scalar, which does not widen
+    for out,kind in (((x*wide).sum(), torch.float64), (x*s, dtype), (x.to(torch.float64)*wide, torch.float64),
+                     (x.sum(dtype=torch.float64), torch.float64)):
+        assert out.dtype is kind
+        if kind is torch.float64 and out.ndim==0: assert [g.dtype for g in grad(out, [x, wide])]==[dtype, torch.float64]
+    assert grad((x*s).sum(), s).dtype is torch.float64
+
+def test_dtype_converts_first_and_back():
+    for f in (lambda x: x.sum(dtype=torch.float64), lambda x: x.mean(dtype=torch.float64), lambda x: x.cumsum(0, dtype=torch.float64)[1],
+              lambda x: x.softmax(0, dtype=torch.float64)[0], lambda x: x.log_softmax(0, torch.float64)[0],
+              lambda x: torch.linalg.vector_norm(x, dtype=torch.float64),
+              lambda x: torch.linalg.vector_norm(x, math.inf, dtype=torch.float64)):
+        x = leaf(3, dtype=torch.float32)
+        t = x.data.clone().requires_grad_()
+        y,z = f(x), f(t)
+        first,want = grad(y, x, create_graph=True), torch.autograd.grad(z, t, create_graph=True)[0]
+        assert_close((y.data, first.data), (z.detach(), want.detach()))
+        if want.requires_grad: assert_close(grad((first*x).sum(), x), torch.autograd.grad((want*t).sum(), t)[0])
+
+def test_integers_take_part_untracked():
+    x,i,m = leaf(4), Var(torch.tensor([0,2])), Var(torch.tensor([True,False,True,False]))
+    assert not any(v.requires_grad for v in (i, m, i*2, Var(rand(3)).exp(), x.sum(dtype=torch.int64)))
+    for v in (x[i], x[m], x.gather(0, i)): assert_close(grad(v.sum(), x), torch.tensor([1.,0,1,0]).double())
+    assert_close(grad(mse_loss(x, torch.arange(4)), x), (x.data-torch.arange(4))/2)
+    for base,e in ((torch.tensor([2,3,4,5]), x), (x, torch.tensor([2,3,4,5]))):      # to the last digit: not by way of float32
+        b,p = getattr(base, 'data', base).double(), getattr(e, 'data', e).double()
+        assert_close(grad((base**e).sum(), x), b**p*b.log() if e is x else p*b**(p-1), rtol=1e-14, atol=1e-14)
+
+def test_mixed_operands_on_either_side():
+    forms = [lambda a,b: a+b, lambda a,b: a-b, lambda a,b: a*b, lambda a,b: a/b, lambda a,b: a**b]
+    x = rand(2, 2).abs()+1
+    for f,other in itertools.product(forms, (2, .5, rand(2).abs()+1, torch.tensor(3), np.float64(2), Var(torch.tensor(2.)))):
+        v,t = Var(x, requires_grad=True), x.clone().requires_grad_()
+        plain = float(other) if isinstance(other, np.float64) else getattr(other, 'data', other)
+        for ours,theirs in ((f(v, other), f(t, plain)), (f(other, v), f(plain, t))):
+            assert_close(ours.data, theirs.detach())
+            assert_close(grad(ours.sum(), v), torch.autograd.grad(theirs.sum(), t)[0])
+    v = leaf(2, 2)
+    def assign(t, x): t[0] = x
+    w = v
+    w += 1                                      # a new result; v is as it was
+    assert w is not v and w.requires_grad and v.entry.op is None
+    t = rand(2, 2)
+    t *= v
+    assert isinstance(t, Var) and t.requires_grad
+    for f in (lambda: assign(v, 1.), lambda: assign(rand(2), v[0,0]), lambda: np.ones(2)*v):
+        with pytest.raises(TypeError): f()
+
+def test_another_device(device='meta'):         # knows shapes and types, and no numbers
+    def m(*shape): return Var(torch.empty(*shape, device=device), requires_grad=True)
+    i,n = torch.zeros(2, 2, dtype=torch.long, device=device), torch.linalg.vector_norm
+    for f in [lambda x,y: x+y-2*x*y/3, lambda x,y: x**y + 2**x + x**2, lambda x,y: x@y.mT, lambda x,y: x@y[0],
+              lambda x,y: -x.exp()+y.log()+x.log1p()+x.sqrt(),
+              lambda x,y: x.tanh()+y.sigmoid()+x.relu()+abs(y), lambda x,y: x.clamp(0, 1)+x.clamp(y),
+              lambda x,y: torch.maximum(x, y)+ops.minimum(x, .5),
+              lambda x,y: torch.where(x>0, x, y)+torch.where(x>0, y, 0),
+              lambda x,y: x.sum(1)+x.mean(1)+y.var(1)+x.amax(1)+y.amin(1)+x.logsumexp(1),
+              lambda x,y: n(x, dim=1)+n(y, 3, dim=1)+n(x, math.inf, dim=1), lambda x,y: x.cumsum(1)+x.softmax(0)+y.log_softmax(1),
+              lambda x,y: x.reshape(-1).expand(2, 6).flip(0)[:,:2].unsqueeze(0).squeeze(0).permute(1, 0), lambda x,y: x[[0,0]]+y[...,:1],
+              lambda x,y: x.gather(1, i),
+              lambda x,y: torch.cat([x, y], 1), lambda x,y: torch.stack([x, y]), lambda x,y: linear(x, y.T, m(2)),
+              lambda x,y: F.mse_loss(x, y), lambda x,y: x.to(torch.float64)*y]:
+        x,y = m(2, 3), m(2, 3)
+        first = grad(f(x, y).sum(), [x, y], create_graph=True)
+        second = grad((first[0]*first[1]+first[0]).sum(), [x, y])
+        for g in (*first, *second): assert (g.device.type, g.shape, g.dtype)==(device, (2, 3), torch.float32)
+
+# -- derivatives of functions
+
+def test_transforms_equal_torch_func():
+    def f(x, w): return torch.softmax(x@w, -1)*torch.tanh(x@w)
+    def s(x, w): return f(x, w).sum()**2
+    xs,vs = (rand(3, 4), rand(4, 2)), (rand(3, 4), rand(4, 2))
+    assert_close(jvp(f, xs, vs), torch.func.jvp(f, xs, vs))
+    assert_close(hvp(s, xs, vs), (s(*xs), torch.func.jvp(torch.func.grad(s, (0,1)), xs, vs)[1]))
+    assert_close(jacobian(f, xs), torch.func.jacrev(f, (0,1))(*xs))
+    assert_close(hessian(s, xs), torch.func.hessian(s, (0,1))(*xs))
+    def one(x): return s(x, xs[1])
+    assert_close(hessian(one, xs[0]), torch.func.hessian(one)(xs[0]))
+    constant = jacobian(lambda x: hvp(one, x, vs[0])[1], xs[0])    # `hvp` answers with a tensor, not a Var
+    assert_close(constant, torch.zeros(3, 4, 3, 4).double())
+
+def test_transforms_of_easy_functions():
+    x = rand(3)
+    assert_close(hessian(lambda x: x.sum(), x), torch.zeros(3, 3).double())
+    for f in (lambda x: torch.ones(2).double(),
+              lambda x: Var(torch.ones(2).double())): assert_close(jacobian(f, x), torch.zeros(2, 3).double())
+    assert_close((jvp(lambda x: x, x, x)[1], hvp(lambda x: x.sum(), x, x)[1]), (x, 0*x))
+    assert jacobian(lambda x: x, torch.ones(0)).shape==(0, 0) and jacobian(lambda x: x.sum(), torch.ones(0, 2)).shape==(0, 2)
+    with refuses('only a scalar'): hessian(lambda x: x*x, x)
+
+def test_fourth_order():
+    i = torch.tensor([0,0,1])
+    for f in (lambda x: (x.tanh()*x.exp()).sum(), lambda x: (x[[0,0,2]]**3).sum()**2, lambda x: (x.gather(0, i)**3*x).sum(),
+              lambda x: x.logsumexp(0)**2,
+              lambda x: torch.linalg.vector_norm(x, 3)**2, lambda x: (x.clamp(-.5, .5)**3*x**2).sum(),
+              lambda x: (torch.cat([x, x*x]).cumsum(0)**3).sum(), lambda x: x.var()**3):
+        x = leaf(3)
+        t = x.data.clone().requires_grad_()
+        a,b,w = f(x), f(t), rand(3)
+        for _ in range(4):
+            p,q = grad(a, x, create_graph=True), torch.autograd.grad(b, t, create_graph=True)[0]
+            assert_close(p.data, q.detach())
+            a,b = (p*w).sum(), (q*w).sum()
+
+# -- guards
+
+@pytest.mark.parametrize('f,change,says', [
+    (lambda x: x*x, lambda x,y: x.data.add_(1), "mul: its argument '[xy]'"), (lambda x: x*x,
+    lambda x,y: x.data[:1].add_(1), "mul: its argument '[xy]'"),
+    (lambda x: x.exp(), lambda x,y: y.data.zero_(), 'exp: its result'), (lambda x: x.exp().reshape(3, 1),
+    lambda x,y: y.data.zero_(), 'exp: its result'),
+    (lambda x: x.expand(2, 3)*x, lambda x,y: x.data.zero_(), "mul: its argument '[xy]'"), (lambda x: x.exp(),
+    lambda x,y: x.data.zero_(), None)])
+def test_changed_in_place(f, change, says):
+    x = leaf(3)
+    y = f(x)
+    g = rand(*y.shape)
+    want = grad(y, x, g)
+    change(x, y)
+    if says is None: return assert_close(grad(y, x, g), want)
+    with refuses(f'{says} was changed in place'): y.backward(g)
+    assert x.grad is None
+
+def test_changed_index_or_list():
+    for f,at in [(lambda x,i: x[i], torch.tensor([0,1])), (lambda x,i: x[i,1], torch.tensor([0,1])),
+                 (lambda x,i: x.gather(0, i[:,None]), torch.tensor([0,1])),
+                 (lambda x,i: x.permute(i), [1,0]), (lambda x,i: x.flip(i), [1])]:
+        x = leaf(2, 2)
+        y = f(x, at)
+        if isinstance(at, list): at[:] = [0,1][:len(at)]
+        else: at += -1
+        with refuses('was changed in place'): y.sum().backward()
+
+def test_what_cannot_be_seen():
+    for write in (lambda v: v.data.numpy().fill(100.), lambda v: v.data.data.fill_(100.)):
+        v = Var(torch.ones(1), requires_grad=True)
+        s = (v*v).sum()
+        write(v)
+        s.backward()
+        assert v.grad==200                      # wrong, as the chapter says
+    v = leaf(3)
+    s,old = (v*v).sum(), v.data
+    v.data = rand(3)                            # rebinding is harmless
+    s.backward()
+    assert_close(v.grad, 2*old)
+
+def test_copies():
+    v = leaf(3)
+    (v*2).sum().backward()
+    for w in (copy.copy(v), copy.deepcopy(v), pickle.loads(pickle.dumps(v))):
+        assert w.entry is not v.entry and w.entry.number > v.entry.number     # the time of the copy
+        assert_close((w.data, w.grad), (v.data, v.grad))
+        assert not copy.deepcopy(w.detach()).requires_grad
+    for f in (copy.copy, copy.deepcopy, pickle.dumps):
+        with refuses('a result cannot be copied or saved'): f(v*2)
+    assert v in {v} and len({v, leaf(3)})==2
+
+def test_refused_data():
+    with torch.inference_mode(): frozen = torch.ones(3)
+    t,x,n = rand(3).requires_grad_(), leaf(3), Var(rand(3))
+    for f,error,says in [
+        (lambda: Var(x), TypeError, 'a Var already'), (lambda: Var(t*2), TapeError, "PyTorch's tape"),
+        (lambda: Var(torch.ones(2, dtype=torch.complex64), requires_grad=True), TypeError, 'complex64'),
+        (lambda: Var(frozen, requires_grad=True), TapeError, 'inference tensor'), (lambda: x.float32, AttributeError, "no 'float32'"),
+        (lambda: np.asarray(x, dtype=float), TypeError, 'lose the history'),
+        (lambda: x*t, TapeError, "mul: an argument is on PyTorch's tape"), (lambda: n*t, TapeError, "PyTorch's tape"),
+        (lambda: setattr(n, 'grad', t), TapeError, 'requires_grad=False'),
+        (lambda: n.sum().backward(), TapeError, 'nothing to differentiate'),
+        (lambda: grad(torch.ones(()), x), TapeError, 'nothing to differentiate'),
+        (lambda: grad(x.sum(), x.data), TapeError, 'requires_grad=False'),
+        (lambda: Var(rand(3)).numpy(), AttributeError, "no 'numpy'"), (lambda: op(pair)(x), TypeError, 'pair: its function gave tuple')]:
+        with refuses(says, error): f()
+    assert not Var(t).data.requires_grad and Var(t, requires_grad=True).data.data_ptr()==t.data_ptr()
+    n.grad = None
+def pair(x): return x,x
+
+def test_declaring_operations():
+    def keyword(x, *, k): return x
+    def shape_of(x, shape): return x
+    with refuses('keyword: give it ordinary arguments', TypeError): op(keyword)
+    with refuses('shape_of: name its arguments otherwise', TypeError): op(shape_of)
+    @op
+    def product(*xs): return xs[0]*xs[1]
+    with refuses('a rule asks for xs; it may ask for shape, i, out', TypeError): product.defvjp(lambda g,xs: g)     # which of them?
+    with refuses('product.defvjp: 2 rules for 1 arguments', TypeError): product.defvjp(None, None)
+    @op
+    def scaled(x, s): return x*s
+    scaled.defvjp(lambda g,s: g*s)
+    x,s = leaf(3), leaf()
+    assert_close(grad(scaled(x, s).sum(), x), s.data.expand(3))
+    with refuses("scaled: no rule for its argument 's'", NotImplementedError): scaled(x, s).sum().backward()
+    @op(broadcast=True)
+    def plus(x, y): return x+y
+    plus.defvjp(lambda g: g.sum(), lambda g: g)
+    with refuses('plus: a rule gave shape'): plus(leaf(3), leaf(2, 3)).sum().backward()
+
+# -- PyTorch's functions
+
+def test_no_silent_detach():
+    v,s = leaf(3), leaf()
+    for f in (lambda: torch.sin(v), lambda: torch.einsum('i,i->', v.data, v), lambda: rand(3).add_(v), lambda: rand(3).copy_(v),
+              lambda: torch.full((2,), s), lambda: rand(3).fill_(s),
+              lambda: rand(3).masked_fill(rand(3)>0, s), lambda: torch.scalar_tensor(s), lambda: torch.tensor(s),
+              lambda: torch.tensor([s, s]), lambda: torch.arange(0, s), lambda: rand(3).dot(v),
+              lambda: torch.autograd.grad(v.sum(), v), lambda: torch.max(v), lambda: F.dropout(v),
+              lambda: F.cross_entropy(leaf(2, 3), torch.tensor([0,1])), lambda: torch.add(rand(3), rand(3), alpha=s),
+              lambda: np.exp(v), lambda: np.dot(np.ones(3), v), lambda: v//2, lambda: v%2,
+              lambda: torch.vmap(lambda x: x*v)(rand(2, 3)).sum()):
+        with pytest.raises((TypeError, ValueError)): f()
+    with refuses('torch.sin: there is no such operation', TypeError): torch.sin(v)
+    with refuses("Var has no 'sinh'", AttributeError): v.sinh()
+    with refuses("linear: an argument is on PyTorch's tape"): torch.nn.Linear(3, 2).double()(v)
+
+def test_tensor_first():
+    v,t,c = leaf(3), rand(3), torch.tensor([True,False,True])
+    for f in (lambda t,v: t.add(v), lambda t,v: t.where(c, v), lambda t,v: t.exp().pow(v), lambda t,v: t.matmul(v),
+              lambda t,v: t.maximum(v), lambda t,v: t.clamp(max=v), lambda t,v: t.sub(v).mul(v)):
+        u = v.data.clone().requires_grad_()
+        want = f(t, u)
+        g = rand(*want.shape)
+        assert_close(grad(f(t, v), v, g), torch.autograd.grad(want, u, g)[0])
+    assert_close(t.to(v), t)
+
+def test_keywords():
+    x,t,i = leaf(2, 3), rand(2, 3), torch.zeros(1, 3, dtype=torch.long)
+    for f in (lambda x: torch.reshape(x, shape=(3,2)), lambda x: torch.reshape(input=x, shape=(3,2)), lambda x: torch.pow(x, exponent=2),
+              lambda x: torch.matmul(input=x, other=t.T), lambda x: torch.permute(input=x, dims=(1,0)),
+              lambda x: torch.flip(input=x, dims=(0,)), lambda x: torch.add(input=x, other=x),
+              lambda x: torch.sum(input=x, dim=0, keepdim=True), lambda x: torch.var(input=x, dim=0, correction=0, keepdim=True),
+              lambda x: torch.clamp(input=x, min=0, max=1), lambda x: torch.gather(input=x, dim=0, index=i),
+              lambda x: torch.cat(tensors=[x, x], dim=1), lambda x: torch.where(t>0, input=x, other=x),
+              lambda x: torch.linalg.vector_norm(x=x, ord=1, dim=0, keepdim=True), lambda x: F.linear(input=x, weight=t, bias=None),
+              lambda x: F.mse_loss(input=x, target=t), lambda x: F.softmax(input=x, dim=0, dtype=torch.float32),
+              lambda x: torch.linalg.vector_norm(x, math.inf, dtype=torch.float64), lambda x: x.to(dtype=torch.float32),
+              lambda x: x.to('cpu'), lambda x: x.expand(size=(4,2,3)) if isinstance(x, Var) else x.expand(4, 2, 3)):
+        assert_close(f(x).data, f(x.data))
+    for f,word in [(lambda: x.sum(axes=0), 'axes'), (lambda: torch.sum(x, 0, out=t), 'out'), (lambda: torch.add(x, x, alpha=2), 'alpha'),
+                   (lambda: torch.div(x, 2, rounding_mode='floor'), 'rounding_mode'),
+                   (lambda: F.mse_loss(x, x, reduction='sum'), 'reduction'), (lambda: x.softmax(0, foo=1), 'foo'),
+                   (lambda: F.relu(x, inplace=True), 'inplace'), (lambda: torch.cat([x, x], out=t), 'out'),
+                   (lambda: x.to(copy=True), 'copy'),
+                   (lambda: x.reshape(6, order='F'), 'order'), (lambda: x.var(unbiased=False), 'unbiased'),
+                   (lambda: torch.stack([x], axis=0), 'axis'), (lambda: x.softmax(), 'dim'), (lambda: x.exp(shape=1), 'shape')]:
+        with refuses(f"{word}|multiple values for argument 'size'", TypeError): f()
+
+# -- size
+
+ENGINE = '''Entry TapeError Var set_grad wrap Op defvjp op Mode versions record unrecorded sweep leading_to changed expands seed roots owned backward
+    vars grad many hvp jvp rows hessian'''.split()
+
+def test_the_engine_stays_small():
+    "Tape, sweep, broadcasting undone, derivatives of functions: under 200 lines, a signature or a broken line counted once, docstrings not."
+    with open(A.__file__, encoding='utf-8') as f: lines = f.readlines()
+    cell,begins,count = None, True, dict.fromkeys(ENGINE, 0)
+    for t in tokenize.generate_tokens(iter(lines).__next__):
+        if t.type==tokenize.COMMENT and t.string.startswith('# %% '): cell = t.string.rsplit('#')[-1]
+        if t.type in (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT): continue
+        if begins and cell in count and t.type!=tokenize.STRING: count[cell] += 1
+        begins = t.type==tokenize.NEWLINE
+    assert all(count.values()) and sum(count.values()) < 200, count
