@@ -209,7 +209,7 @@ def train(out='mlfound-model', # folder for the model, the checkpoint and the pa
     _print_recipe(recipe, len(splits.train.x), path)
     history = fit(model, standardized(splits.train), standardized(splits.valid), epochs=epochs, batch=batch, lr=recipe['lr'], optimizer=make,
                   seed=seed, progress=progress, checkpoint=out/_CHECKPOINT, resume=out/_CHECKPOINT if resume else None)
-    if not history.epochs: raise KeyboardInterrupt('before the first epoch was complete; nothing was written')
+    if not history.epochs: raise KeyboardInterrupt('before the first epoch was complete; no model was written')
     _finish(out, absorb_scaling(parameters_of(model)), splits, history, recipe)
     return history
 
