@@ -12,8 +12,8 @@ worker = Path(scale_worker.__file__)
 env = os.environ | dict(OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join([str(root), os.environ.get('PYTHONPATH', '')]))
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason='this PyTorch is built without torch.distributed')
 
-def torchrun(*args): # as the command `torchrun` does it; --standalone takes a free port
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', worker, *args]
+def torchrun(*program): # as the command `torchrun` does it; --standalone takes a free port
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', *program]
     return subprocess.run([str(c) for c in command], env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
 
 def two_processes(*args):
@@ -27,7 +27,7 @@ def two_processes(*args):
         for w in workers: w.kill(), w.communicate()
 
 def test_two_processes_train_as_one(tmp_path):
-    done = torchrun('compare', tmp_path)
+    done = torchrun(worker, 'compare', tmp_path)
     assert done.returncode==0, done.stdout
     first,second = (torch.load(tmp_path/f'kept{k}.pt') for k in range(2))
     alone,_ = scale_worker.runs(Workers(), tmp_path)
@@ -38,11 +38,17 @@ def test_two_processes_train_as_one(tmp_path):
             assert torch.equal(a, b), f'{name}: the two workers hold different parameters'
             assert relative_error(a, want)<=bound, f'{name}: {relative_error(a, want):.1e} from one process'
     written,seeds = zip(*(json.loads((tmp_path/f'facts{k}.json').read_text()) for k in range(2)))
-    assert written==(16,0), f'checkpoints written by each worker: {written}' # 8 trainings of two epochs
+    assert written==(24,0), f'checkpoints written by each worker: {written}' # 8 trainings, at the start and after each of two epochs
     assert all('the workers draw different batches' in s for s in seeds), seeds # a seed of its own for each
 
+def test_the_command(tmp_path):
+    done = torchrun('-m', 'mlfound.cli', 'train', '--digits', '1000', '--epochs', '1', '--hidden', '20', '--out', tmp_path/'model')
+    assert done.returncode==0 and '2 processes' in done.stdout, done.stdout
+    for once in ('network 784-20-10', 'epoch 1: ', 'trained for 1 epoch', 'plots '): assert done.stdout.count(once)==1, done.stdout
+    assert sorted(p.name for p in (tmp_path/'model').iterdir())==['checkpoint.safetensors', 'model.safetensors', 'report.png']
+
 def test_a_killed_worker_ends_the_run(tmp_path):
-    done = torchrun('dies', tmp_path)
+    done = torchrun(worker, 'dies', tmp_path)
     seconds = time.time() - float((tmp_path/'stopped').read_text())
     assert done.returncode and 'SIGKILL' in done.stdout and 'local_rank: 1' in done.stdout, done.stdout
     assert seconds<15, f'{seconds:.0f} s until the run failed'
