@@ -567,12 +567,14 @@ def resume(self:_Run, path):
         losses,rates = (tensors[f'history.{k}'].tolist() for k in ('losses','rates'))
         order,torchs,settings = tensors['random.order'],tensors['random.torch'],facts['settings']
         steps,epochs,seconds,best = (facts[k] for k in ('steps','epochs','seconds','best'))
-        best = None if best is None else (best,[tensors[f'best.{k}'].to(t.device) for k,t in enumerate(self.way.tensors)])
+        count = len(settings['shapes'])
+        best = None if best is None else (best,[tensors[f'best.{k}'] for k in range(count)])
     except (KeyError,TypeError) as e: raise ModelError(f'{path}: not a whole checkpoint; {e} is missing') from None
     for k,v in self.settings.items():
         if settings.get(k)!=v: raise ModelError(f'{path}: a training with {k} {settings.get(k)}, not {v}; resume with the same settings')
     if rates!=[self.rate(k) for k in range(steps)]: raise ModelError(f'{path}: a training with another schedule; resume with the same one')
     _fill(path, want, tensors)
+    if best: best = (best[0],[b.to(t.device) for b,t in zip(best[1], self.way.tensors, strict=True)])
     self.opt.steps,self.best,self.history = steps,best,History(losses, rates, epochs, seconds)
     self.generator.set_state(order)
     torch.set_rng_state(torchs)
