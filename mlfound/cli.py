@@ -28,7 +28,8 @@ from .backward import Grads, forward_and_backward, near_kink, relative_error, to
 from .data import DataError, Split, _picture, _rgb, mnist, read_digit
 from .forward import Params, init_params
 from .module import layers_forward_and_backward
-from .training import (SGD, Adam, AdamW, History, ModelError, TrainingError, absorb_scaling, accuracy, as_layers, as_tape, as_torch, evaluate, fit,
+from .scale import BEST, BEST_SIZES, DeviceError, WorkerError, distributed, find_device, fit_on, precision
+from .training import (SGD, Adam, AdamW, History, ModelError, TrainingError, absorb_scaling, accuracy, as_layers, as_tape, as_torch, evaluate,
                               init_he, load, network, one_cycle, parameters_of, save, softmax, standardized)
 
 # %% ../nbs/09_Command_line.ipynb #959736c0
@@ -56,22 +57,9 @@ def compare(x:Tensor, # `(n, d)` inputs
     return errors
 
 # %% ../nbs/09_Command_line.ipynb #highest_precision
-@contextmanager
 def highest_precision():
     "Compute float32 matrix products at the highest precision for the duration of a `with` block."
-    newer = [b for b in (getattr(torch.backends.mkldnn, 'matmul', None), torch.backends.cuda.matmul) if hasattr(b, 'fp32_precision')]
-    before = [b.fp32_precision for b in newer] # torch 2.9 has a setting for each library, and the older function refuses to mix
-    try: old = torch.get_float32_matmul_precision()
-    except RuntimeError: old = None
-    try:
-        if old: torch.set_float32_matmul_precision('highest')
-        else:
-            for b in newer: b.fp32_precision = 'ieee'
-        yield
-    finally:
-        if old: torch.set_float32_matmul_precision(old)
-        else:
-            for b,p in zip(newer, before): b.fp32_precision = p
+    return precision('highest')
 
 # %% ../nbs/09_Command_line.ipynb #median_seconds
 def median_seconds(fs:dict, # name → function without arguments
@@ -206,19 +194,33 @@ def train(out='mlfound-model', # folder for the model, the checkpoint and the pa
           digits:int=None, # how many training digits; None is all of them
           resume:bool=False, # go on from the checkpoint in `out`?
           progress:bool=None, # as `fit` takes it
+          best:bool=False, # the network and the settings of chapter 08 in place of those above?
+          rounding:str=None, # 'highest', 'high' or 'medium', as `precision` takes it; None is 'highest', or 'medium' for the best
+          device:str='cpu', # as `find_device` takes it
          )->History: # of the training; its `interrupted` says whether Ctrl-C ended it
-    "Train a network on MNIST; print its accuracy, and write it, with plots, into a folder."
-    out,splits = _folder(out, resume),mnist(path)
+    "Train a network on MNIST, on one process or on those that `torchrun` started; print its accuracy, and write it, with plots, into a folder."
+    where,make = find_device(device),BEST['optimizer'] if best else OPTIMIZERS[optimizer][0]
+    _check_size(sizes := BEST_SIZES if best else [784, *[hidden]*layers, 10])
+    recipe = dict(sizes=sizes, method=method, optimizer=optimizer, lr=lr or OPTIMIZERS[optimizer][1], epochs=epochs, batch=batch, seed=seed)
+    if best: recipe |= {k: BEST[k] for k in ('epochs','batch','lr')} | dict(optimizer='momentum', best=True)
+    recipe |= dict(precision=rounding or ('medium' if best else 'highest'), device=where.type)
+    with distributed(where) as workers, precision(recipe['precision']):
+        return _train_on(workers, where, out, recipe, make, path, digits, resume, progress)
+
+# %% ../nbs/09_Command_line.ipynb #train_on
+def _train_on(workers, where, out, recipe, make, path, digits, resume, progress):
+    "The training itself; only worker 0 prints and writes."
+    first = workers.rank==0
+    if where.type=='cuda' and workers.world>1: where = torch.device('cuda', workers.local)   # each worker has a GPU of its own
+    out,splits = _folder(out, resume) if first else Path(out).expanduser(),mnist(path)
     splits = splits._replace(train=Split(*(t[:digits] for t in splits.train)))
-    make,suits = OPTIMIZERS[optimizer]
-    _check_size(sizes := [784, *[hidden]*layers, 10])
-    recipe = dict(sizes=sizes, method=method, optimizer=optimizer, lr=lr or suits, epochs=epochs, batch=batch, seed=seed)
-    model = WAYS[method](init_he(recipe['sizes'], torch.Generator().manual_seed(seed)))
-    _print_recipe(recipe, len(splits.train.x), path)
-    history = fit(model, standardized(splits.train), standardized(splits.valid), epochs=epochs, batch=batch, lr=recipe['lr'], optimizer=make,
-                  seed=seed, progress=progress, checkpoint=out/_CHECKPOINT, resume=out/_CHECKPOINT if resume else None)
+    train,valid = (Split(*(t.to(where) for t in standardized(s))) for s in splits[:2])
+    model = WAYS[recipe['method']]([p.to(where) for p in init_he(recipe['sizes'], torch.Generator().manual_seed(recipe['seed']))])
+    if first: _print_recipe(recipe, len(train.x), path, workers.world)
+    history = fit_on(workers, model, train, valid, **{k: recipe[k] for k in ('epochs','batch','lr','seed')}, optimizer=make, progress=progress,
+                     transform=BEST['transform'] if 'best' in recipe else None, checkpoint=out/_CHECKPOINT, resume=out/_CHECKPOINT if resume else None)
     if not history.epochs: raise KeyboardInterrupt('before the first epoch was complete; no model was written')
-    _finish(out, absorb_scaling(parameters_of(model)), splits, history, recipe)
+    if first: _finish(out, [p.cpu() for p in absorb_scaling(parameters_of(model))], splits, history, recipe)
     return history
 
 # %% ../nbs/09_Command_line.ipynb #check_size
@@ -229,11 +231,13 @@ def _check_size(sizes):
     count = sum((d+1)*h for d,h in itertools.pairwise(sizes))
     if count>_MOST_PARAMETERS: raise ModelError(f'a network of {count:,} parameters; at most {_MOST_PARAMETERS:,} are trained here; choose a smaller --hidden or --layers')
 
-def _print_recipe(recipe, digits, path):
+def _print_recipe(recipe, digits, path, world=1):
     "What is about to be done, in two lines."
     print(f'mlfound {mlfound.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads')
     print(f"network {'-'.join(map(str, recipe['sizes']))} by {recipe['method']}, {digits:,} digits ({path or 'packaged'}), {recipe['epochs']} epoch{'s'*(recipe['epochs']!=1)} of batch "
-          f"{recipe['batch']}, {recipe['optimizer']} up to {recipe['lr']:g}, seed {recipe['seed']}", flush=True)
+          f"{recipe['batch']}, {recipe['optimizer']} up to {recipe['lr']:g}, seed {recipe['seed']}"
+          + f", {recipe['precision']} precision"*(recipe['precision']!='highest') + f", on {recipe['device']}"*(recipe['device']!='cpu')
+          + ', digits shifted'*('best' in recipe) + f', {world} processes'*(world>1), flush=True)
 
 def _finish(out, params, splits, history, recipe):
     "Measure, save, print, draw."
@@ -475,6 +479,10 @@ def _add_train(commands):
     p.add_argument('--data', **_DATA)
     p.add_argument('--digits', metavar='N', type=some, help='use the first N training digits (default: all)')
     p.add_argument('--out', metavar='FOLDER', default='mlfound-model', help='where results go (default: %(default)s)')
+    p.add_argument('--best', action='store_true', help='the network and the settings of chapter 08: 99 % of the test digits, in a minute or less')
+    p.add_argument('--precision', dest='rounding', choices=('highest','high','medium'), metavar='LEVEL',
+                   help='of float32 products: highest, high or medium (default: highest; with --best medium)')
+    p.add_argument('--device', metavar='NAME', default='cpu', help='cpu, cuda or mps (default: %(default)s)')
     p.add_argument('--resume', action='store_true', help="go on from the folder's checkpoint, with the same settings")
 
 # %% ../nbs/09_Command_line.ipynb #add-predict
@@ -508,6 +516,9 @@ def _obey(args):
     if args.command=='train':
         settings = {k: v for k,v in vars(args).items() if k not in ('command','data','hidden')}
         if args.layers==0 and args.hidden: _parser().error('--hidden has no meaning with --layers 0, which has no hidden layer; leave one of them out')
+        plain = _parser().parse_args(['train'])
+        chosen = [k for k in ('hidden','layers','epochs','batch','optimizer','lr') if args.best and getattr(args, k)!=getattr(plain, k)]
+        if chosen: _parser().error(f'--best sets --{chosen[0]} itself; leave one of them out')
         if train(**settings, hidden=args.hidden or 256, path=args.data).interrupted: return 130
     return 0
 
@@ -522,7 +533,7 @@ def main(argv:list[str]=None, # arguments; None is those of the process
     except BrokenPipeError: # whoever read our output has left; let nothing be flushed to it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (DataError, ModelError, TrainingError, OSError, MemoryError) as e: code,why = 2, f'error: {e or "out of memory"}'
+    except (DataError, DeviceError, ModelError, TrainingError, WorkerError, OSError, MemoryError) as e: code,why = 2, f'error: {e or "out of memory"}'
     except RuntimeError as e:
         if 'allocate' not in str(e): raise
         code,why = 2, 'error: out of memory; make the network or the batch smaller'

@@ -1,0 +1,186 @@
+"""Time training steps, precisions, whole trainings and sums over two processes on this machine; write
+benchmarks/results_scale.json and benchmarks/SCALE.md.
+
+A step is forward, backward and update of 784-256-10 with cross-entropy and momentum, by each of the four ways of chapter 05.
+As in run.py, methods are called in turn in one process, and the median over several fresh processes is reported.
+"""
+import argparse, json, os, subprocess, sys, time
+from functools import partial
+from pathlib import Path
+from statistics import mean, median
+from run import combine, machine
+from tape import medians
+
+here = Path(__file__).resolve().parent
+sizes, batches = [784,256,10], (1, 4, 16, 64, 256, 1024, 4096)
+levels = 'highest', 'high', 'medium'
+groups = {'matrix products': ('addmm','mm'), 'relu and its rule': ('relu_','threshold_backward','clamp_min_'), 'sums for the biases': ('sum',),
+          'update': ('mul_','add_'), 'loss and its rule': ('_log_softmax','gather','mean','neg','exp_','div_','new_full','scatter_add_','fill_','full')}
+
+def start(n, seed=0):
+    import torch
+    from mlfound.training import init_he
+    gen = torch.Generator().manual_seed(seed)
+    return torch.rand(n, 784, generator=gen), torch.randint(0, 10, (n,), generator=gen), init_he(sizes, gen)
+
+def programs(n):
+    "One training step by each way, and the products alone, into memory that is there already."
+    import torch
+    from mlfound.training import SGD, as_layers, as_tape, as_torch, way_of
+    x,y,params = start(n)
+    def step(model):
+        way = way_of(model)
+        opt = SGD(way.params, lr=.001, momentum=.9)
+        def run():
+            way.backward(x, y)
+            opt.step()
+        return run
+    w1,_,w2,_ = params
+    a,z,ga,gw1,gw2 = torch.rand(n, 256), torch.rand(n, 10), torch.rand(n, 256), torch.empty_like(w1), torch.empty_like(w2)
+    def products():
+        torch.mm(x, w1, out=ga); torch.mm(a, w2, out=z)
+        torch.mm(a.T, z, out=gw2); torch.mm(z, w2.T, out=ga); torch.mm(x.T, ga, out=gw1)
+    makes = dict(functions=list, layers=as_layers, tape=as_tape, PyTorch=as_torch)
+    return {name: step(make([p.clone() for p in params])) for name,make in makes.items()} | {'matrix products alone': products}
+
+def steps(args):
+    "Microseconds of a step, by batch."
+    return {str(n): medians(programs(n), max(2, args.rounds if n<1024 else args.rounds//4), 10 if n<1024 else 3) for n in batches}
+
+def profile(args, n=256):
+    "The share of each kind of operation in a step by functions, and microseconds of the step, measured without the profiler."
+    from torch.autograd.profiler import profile
+    run = programs(n)['functions']
+    us = medians({'step': run}, args.rounds)['step']
+    calls = 10*args.rounds
+    with profile() as prof:
+        for _ in range(calls): run()
+    rows = {e.key.removeprefix('aten::'): e.self_cpu_time_total/calls for e in prof.key_averages()}
+    spent = {g: sum(rows.get(k, 0) for k in keys) for g,keys in groups.items()}
+    return {g: t/us for g,t in spent.items()} | {'us': us}
+
+def product_error(args):
+    "Largest error of a product against float64, and its time, at each precision; and the time of a step."
+    import torch
+    from mlfound.backward import relative_error
+    from mlfound.scale import precision
+    gen = torch.Generator().manual_seed(0)
+    x,w = torch.randn(256, 784, generator=gen), torch.randn(784, 256, generator=gen)
+    want,step = x.double()@w.double(), programs(256)['functions']
+    def at(level, f):
+        def run():
+            with precision(level): f()
+        return run
+    error = {}
+    for level in levels:
+        with precision(level): error[level] = relative_error(x@w, want)
+    product,whole = (medians({level: at(level, f) for level in levels}, args.rounds) for f in (lambda: x@w, step))
+    return {level: dict(error=error[level], product_us=product[level], step_us=whole[level]) for level in levels}
+
+def train(args):
+    "Seconds and accuracies of the training of chapter 05 with five seeds, and of the best recipe with three."
+    import torch
+    from mlfound.data import mnist
+    from mlfound.scale import BEST, BEST_SIZES, precision
+    from mlfound.training import evaluate, fit, init_he, standardized
+    train,valid,test = map(standardized, mnist())
+    def runs(sizes, seeds, level, **settings):
+        rows = []
+        for seed in range(seeds):
+            params = init_he(sizes, torch.Generator().manual_seed(seed))
+            with precision(level): h = fit(params, train, valid, seed=seed, progress=False, **settings)
+            rows.append(dict(seconds=h.seconds, valid=h.epochs[-1]['accuracy'], test=evaluate(params, test)[1]))
+        return {k: dict(mean=mean(r[k] for r in rows), low=min(r[k] for r in rows), high=max(r[k] for r in rows)) for k in rows[0]} | {'seeds': seeds}
+    runs(sizes, 1, 'highest', epochs=1)
+    best = BEST | (dict(epochs=2) if args.quick else {})
+    return {f'chapter 05, {level}': runs(sizes, 5, level) for level in ('highest','medium')} | {'--best': runs(BEST_SIZES, 1 if args.quick else 3, 'medium', **best)}
+
+def workers(args):
+    "In each of two processes: milliseconds of a sum over both, by message size, and of a step with and without the other."
+    import torch, torch.distributed as dist
+    from mlfound.scale import data_parallel, distributed
+    from mlfound.training import SGD, way_of
+    with distributed() as w:
+        result = {'all_reduce': {}, 'step': {}}
+        for n in [4**k for k in range(2, 13)]: # floats
+            t = torch.ones(n)
+            result['all_reduce'][str(4*n)] = middle(lambda: dist.all_reduce(t), 20 if args.quick else 100)
+        for n in (256, 1024, 4096):
+            x,y,params = start(n)
+            for name,way in {'one': way_of([p.clone() for p in params]), 'two': data_parallel([p.clone() for p in params])}.items():
+                opt = SGD(way.params, lr=.001, momentum=.9)
+                if name=='two' or w.rank==0: result['step'][f'{name} {n}'] = middle(lambda: (way.backward(x, y), opt.step()), 10 if args.quick else 50)
+                dist.barrier()
+        if w.rank==0: print(json.dumps(result))
+
+def middle(f, rounds):
+    "Median milliseconds of a call."
+    times = []
+    for _ in range(rounds+3):
+        begin = time.perf_counter()
+        f()
+        times.append(1e3*(time.perf_counter()-begin))
+    return median(times[3:])
+
+def in_fresh_process(what, args):
+    command = [__file__, '--only', what, '--rounds', str(args.rounds)] + ['--quick']*args.quick
+    env = os.environ
+    if what=='workers':
+        command = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', *command]
+        env = env | dict(OMP_NUM_THREADS='1')
+    return json.loads(subprocess.run([sys.executable, *command], check=True, stdout=subprocess.PIPE, text=True, env=env).stdout.splitlines()[-1])
+
+def page(results):
+    "benchmarks/SCALE.md as text."
+    m = results['machine']
+    def cell(s, f): return f"{s['median']:{f}} ({s['low']:{f}}–{s['high']:{f}})"
+    def seeds(s, f, scale=1): return f"{scale*s['mean']:{f}} ({scale*s['low']:{f}}–{scale*s['high']:{f}})"
+    names = list(results['steps']['1'])
+    lines = ['<!-- generated by benchmarks/scale.py -->', '# Scale', '',
+        f"{m['cpu']}, {m['capability']}, {m['threads']} thread{'s'*(m['threads']>1)}, {m['system']}, Python {m['python']}, torch {m['torch']}. Medians over "
+        f"{results['processes']} processes, with the lowest and the highest; methods are called in turn. `python benchmarks/scale.py` takes the figures on your machine.", '',
+        '## One training step of 784-256-10, µs', '', 'Forward, backward, update with momentum; float32, highest precision.', '',
+        '| batch | ' + ' | '.join(names) + ' |', '|---|' + '---|'*len(names)]
+    lines += [f'| {n} | ' + ' | '.join(f"{row[k]['median']:,.0f}" for k in names) + ' |' for n,row in results['steps'].items()]
+    p = results['profile']
+    lines += ['', f"## Where the time goes: functions, batch 256, {p['us']['median']:,.0f} µs a step", '', '| | share |', '|---|---|']
+    lines += [f"| {g} | {cell(s, '.0%')} |" for g,s in p.items() if g!='us']
+    lines += ['', 'Each share is measured under a profiler, which slows small operations, and divided by the time of a step without it.', '', '## Precision', '',
+              'The error is that of a (256, 784) by (784, 256) product of normal numbers against float64, largest difference over largest entry.', '',
+              '| | error | product, µs | step of 784-256-10, batch 256, µs |', '|---|---|---|---|']
+    lines += [f"| {k} | {r['error']['median']:.1e} | {cell(r['product_us'], ',.0f')} | {cell(r['step_us'], ',.0f')} |" for k,r in results['precision'].items()]
+    lines += ['', '## Whole trainings', '', 'Mean over seeds, with the lowest and the highest; the time includes a look at the validation set after every epoch.', '',
+              '| | seeds | seconds | validation, % | test, % |', '|---|---|---|---|---|']
+    lines += [f"| {k} | {r['seeds']} | {seeds(r['seconds'], '.2f')} | {seeds(r['valid'], '.2f', 100)} | {seeds(r['test'], '.2f', 100)} |" for k,r in results['train'].items()]
+    w = results['workers']
+    lines += ['', '## Two processes, one thread each, gloo on one machine', '', '| message, bytes | `all_reduce`, ms |', '|---|---|']
+    lines += [f"| {int(n):,} | {cell(s, '.3f')} |" for n,s in w['all_reduce'].items()]
+    lines += ['', '| batch | one process, ms a step | two, ms a step |', '|---|---|---|']
+    lines += [f"| {n:,} | {cell(w['step'][f'one {n}'], '.2f')} | {cell(w['step'][f'two {n}'], '.2f')} |" for n in (256, 1024, 4096)]
+    return '\n'.join(lines+[''])
+
+parts = dict(steps=steps, profile=profile, precision=product_error, train=train, workers=workers)
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
+    parser.add_argument('--processes', type=int, default=5, help='fresh processes (default: %(default)s)')
+    parser.add_argument('--rounds', type=int, default=40, help='blocks of ten calls of each method in a process (default: %(default)s)')
+    parser.add_argument('--quick', action='store_true', help='try everything in a minute: two processes, few rounds, short trainings')
+    parser.add_argument('--out', type=Path, default=here, help='folder for the two files (default: beside this script)')
+    parser.add_argument('--only', choices=parts, help='take one measurement in this process and print it as JSON')
+    args = parser.parse_args()
+    if args.quick: args.processes,args.rounds = 2,3
+    if args.only: return print(json.dumps(parts[args.only](args))) if args.only!='workers' else workers(args)
+    begin = time.perf_counter()
+    results = dict(machine=machine(), processes=args.processes, rounds=args.rounds)
+    for what in parts:
+        runs = []
+        for k in range(1 if what=='train' else args.processes): # train has seeds of its own
+            print(f'{what}: process {k+1}, {time.perf_counter()-begin:.0f} s', flush=True)
+            runs.append(in_fresh_process(what, args))
+        results[what] = runs[0] if what=='train' else combine(runs)
+    (args.out/'results_scale.json').write_text(json.dumps(results, indent=1)+'\n', encoding='utf-8')
+    (args.out/'SCALE.md').write_text(page(results), encoding='utf-8')
+    print(page(results))
+
+if __name__=='__main__': main()
