@@ -1,6 +1,6 @@
 // What scrolls sideways can be reached and scrolled with the keyboard.
 const reachable = () => {
-  for (const e of document.querySelectorAll("article pre, article .table-wrapper, article div.math")) {
+  for (const e of document.querySelectorAll("article pre, article .table-wrapper, article div.math, article .cell_output, article p:has(> img)")) {
     const scrolls = e.scrollWidth > e.clientWidth;
     scrolls ? e.setAttribute("tabindex", "0") : e.removeAttribute("tabindex");
   }
