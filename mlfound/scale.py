@@ -85,7 +85,7 @@ def shift(x:Tensor, # `(n, side*side)` images, a row each
 
 # %% ../nbs/08_Scale.ipynb #2551dc90
 BEST_SIZES = [784, 512, 256, 10]
-BEST = dict(epochs=60, batch=256, lr=.2, optimizer=partial(SGD, momentum=.9, weight_decay=1e-4), transform=shift)
+BEST = dict(epochs=40, batch=256, lr=.2, optimizer=partial(SGD, momentum=.9, weight_decay=1e-4), transform=shift)
 
 # %% ../nbs/08_Scale.ipynb #DeviceError
 class DeviceError(ValueError):
