@@ -38,6 +38,7 @@ outputs: .venv/dev ## run all notebooks afresh and save what they print; export,
 bench: .venv/runtime ## time the library against PyTorch
 	@$(BIN)/python benchmarks/run.py
 	@$(BIN)/python benchmarks/tape.py
+	@$(BIN)/python benchmarks/training.py
 	@$(BIN)/python benchmarks/scale.py
 
 clean: ## remove what these targets made, .venv included

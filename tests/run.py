@@ -12,10 +12,10 @@ def main():
     if not fastcore2.exists() and run(sys.executable, '-m', 'pip', 'install', '-qq', '--disable-pip-version-check',
                                       '--no-deps', '--target', fastcore2, 'fastcore==2.2.39'): return 1
     if '--fetch' in sys.argv: return 0
-    failed = run(sys.executable, '-m', 'pytest', '--quiet')
+    os.environ.setdefault('OMP_NUM_THREADS', '1') # tests and notebooks run side by side, and should not wait for each other's threads
+    failed = run(sys.executable, '-m', 'pytest', '--quiet', '-n', str(min(4, os.cpu_count() or 1)), '--dist', 'loadfile')
     print('mlfound: running every notebook', flush=True)
     os.environ['MATPLOTLIBRC'] = str(root/'nbs/matplotlibrc') # which Jupyter finds, and nbdev_test does not
-    os.environ.setdefault('OMP_NUM_THREADS', '1') # several notebooks run at once, and should not wait for each other's threads
     failed_notebooks = run(Path(sysconfig.get_path('scripts'))/'nbdev_test', '--timing')
     print('mlfound:', 'not everything passed, see above' if failed or failed_notebooks else 'every test and every notebook passed')
     return failed or failed_notebooks
