@@ -137,7 +137,7 @@ def minibatches(*tensors, # `(n, ...)` each: inputs, targets, ...
     if size<1: raise ValueError(f'minibatches: size is {size}; pass at least 1')
     order = torch.randperm(n, generator=generator) if shuffle else torch.arange(n)
     order = order.to(tensors[0].device)
-    for k in range(0, n, size): yield tuple(t[order[k:k+size]] for t in tensors)
+    for k in range(0, n, size): yield tuple(t.index_select(0, order[k:k+size]) for t in tensors)
 
 # %% ../nbs/05_Training.ipynb #as_layers
 def as_layers(params): # `[w1, b1, w2, b2, ...]`: shared, not copied
