@@ -158,7 +158,9 @@ def alt(source):
 def shown(output):
     "An output with its links mended; a PNG with 64 colours, which is a quarter as large and looks the same."
     data = output.get('data', {})
-    if 'text/markdown' in data: return output | dict(data=data | {'text/markdown': relink(''.join(data['text/markdown']))})
+    if 'text/markdown' in data: # Sphinx does not look into outputs: there, a link must name the page itself
+        text = re.sub(r'(\]\([\w-]+)\.ipynb', r'\1.html', relink(''.join(data['text/markdown'])))
+        return output | dict(data=data | {'text/markdown': text})
     if 'image/png' not in data or 'image/svg+xml' in data: return output
     from PIL import Image
     drawn, small = io.BytesIO(base64.b64decode(''.join(data['image/png']))), io.BytesIO()
