@@ -143,7 +143,8 @@ class Objects:
         for n in ast.parse(source).body:
             if isinstance(n, ast.FunctionDef):
                 owner = patched(n)
-                if not n.name.startswith('_') and (owner or n.name in self.public): yield self.function(n, source, owner, fold)
+                private = n.name.startswith('_') or (owner or '').startswith('_')
+                if not private and (owner or n.name in self.public): yield self.function(n, source, owner, fold)
             if isinstance(n, ast.ClassDef) and n.name in self.public: yield self.cls(n, source, fold)
             if isinstance(n, ast.Assign): yield from self.data(n, source)
 
