@@ -24,7 +24,7 @@ from .training import SGD, History, Way, _raw, fit, way_of
 class Cost(NamedTuple):
     "What one training step costs on any machine: forward, backward, and the update of SGD with momentum."
     flops:int      # multiplications and additions in matrix products
-    moved:int      # bytes read and written by all operations, without a cache
+    moved:int      # bytes read and written, each operand once per operation
     kept:int       # bytes held from the forward to the backward pass, beyond data and parameters
     operations:int # calls of a kernel
 
