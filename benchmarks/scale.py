@@ -84,16 +84,20 @@ def train(args):
     from mlfound.scale import BEST, BEST_SIZES, precision
     from mlfound.training import evaluate, fit, init_he, standardized
     train,valid,test = map(standardized, mnist())
-    def runs(sizes, seeds, level, **settings):
-        rows = []
+    def runs(sizes, seeds, levels, **settings):
+        "By level; all levels take their turn with each seed."
+        rows = {level: [] for level in levels}
         for seed in range(seeds):
-            params = init_he(sizes, torch.Generator().manual_seed(seed))
-            with precision(level): h = fit(params, train, valid, seed=seed, progress=False, **settings)
-            rows.append(dict(seconds=h.seconds, valid=h.epochs[-1]['accuracy'], test=evaluate(params, test)[1]))
-        return {k: dict(mean=mean(r[k] for r in rows), low=min(r[k] for r in rows), high=max(r[k] for r in rows)) for k in rows[0]} | {'seeds': seeds}
-    runs(sizes, 1, 'highest', epochs=1)
-    best = BEST | (dict(epochs=2) if args.quick else {})
-    return {f'chapter 05, {level}': runs(sizes, 5, level) for level in ('highest','medium')} | {'--best': runs(BEST_SIZES, 1 if args.quick else 3, 'medium', **best)}
+            for level in levels:
+                params = init_he(sizes, torch.Generator().manual_seed(seed))
+                with precision(level): h = fit(params, train, valid, seed=seed, progress=False, **settings)
+                rows[level].append(dict(seconds=h.seconds, valid=h.epochs[-1]['accuracy'], test=evaluate(params, test)[1]))
+        def over(rows, k): return dict(mean=mean(r[k] for r in rows), low=min(r[k] for r in rows), high=max(r[k] for r in rows))
+        return {level: {k: over(rs, k) for k in rs[0]} | {'seeds': seeds} for level,rs in rows.items()}
+    runs(sizes, 1, ('highest','medium'), epochs=1) # to warm up
+    small = runs(sizes, 5, ('highest','medium'))
+    best = runs(BEST_SIZES, 1 if args.quick else 3, ('medium',), **BEST | (dict(epochs=2) if args.quick else {}))
+    return {f'chapter 05, {level}': row for level,row in small.items()} | {'--best': best['medium']}
 
 def workers(args):
     "In each of two processes: milliseconds of a sum over both, by message size, and of a step with and without the other."
@@ -107,10 +111,13 @@ def workers(args):
             result['all_reduce'][str(4*n)] = middle(lambda: dist.all_reduce(t), 20 if args.quick else 100)
         for n in (256, 1024, 4096):
             x,y,params = start(n)
-            for name,way in {'one': way_of([p.clone() for p in params]), 'two': data_parallel([p.clone() for p in params])}.items():
-                opt = SGD(way.params, lr=.001, momentum=.9)
-                if name=='two' or w.rank==0: result['step'][f'{name} {n}'] = middle(lambda: (way.backward(x, y), opt.step()), 10 if args.quick else 50)
-                dist.barrier()
+            ways,times = {'one': way_of([p.clone() for p in params]), 'two': data_parallel([p.clone() for p in params])},{'one': [], 'two': []}
+            opts = {name: SGD(way.params, lr=.001, momentum=.9) for name,way in ways.items()}
+            for _ in range(3 if args.quick else 10):       # in turn: a block alone, while the other waits, and one together
+                for name,way in ways.items():
+                    dist.barrier()
+                    if name=='two' or w.rank==0: times[name].append(middle(lambda: (way.backward(x, y), opts[name].step()), 5))
+            result['step'] |= {f'{name} {n}': median(ts) for name,ts in times.items() if ts}
         if w.rank==0: print(json.dumps(result))
 
 def middle(f, rounds):

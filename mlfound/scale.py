@@ -8,7 +8,7 @@ __all__ = ['BEST_SIZES', 'BEST', 'Cost', 'step_cost', 'precision', 'shift', 'Dev
 
 # %% ../nbs/08_Scale.ipynb #d982bdeb
 import os, socket
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from .training import SGD, History, Way, _raw, fit, way_of
 class Cost(NamedTuple):
     "What one training step costs on any machine: forward, backward, and the update of SGD with momentum."
     flops:int      # multiplications and additions in matrix products
-    moved:int      # bytes read and written by all operations, without a cache
+    moved:int      # bytes read and written, each operand once per operation
     kept:int       # bytes held from the forward to the backward pass, beyond data and parameters
     operations:int # calls of a kernel
 
@@ -128,15 +128,21 @@ def distributed(device='cpu', # where the gradients are: 'cpu' is served by gloo
         yield Workers()
         return
     rank,world,local = (int(os.environ.get(k, 0)) for k in ('RANK','WORLD_SIZE','LOCAL_RANK'))
-    if os.environ.get('LOCAL_WORLD_SIZE')==str(world) and _loopback(): os.environ.setdefault('GLOO_SOCKET_IFNAME', _loopback())
     if not dist.is_available(): raise WorkerError(f'distributed: torch {torch.__version__} is built without torch.distributed; start one process, without torchrun')
     if torch.device(device).type=='mps': raise WorkerError('distributed: several processes cannot share mps; use cpu, or one process')
     cuda = torch.device(device).type=='cuda'
-    if cuda: torch.cuda.set_device(local)
-    try: dist.init_process_group('nccl' if cuda else 'gloo', timeout=timedelta(seconds=timeout))
-    except RuntimeError as e: raise WorkerError(f'worker {rank} of {world}: the others did not come ({e})') from e
-    try: yield Workers(rank, world, local)
-    finally: dist.destroy_process_group()
+    if cuda and local>=(count := torch.cuda.device_count()):
+        raise WorkerError(f'distributed: worker {rank} needs GPU {local} for itself, PyTorch sees {count}; start as many processes as there are GPUs')
+    alone = _loopback() if os.environ.get('LOCAL_WORLD_SIZE')==str(world) and 'GLOO_SOCKET_IFNAME' not in os.environ else None
+    if alone: os.environ['GLOO_SOCKET_IFNAME'] = alone
+    try:
+        with torch.cuda.device(local) if cuda else nullcontext():
+            try: dist.init_process_group('nccl' if cuda else 'gloo', timeout=timedelta(seconds=timeout))
+            except RuntimeError as e: raise WorkerError(f'worker {rank} of {world}: the others did not come ({e})') from e
+            try: yield Workers(rank, world, local)
+            finally: dist.destroy_process_group()
+    finally:
+        if alone: os.environ.pop('GLOO_SOCKET_IFNAME', None)
 
 # %% ../nbs/08_Scale.ipynb #data_parallel
 def data_parallel(model, # anything that `fit` trains
@@ -144,17 +150,20 @@ def data_parallel(model, # anything that `fit` trains
     "Each worker computes the gradients of its share of every batch; all take the step of the whole batch. All start as worker 0 does."
     way,rank,world = way_of(model),dist.get_rank(),dist.get_world_size()
     for t in way.tensors: _from_first(t)
-    buffer,first = torch.cat([_raw(p).detach().reshape(-1) for p in way.params] + [_raw(way.params[0]).new_zeros(1)]),[True]
-    *views,loss = buffer.split([_raw(p).numel() for p in way.params] + [1])
+    buffer = torch.cat([_raw(p).detach().reshape(-1) for p in way.params] + [_raw(way.params[0]).new_zeros(2)])
+    own,marks = buffer[:-1],buffer[-1:]
+    *views,loss = own.split([_raw(p).numel() for p in way.params] + [1])
     def backward(x, y):
-        if first: first.clear(), _same_everywhere(y)
-        xs,ys = x.tensor_split(world)[rank], y.tensor_split(world)[rank]
+        xs,ys,mark = x.tensor_split(world)[rank], y.tensor_split(world)[rank], _mark(x, y)
         if len(xs):
             part = way.backward(xs, ys)
-            torch.cat([p.grad.reshape(-1) for p in way.params] + [part.reshape(1)], out=buffer)
-            buffer.mul_(len(xs)/len(x))       # unequal shares count by their size
-        else: buffer.zero_()
+            torch.cat([p.grad.reshape(-1) for p in way.params] + [part.reshape(1)], out=own)
+            own.mul_(len(xs)/len(x))       # unequal shares count by their size
+        else: own.zero_()
+        marks.copy_(mark)
         _all_reduce(buffer)                   # gradients and loss of the whole batch, for everyone
+        if marks!=world*mark: raise WorkerError('data_parallel: the workers draw different batches; give fit the same examples and the same seed in each, '
+                                                'and let a transform draw from the generator that it is given')
         for p,g in zip(way.params, views):
             if p.grad is None: p.grad = torch.empty_like(_raw(p))
             p.grad.copy_(g.view(p.grad.shape))
@@ -162,29 +171,35 @@ def data_parallel(model, # anything that `fit` trains
     return way._replace(backward=backward)
 
 # %% ../nbs/08_Scale.ipynb #all_reduce
-def _all_reduce(t, op=None):
-    "Add up `t` over all workers, in place; raise `WorkerError` where one does not answer."
-    try: dist.all_reduce(t, op or dist.ReduceOp.SUM)
+def _together(f, *args):
+    "`f(*args)`, in which all workers take part; raise `WorkerError` where one does not answer."
+    try: f(*args)
     except RuntimeError as e:
         raise WorkerError(f'worker {dist.get_rank()} of {dist.get_world_size()}: another worker has died or does not answer, so training cannot go on; '
                           f"see that worker's own message ({str(e).splitlines()[0]})") from e
 
+def _all_reduce(t): # in place
+    _together(dist.all_reduce, t, dist.ReduceOp.SUM)
+
 # %% ../nbs/08_Scale.ipynb #from_first
+def _bits(t, wide=True):
+    "`t` as integers: as wide as its entries, or bytes."
+    return t.contiguous().view({1:torch.uint8, 2:torch.int16, 4:torch.int32, 8:torch.int64}[t.element_size() if wide else 1])
+
 def _from_first(t):
-    "Overwrite `t` by worker 0's; return how many entries were others."
+    "Overwrite `t` by worker 0's; return how many bytes were others."
     theirs = t.detach().clone(memory_format=torch.contiguous_format)
-    dist.broadcast(theirs, 0)
-    differ = (theirs!=t).sum()
+    _together(dist.broadcast, theirs, 0)
+    differ = (_bits(theirs.reshape(-1), wide=False) != _bits(t.detach().reshape(-1), wide=False)).sum()
     with torch.no_grad(): t.detach().copy_(theirs)
     return differ
 
-def _same_everywhere(y):
-    "Raise `WorkerError` unless every worker has this batch."
-    places = torch.arange(1, len(y)+1, device=y.device)
-    mark = ((y+1)*places).sum() % 65_521
-    marks = torch.stack([mark, -mark]).float()
-    _all_reduce(marks, dist.ReduceOp.MAX)
-    if marks.sum()!=0: raise WorkerError('data_parallel: the workers draw different batches; give fit the same examples and the same seed in each')
+def _mark(x, y):
+    "An integer below 4,093 that depends on every bit of a batch, and on the order of its rows and columns."
+    def places(n): return torch.arange(1, n+1, device=x.device)
+    bits = _bits(x.reshape(len(x), -1))
+    rows,columns = bits.sum(1, dtype=bits.dtype) + 31*y, bits.sum(0, dtype=bits.dtype)    # integers wrap around and round nothing
+    return ((rows*places(len(rows))).sum() + (columns*places(len(columns))).sum()) % 4_093
 
 # %% ../nbs/08_Scale.ipynb #in_step
 def in_step(way:Way, # of `data_parallel`

@@ -16,13 +16,13 @@ def torchrun(*program): # as the command `torchrun` does it; --standalone takes 
     command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', *program]
     return subprocess.run([str(c) for c in command], env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
 
-def two_processes(*args):
-    "The same without `torchrun`, which would stop the other worker before it can say anything; the output of each."
+def two_processes(*args, witness=0):
+    "The same without `torchrun`, which would stop the other worker before it can say anything; the output of one."
     with socket.create_server(('127.0.0.1', 0)) as s: port = s.getsockname()[1]
     facts = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE='2', LOCAL_WORLD_SIZE='2')
     workers = [subprocess.Popen([sys.executable, str(worker), *map(str, args)], env=env|facts|dict(RANK=str(k), LOCAL_RANK=str(k)), text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for k in range(2)]
-    try: return workers[0].communicate(timeout=60)[0], workers[0].returncode, time.time()
+    try: return workers[witness].communicate(timeout=60)[0], workers[witness].returncode, time.time()
     finally:
         for w in workers: w.kill(), w.communicate()
 
@@ -37,9 +37,13 @@ def test_two_processes_train_as_one(tmp_path):
         for a,b,want in zip(first[name], second[name], alone[name], strict=True):
             assert torch.equal(a, b), f'{name}: the two workers hold different parameters'
             assert relative_error(a, want)<=bound, f'{name}: {relative_error(a, want):.1e} from one process'
-    written,seeds = zip(*(json.loads((tmp_path/f'facts{k}.json').read_text()) for k in range(2)))
+    written,said = zip(*(json.loads((tmp_path/f'facts{k}.json').read_text()) for k in range(2)))
     assert written==(24,0), f'checkpoints written by each worker: {written}' # 8 trainings, at the start and after each of two epochs
-    assert all('the workers draw different batches' in s for s in seeds), seeds # a seed of its own for each
+    for s in said:
+        assert 'the workers draw different batches' in s['seeds'], s         # a seed of its own for each
+        assert 'the workers draw different batches' in s['transform'], s     # the same labels, other pixels, from the ninth step on
+        assert 'the workers hold different parameters' in s['drift'], s
+        assert s['in_step']==[True, False, False, True], s                   # -0. and 1e-30 in place of 0.
 
 def test_the_command(tmp_path):
     done = torchrun('-m', 'mlfound.cli', 'train', '--digits', '1000', '--epochs', '1', '--hidden', '20', '--out', tmp_path/'model')
@@ -53,10 +57,11 @@ def test_a_killed_worker_ends_the_run(tmp_path):
     assert done.returncode and 'SIGKILL' in done.stdout and 'local_rank: 1' in done.stdout, done.stdout
     assert seconds<15, f'{seconds:.0f} s until the run failed'
 
-@pytest.mark.parametrize('how', ['dies', 'hangs'])
-def test_the_other_worker_says_what_happened(how, tmp_path):
-    said,code,end = two_processes(how, tmp_path)
-    assert code and 'WorkerError: worker 0 of 2: another worker has died or does not answer' in said, said
+@pytest.mark.parametrize('how,witness', [('dies', 0), ('hangs', 0), ('dies at start', 1)])
+def test_the_other_worker_says_what_happened(how, witness, tmp_path):
+    said,code,end = two_processes(how, tmp_path, witness=witness)
+    assert code and f'WorkerError: worker {witness} of 2: another worker has died or does not answer' in said, said
+    assert ('broadcast' in said)==(how=='dies at start'), said               # the traceback names the call
     assert end - float((tmp_path/'stopped').read_text()) < 15
 
 @pytest.mark.parametrize('name', ['cuda', 'mps'])
