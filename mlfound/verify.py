@@ -883,23 +883,36 @@ def _change(old, new):
     return f'{a[k].strip()} → {b[k].strip()}'
 
 # %% ../nbs/06_Verification.ipynb #all_halves
-def _all_halves(): return torch.arange(2**16, dtype=torch.int32).to(torch.int16).view(torch.float16)   # every float16 there is
-def _same(a, b): return torch.equal(a.nan_to_num(12345.), b.nan_to_num(12345.))
-def _relu_alike():
-    x = _all_halves()
-    return _same(backward.relu_vjp(torch.ones_like(x), x), backward.relu_vjp(torch.ones_like(x), forward.relu(x)))
-def _threshold_alike():
-    x = _all_halves()
-    f = partial(torch.ops.aten.threshold_backward, torch.ones_like(x))
-    return _same(f(x, 0), f(forward.relu(x), 0))
-def _zeros_alike(): return all(torch.equal(torch.zeros(3), z) for z in (0*torch.zeros(3), -torch.zeros(3), 2*torch.zeros(3)))
+def _all_halves(): return torch.arange(2**16, dtype=torch.int32).to(torch.int16).view(torch.float16).double()   # every float16 there is
+def _upstream(x): return torch.randn(x.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+def _points(*args): return [(_upstream(args[0]), *args)]
+
+def _answers(rule, points):
+    "What a rule, as it now is, returns at these points: gradients, and gradients of these."
+    for g,*args in points:
+        yield from rule.first(g.clone(), *_copies(args))
+        if rule.second: yield from rule.second(g.clone(), [_upstream(args[i])+1 for i in rule.of(args)], *_copies(args))
+
+def _alike(a, b): return (a.shape,a.dtype)==(b.shape,b.dtype) and torch.allclose(a, b, rtol=0., atol=0., equal_nan=True)
+def _still(rule, points, right):
+    "Does a rule, as it now is, return what it returned when it was right?"
+    try: now = [*_answers(rule, points)]
+    except Exception: return False   # it returns nothing
+    return len(now)==len(right)>0 and all(map(_alike, now, right))
 
 # %% ../nbs/06_Verification.ipynb #cf2d2423
-_EQUAL = [ # part, words of the change, reason, proof
-    ('relu.defvjp', 'keep x, not out', 'max(x, 0) > 0 exactly where x > 0; tried on every float16', _threshold_alike),
-    ('relu_vjp', 'relu_vjp(g, relu(x))', 'max(x, 0) ≤ 0 exactly where x ≤ 0; tried on every float16', _relu_alike),
-    ('_norm_vjp', 'return torch.zeros_like(x) →', 'the norm of order 0 counts entries; its gradient is 0, and 0·0 = −0 = 2·0 = 0', _zeros_alike),
-    ('_within', '→ inside = torch.ge(x, min)', 'true and a is a', lambda: all((True & a)==a for a in (True, False)))]
+def _relu_points(): return _points(_all_halves())
+def _norm_points(): return [(g[0], x, 0, 0, False, None) for g,x in _points(_all_halves())]
+def _clamp_points():
+    x,t = _all_halves(),_t(.25)
+    return [p for lo,hi in ((-1.,2.), (0.,None), (-math.inf,0.), (2.,-1.), (math.nan,1.), (t,2*t), (t,None)) for p in _points(x, lo, hi)]
+
+_EQUAL = { # (part, change): the reason, and the points at which the mutant and the original are compared
+    ('relu.defvjp', 'keep x, not out'): ('max(x, 0) > 0 exactly where x > 0', _relu_points),
+    ('relu_vjp', 'relu_vjp(g, relu(x))'): ('max(x, 0) ≤ 0 exactly where x ≤ 0', _relu_points),
+    ('_within', 'inside = inside & torch.ge(x, min) → inside = torch.ge(x, min)'): ('true and a is a', _clamp_points),
+    **{('_norm_vjp', f'return torch.zeros_like(x) → return {c}torch.zeros_like(x)'): ('the norm of order 0 counts entries: its gradient is 0, and so is any multiple', _norm_points)
+       for c in ('0 * ', '-', '2 * ')}}
 
 # %% ../nbs/06_Verification.ipynb #Mutant
 @dataclass
@@ -931,9 +944,12 @@ def mutants(*names, # rules, by name or as the library's own objects; all if non
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')   # PyTorch's, about what mutants do
         for users,part,mistake,change,how in _broken(chosen):
-            with how: by,user = next(((b,r) for r in users if (b := judge(r))), ([],users[0]))
-            why = [(reason,proof) for p,words,reason,proof in _EQUAL if p==part and words in change] if not by else []
-            out.append(Mutant(user.name, part, mistake, change, by, why[0][0] if why and why[0][1]() else ''))
+            reason,points = _EQUAL.get((part,change), ('',list))
+            right = [[*_answers(r, points())] for r in users]
+            with how:
+                by,user = next(((b,r) for r in users if (b := judge(r))), ([],users[0]))
+                equal = not by and all(_still(r, points(), w) for r,w in zip(users, right))
+            out.append(Mutant(user.name, part, mistake, change, by, reason if equal else ''))
     return out
 
 # %% ../nbs/06_Verification.ipynb #Mutants

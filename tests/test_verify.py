@@ -155,6 +155,12 @@ def test_broken_rules_are_mended():
     assert all(f.__code__ is c for f,c in before.items())
     assert verify.certificate('tanh').ok
 
+def test_an_excuse_must_hold(monkeypatch):
+    "A mutant that nobody rejects is called equal only if it returns what the original returns; a false excuse survives."
+    monkeypatch.setattr(verify, '_EQUAL', {('relu.defvjp', m.change): ('so they say', verify._relu_points) for m in mutants('relu') if m.part=='relu.defvjp'})
+    blind = [m for m in mutants('relu', judge=lambda r: []) if m.part=='relu.defvjp']
+    assert [m.change for m in blind if m.proof] == ['keep x, not out'] and len(blind) > 3
+
 def test_cost_counts_scale():
     "Twice the examples, twice the work of a product; and float32 moves 4 bytes a number."
     one,two = (verify.count(torch.mm, torch.ones(n,8), torch.ones(8,8)) for n in (8,16))
