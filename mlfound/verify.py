@@ -452,7 +452,7 @@ def _reductions():
         _op(o.log_softmax, along, lambda x,d: x - _log_sum_exp(x, d, True), '5x+r', '8x', '4x', '32x+8r',
             kinks=[(large, (_large,1), torch.stack([_t(3,5)]), [torch.stack([_t(-5,5)])])]),
         _op(o._vector_norm, [([2,3],2,1,False,None), ([3,2],2,-2,True,None), ([2,3],2,None,False,None), ([2,2],3.,0,True,None), ([2,2],1.,(0,1),False,None),
-            *(([4],p,0,False,None) for p in (1.5,.5,-1.,0))],
+            ([2,3,2],2,(0,2),False,None), *(([4],p,0,False,None) for p in (1.5,.5,-1.,0))],
             _norm, '3x+o', '4(x+o)', '2x+2o', '24x+28o', kinks=tip)]
 
 # %% ../nbs/06_Verification.ipynb #rules
@@ -738,7 +738,8 @@ def _arithmetic_mistakes(n):
             else: yield from (('dropped term', _u(t)) for t in (l,r))
         case ast.BinOp(l, ast.Sub(), r):
             yield from (('dropped term', _u(l)), ('dropped term', f'-({_u(r)})'), ('swapped operands', f'({_u(r)}) - ({_u(l)})'))
-        case ast.BinOp(l, ast.Mult()|ast.BitAnd()|ast.BitOr(), r): yield from (('dropped term', _u(t)) for t in (l,r))
+        case ast.BinOp(l, ast.Mult()|ast.BitAnd()|ast.BitOr(), r):
+            yield from (('dropped term', _u(t)) for t in ((l,) if isinstance(l, ast.Tuple) else (l,r)))   # (a,)*n is no product
         case ast.BinOp(l, ast.Div(), r):
             yield 'missing 1/n' if re.search(r'numel|len|_reduced|\bn\b|ties\.sum', _u(r)) else 'dropped term', _u(l)
             yield 'swapped operands', f'({_u(r)})/({_u(l)})'
@@ -821,26 +822,22 @@ def _mutations(f):
         seen.add(_u(node))
 
 # %% ../nbs/06_Verification.ipynb #helpers
+def _codes(code): return [code, *(c for k in code.co_consts if isinstance(k, CodeType) for c in _codes(k))]   # and those of functions within
 def _helpers(f):
     "The library's own plain functions that `f` calls."
-    for name in f.__code__.co_names:
+    for name in {n: 0 for c in _codes(f.__code__) for n in c.co_names}:
         h = f.__globals__.get(name)
         if isinstance(h, FunctionType) and h.__module__.startswith('mlfound.') and not hasattr(h, 'op'): yield h
 
 @cache
 def _parts():
     "Every function that is a rule, or that a rule calls: function → the rules to try when it is broken."
-    users,rules = {}, _rules().values()
-    for r in rules:
-        for p in r.parts: users.setdefault(p, []).append(r)
-    own = {*users}
-    for r in rules:
-        if r.kind not in ('operation','function'): continue
-        for p in r.parts:
-            for h in _helpers(p):
-                if h not in own: users.setdefault(h, []).append(r)
-                for h2 in _helpers(h):
-                    if h2 not in own: users.setdefault(h2, []).append(r)
+    users,own = {},{p for r in _rules().values() for p in r.parts}
+    for r in _rules().values():
+        todo = [*r.parts]
+        for f in todo:   # grows while it is read
+            if r not in users.setdefault(f, []): users[f].append(r)
+            todo += [h for h in _helpers(f) if h not in todo and (h in own or r.kind in ('operation','function'))]
     return users
 
 # %% ../nbs/06_Verification.ipynb #put_as
@@ -914,26 +911,36 @@ _EQUAL = { # (part, change): the reason, and the points at which the mutant and 
     **{('_norm_vjp', f'return torch.zeros_like(x) → return {c}torch.zeros_like(x)'): ('the norm of order 0 counts entries: its gradient is 0, and so is any multiple', _norm_points)
        for c in ('0 * ', '-', '2 * ')}}
 
+_BLIND = { # (part, change, rule): why this one of the rules that use the part cannot notice; another one must
+    ('_roots', 'roots[y.entry] = roots[y.entry] + g if y.entry in roots else g → roots[y.entry] = g if y.entry in roots else g', 'Var.backward'):
+        'it starts from one result, which cannot be listed twice'}
+
 # %% ../nbs/06_Verification.ipynb #Mutant
 @dataclass
 class Mutant:
     "A rule broken on purpose."
-    rule:str      # whose certificate was run
     part:str      # the function whose source was changed
     mistake:str
-    change:str    # what stands there now, and what stood there
-    rejected:list # by whom: (judge, order); empty if nobody noticed
+    change:str    # what stood there, and what stands there now
+    verdicts:dict # each rule that uses the part → who rejects it: (judge, order), (type of the error, 0); empty if nobody
     proof:str=''  # why the mutant is no mistake, if it is none
+    @property
+    def rejected(self): return next((by for by in self.verdicts.values() if by), [])
+    @property
+    def missed(self): return [r for r,by in self.verdicts.items() if not by]
 
 # %% ../nbs/06_Verification.ipynb #rejections
+_NO_PROGRAM = NameError, AttributeError, TypeError, SyntaxError   # a mutant that raises one of these is nobody's mistake, but a fault of the mutator
+
 def _rejections(rule):
-    "Who rejects the rule as it now is: judges, orders, kinks, or an error that it raises; nobody if all accept."
-    key = rule.kind,rule.name
-    try:
-        for k in range(len(rule.calls)):
-            if bad := [q for q,e in _try(key, k).items() if not e<=BOUNDS[q]]: return bad
-        return [('kink',1)] if [*_edges(rule)] else []
-    except Exception as e: return [(type(e).__name__,0)]
+    "Who rejects the rule as it now is, in any call: judges, orders, fixed points, or the type of an error that it raises; nobody if all accept."
+    by = []
+    for k in range(len(rule.calls)+1):
+        try: by += [q for q,e in _try((rule.kind,rule.name), k).items() if not e<=BOUNDS[q]] if k<len(rule.calls) else [('kink',1) for _ in _edges(rule)]
+        except Exception as e:
+            if isinstance(e, _NO_PROGRAM) and not re.match(r'\w+: ', str(e)): raise   # unless the library itself refuses: 'mul: a rule gave ...'
+            by.append((type(e).__name__,0))
+    return [*dict.fromkeys(by)]
 
 # %% ../nbs/06_Verification.ipynb #mutants
 def mutants(*names, # rules, by name or as the library's own objects; all if none is given
@@ -947,25 +954,30 @@ def mutants(*names, # rules, by name or as the library's own objects; all if non
             reason,points = _EQUAL.get((part,change), ('',list))
             right = [[*_answers(r, points())] for r in users]
             with how:
-                by,user = next(((b,r) for r in users if (b := judge(r))), ([],users[0]))
-                equal = not by and all(_still(r, points(), w) for r,w in zip(users, right))
-            out.append(Mutant(user.name, part, mistake, change, by, reason if equal else ''))
+                verdicts = [judge(r) for r in users]
+                equal = not any(verdicts) and all(_still(r, points(), w) for r,w in zip(users, right))
+            out.append(Mutant(part, mistake, change, {r.name: by for r,by in zip(users, verdicts)}, reason if equal else ''))
     return out
 
 # %% ../nbs/06_Verification.ipynb #Mutants
 class Mutants(list):
     "Mutants and what became of them; prints as the score, with the equivalent ones and the survivors."
     @property
-    def rejected(self): return [m for m in self if m.rejected]
-    @property
     def equivalent(self): return [m for m in self if m.proof]
     @property
-    def survived(self): return [m for m in self if not m.rejected and not m.proof]
+    def survived(self):
+        return [m for m in self if not m.proof and (not m.rejected or any((m.part,m.change,r) not in _BLIND for r in m.missed))]
+    @property
+    def rejected(self):
+        alive = {id(m) for m in self.survived}
+        return [m for m in self if not m.proof and id(m) not in alive]
 
     def __str__(self):
-        lines = [f'{len(self)} mutants: {len(self.rejected)} rejected, {len(self.equivalent)} equal to the original, {len(self.survived)} survived']
+        kept = self.rejected
+        lines = [f'{len(self)} mutants: {len(kept)} rejected, {len(self.equivalent)} equal to the original, {len(self.survived)} survived']
         lines += [f'  equal: {m.part}: {m.change[:150]}: {m.proof}' for m in self.equivalent]
-        return '\n'.join(lines + [f'  SURVIVED: {m.part}: {m.mistake}: {m.change}' for m in self.survived])
+        lines += [f'  {r} cannot notice: {m.part}: {m.mistake}: {_BLIND[m.part,m.change,r]}' for m in kept for r in m.missed]
+        return '\n'.join(lines + [f'  SURVIVED: {m.part}: {m.mistake}: {m.change}: not noticed by {", ".join(m.missed)}' for m in self.survived])
     __repr__ = __str__
 
 # %% ../nbs/06_Verification.ipynb #close
