@@ -8,6 +8,7 @@ __all__ = ['JUDGES', 'BOUNDS', 'drawn', 'Rule', 'by_differences', 'by_torch', 'b
 
 # %% ../nbs/06_Verification.ipynb #4c5a300c
 import ast, copy, importlib, inspect, linecache, math, pkgutil, re, warnings
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -53,6 +54,7 @@ class Rule:
     cost:tuple=()    # formulas: FLOPs forward, bytes forward, FLOPs backward, bytes backward
     parts:tuple=()   # the functions whose source is the rule
     run:object=None  # `run(*args)`: what to count for the cost, forward and backward, where it is not `f` and `first`
+    small:int=7      # up to how many numbers in a call SymPy judges it; more where the formula is simple
     doubts:set=()    # `(call, judge)` where a judge is known to err at the second order, and is not heard
     def of(self, args): return _floats(args) if self.wrt is None else self.wrt(args) if callable(self.wrt) else list(self.wrt)
 
@@ -93,7 +95,6 @@ class _Formulas:
         f = getattr(importlib.import_module('sympy'), name)
         return lambda *xs: np.frompyfunc(f, len(xs), 1)(*xs)
 _sp = _Formulas()
-SMALL = 7 # numbers in a call that SymPy judges
 
 def _plain(a): return a.numpy() if isinstance(a, Tensor) else tuple(map(_plain, a)) if isinstance(a, tuple) else a
 def _symbols(name, t):
@@ -105,7 +106,7 @@ def _slopes(total, v): return np.array([_sp.diff(total, s) for s in np.ravel(v)]
 # %% ../nbs/06_Verification.ipynb #by_sympy
 def by_sympy(rule, args, g, ds):
     "First and second order by SymPy, from the rule's formula; nothing where there is none or the call is not small."
-    if rule.formula is None or sum(args[i].numel() for i in _floats(args))>SMALL: return None,None
+    if rule.formula is None or sum(args[i].numel() for i in _floats(args))>rule.small: return None,None
     xs = [_symbols(f'x{i}', a) if i in _floats(args) else _plain(a) for i,a in enumerate(args)]
     wrt,G,D = [xs[i] for i in rule.of(args)], _symbols('g', g), [_symbols(f'd{k}', d) for k,d in enumerate(ds)]
     y = np.asarray(rule.formula(*xs), dtype=object)
@@ -177,8 +178,8 @@ def _call(args, how):
     new = iter(drawn(*[a for a in args if type(a) is list], **how))
     return tuple(next(new) if type(a) is list else a for a in args)
 
-def _rule(kind, name, f, first, second, calls, formula=None, cost=(), kinks=(), wrt=None, parts=(), run=None, doubts=(), **how):
-    return Rule(name, kind, f, first, second, [_call(c, how) for c in calls], wrt, formula, kinks, cost, parts, run, doubts)
+def _rule(kind, name, f, first, second, calls, formula=None, cost=(), kinks=(), wrt=None, parts=(), run=None, doubts=(), small=7, **how):
+    return Rule(name, kind, f, first, second, [_call(c, how) for c in calls], wrt, formula, kinks, cost, parts, run, small, doubts)
 
 def _op(f, calls, formula, *cost, wrt=None, parts=(), **kw):
     rules = [r for r,_ in f.op.rules if '_missing' not in r.__qualname__]
@@ -195,7 +196,7 @@ _corner = _t(-1,0,2), _t(3,5,7)   # a point at which to look at a corner at 0, a
 # %% ../nbs/06_Verification.ipynb #mean_square
 #| code-fold: true
 _entries = ([3,4],), ([],), ([5],), ([0,3],), ([2,1,3],)
-_dense = ([5,3],[3,4],[4]), ([1,2],[2,1],[1]), ([1,1],[1,2],[2]), ([0,2],[2,3],[3])
+_dense = ([5,3],[3,4],[4]), ([1,2],[2,1],[1]), ([1,1],[1,2],[2]), ([0,2],[2,3],[3]), ([4,2],[2,3],[3])
 _pair = ([3,4],[3,4]), ([3],[3]), ([],[]), ([1,2],[1,2]), ([2,1],[2,1])
 _classes = ([4,3],torch.tensor([0,2,1,2])), ([1,3],torch.tensor([2])), ([2,3],torch.tensor([1,1])), ([3,2],torch.tensor([0,1,0]))
 _large = torch.stack([_t(1000,0)])   # scores whose exponentials overflow
@@ -211,11 +212,11 @@ def _functions():
     return [
         _fn(b.mse_vjp, forward.mse, _pair, _mean_square, '3x+1', '24x', '2x+2', '20x', wrt=(0,)),
         _fn(b.relu_vjp, forward.relu, _entries, lambda x: _sp.Max(x, 0), 'x', '8x', 'x', '14x', kinks=[_kink_relu]),
-        _fn(b.lin_vjp, forward.lin, _dense, lambda x,w,b: x@w + b, '2ndh+nh', '4(nd+dh+h+nh)', '4ndh+nh', '8nd+8dh+12nh+4h'),
+        _fn(b.lin_vjp, forward.lin, _dense, lambda x,w,b: x@w + b, '2ndh+nh', '4(nd+dh+h+nh)', '4ndh+nh', '8nd+8dh+12nh+4h', small=17),
         _fn(b.lin_vjp_x, torch.matmul, [c[:2] for c in _dense], lambda x,w: x@w, '2ndh', '4(nd+dh+nh)', '2ndh', '4(nd+dh+nh)',
-            using=lambda g,x,w: b.lin_vjp_x(g, w), wrt=(0,)),
+            using=lambda g,x,w: b.lin_vjp_x(g, w), wrt=(0,), small=17),
         _fn(b.lin_vjp_w, torch.matmul, [c[:2] for c in _dense], lambda x,w: x@w, '2ndh', '4(nd+dh+nh)', '2ndh', '4(nd+dh+nh)',
-            using=lambda g,x,w: b.lin_vjp_w(g, x), wrt=(1,)),
+            using=lambda g,x,w: b.lin_vjp_w(g, x), wrt=(1,), small=17),
         _fn(b.lin_vjp_b, lambda b,n: b.expand(n, *b.shape), [([4],3), ([2],1), ([3],0)], lambda b,n: np.broadcast_to(b, (n, *b.shape)),
             '0', '0', 'o', '4(o+x)', using=lambda g,b_,n: b.lin_vjp_b(g)),
         _fn(training.cross_entropy_vjp, training.cross_entropy, _classes, _cross_entropy,
@@ -238,17 +239,17 @@ def _layers():
     from mlfound import training
     m = module
     return [
-        _layer(m.Linear, m.Linear.holding, 1, [([5,3],[2,3],[3,4],[4]), ([1,1],[1,1],[1,2],[2]), ([2,2],[0,2],[2,1],[1])],
+        _layer(m.Linear, m.Linear.holding, 1, [([5,3],[2,3],[3,4],[4]), ([1,1],[1,1],[1,2],[2]), ([2,2],[0,2],[2,1],[1]), ([4,2],[2,2],[2,3],[3])],
                lambda x1,x2,w,b: np.concatenate([np.ravel(x@w + b) for x in (x1,x2)]), '2ndh+nh', '4(nd+dh+h+nh)', '4ndh+nh', '8nd+16dh+12nh+12h',
-               parts=(m.accumulate, m.Module.backward)),
+               parts=(m.accumulate, m.Module.backward), small=21),
         _layer(m.ReLU, m.ReLU, 1, [([3,4],[2]), ([3],[3])], _both(lambda x: _sp.Max(x, 0)), 'x', '8x', 'x', '14x',
                kinks=[('0 at 0', (_corner[0], _corner[0]), _corner[1].repeat(2), [_t(0,0,7)]*2)]),
         _layer(m.MSELoss, m.MSELoss, 2, [([3,4],[3,4],[2],[2]), ([1],[1],[2],[2])], _both(_mean_square), '3x+1', '24x', '2x+2', '20x', wrt=(0,2)),
-        _layer(m.Sequential, _small_net, 1, [([5,3],[2,3],[3,4],[4],[4,2],[2]), ([1,1],[1,1],[1,1],[1],[1,1],[1])],
+        _layer(m.Sequential, _small_net, 1, [([5,3],[2,3],[3,4],[4],[4,2],[2]), ([1,1],[1,1],[1,1],[1],[1,1],[1]), ([3,2],[2,2],[2,4],[4],[4,2],[2])],
                lambda x1,x2,w1,b1,w2,b2: np.concatenate([np.ravel(_sp.Max(x@w1 + b1, 0)@w2 + b2) for x in (x1,x2)]),
-               '2ndh+2nhc+2nh+nc', '4nd+16nh+4nc+4dh+4hc+4h+4c', '4ndh+4nhc+2nh+nc', '8nd+34nh+12nc+16dh+16hc+12h+12c'),
+               '2ndh+2nhc+2nh+nc', '4nd+16nh+4nc+4dh+4hc+4h+4c', '4ndh+4nhc+2nh+nc', '8nd+34nh+12nc+16dh+16hc+12h+12c', small=32),
         _layer(training.CrossEntropyLoss, training.CrossEntropyLoss, 2, [_classes[0]+_classes[1], _classes[1]+_classes[1]],
-               _both(_cross_entropy), '5nc+3n+4', '32nc+52n', '7nc+1', '64nc+24n', wrt=(0,2),
+               _both(_cross_entropy), '5nc+3n+4', '32nc+52n', '7nc+1', '64nc+24n', wrt=(0,2), small=15,
                kinks=[(words, args*2, _t(3,3), want*2) for words,args,_,want in _no_overflow])]
 
 # %% ../nbs/06_Verification.ipynb #whole
@@ -266,10 +267,10 @@ def _networks():
     from mlfound import training as tr
     def loss(x, targ, *params): return forward.mse(forward.mlp(x, forward.Params(*params)), targ)
     def formula(x, t, w1, b1, w2, b2): return _mean_square(_sp.Max(x@w1 + b1, 0)@w2 + b2, t)
-    calls = ([5,3],[5,2],[3,4],[4],[4,2],[2]), ([1,1],[1,1],[1,1],[1],[1,1],[1]), ([1,2],[1,1],[2,3],[3],[3,1],[1])
+    calls = ([5,3],[5,2],[3,4],[4],[4,2],[2]), ([1,1],[1,1],[1,1],[1],[1,1],[1]), ([1,2],[1,1],[2,3],[3],[3,1],[1]), ([3,2],[3,2],[2,4],[4],[4,2],[2])
     def by(f, **kw): return lambda x,t,ps: f(x, t, forward.Params(*ps), input_grad=True, **kw)
     ahead = '2ndh+2nhc+2nh+4nc+1', '4nd+16nh+28nc+4dh+4hc+4h+4c'
-    def whole(f, *cost, **kw): return _whole(by(f), loss, calls, formula, *ahead, *cost, name=f.__name__, wrt=(0,2,3,4,5), **kw)
+    def whole(f, *cost, **kw): return _whole(by(f), loss, calls, formula, *ahead, *cost, name=f.__name__, wrt=(0,2,3,4,5), small=34, **kw)
     fab = backward.forward_and_backward
     return [
         whole(fab, '6ndh+6nhc+4nh+6nc+dh+hc+h+c+2', '16nd+48nh+44nc+24dh+24hc+28h+28c+4', blocks=by(fab, block=2), parts=[inspect.unwrap(fab)]),
@@ -277,10 +278,11 @@ def _networks():
         whole(autograd.tape_forward_and_backward, '6ndh+6nhc+4nh+7nc+3', '12nd+48nh+60nc+12dh+12hc+8h+8c+4'),
         _whole(tr.loss_and_gradients, lambda x,t,*ps: tr.cross_entropy(tr.network(x, ps), t),
                [([5,3],torch.tensor([0,1,0,0,1]),[3,4],[4],[4,2],[2]), ([1,1],torch.tensor([1]),[1,1],[1],[1,2],[2]),
+                ([3,2],torch.tensor([0,1,1]),[2,4],[4],[4,2],[2]),
                 ([3,2],torch.tensor([0,2,1]),[2,4],[4],[4,3],[3],[3,3],[3])],
                lambda x,t,w1,b1,w2,b2: _cross_entropy(_sp.Max(x@w1 + b1, 0)@w2 + b2, t),
                '2ndh+2nhc+2nh+6nc+3n+4', '4nd+16nh+36nc+4dh+4hc+4h+4c+52n', '4ndh+6nhc+4nh+9nc+3n+2', '8nd+44nh+40nc+12dh+16hc+12h+12c+44n',
-               parts=[inspect.unwrap(tr.loss_and_gradients)], name='loss_and_gradients', wrt=lambda args: list(range(2, len(args))))]
+               parts=[inspect.unwrap(tr.loss_and_gradients)], name='loss_and_gradients', wrt=lambda args: list(range(2, len(args))), small=28)]
 
 # %% ../nbs/06_Verification.ipynb #tape_calls
 #| code-fold: true
@@ -330,8 +332,8 @@ def _arithmetic():
         _op(a.pow, (*_two, ([3],0), ([3],_t(0,1,2))), lambda x,y: x**y, 'o', '4(x+y+o)', '2x+3y+8o', '20x+28y+72o', kinks=[zero],
             doubts={(9,'PyTorch')}, **up),
         _op(a._matmul, [*(c[:2] for c in _dense), ([2,1],[1,2]), ([2,3,4],[4,2]), ([2,1,3,2],[2,2,3])], lambda x,y: x@y,
-            '2ndh', '4(x+y+o)', '4ndh', '8(x+y+o)'),
-        _op(a._linear, _dense, lambda x,w,b: x@w + b, '2ndh+nh', '4(nd+dh+h+nh)', '4ndh+nh', '8nd+8dh+12nh+4h'),
+            '2ndh', '4(x+y+o)', '4ndh', '8(x+y+o)', small=20),
+        _op(a._linear, _dense, lambda x,w,b: x@w + b, '2ndh+nh', '4(nd+dh+h+nh)', '4ndh+nh', '8nd+8dh+12nh+4h', small=17),
         _op(a.mse_loss, _pair, _mean_square, '3x+1', '24x', '5x+4', '48x'),
         _op(a.relu, _entries, lambda x: _sp.Max(x, 0), 'x', '8x', 'x', '12x', kinks=[_kink_relu], parts=[a._relu_vjp.op.fn]),
         _op(a._relu_vjp, [([3],_t(0,1,2)), ([2,2],_t(1,0,.5,0).reshape(2,2)), ([],_t(1)[0])], lambda g,a: g*_sp.Heaviside(a),
@@ -621,17 +623,18 @@ class Row:
     kind:str
     calls:list     # what was tried: the shapes of the tensors drawn, a string a call
     errors:dict    # (judge, order) → worst relative error
+    heard:dict     # (judge, order) → how many of the calls it heard
     kinks:list     # conventions where there is no slope, which hold
     cost:tuple     # formulas: FLOPs forward, bytes forward, FLOPs backward, bytes backward
     failed:list    # what does not hold; empty if the rule is certified
 
 def _words(args): return ' '.join('×'.join(map(str, args[i].shape)) or '()' for i in _floats(args))
 def _certified(rule):
-    errors = {}
+    errors,heard = {},Counter()
     for k in range(len(rule.calls)):
-        for q,e in _try((rule.kind, rule.name), k).items(): errors[q] = max(errors.get(q, 0.), e)
+        for q,e in _try((rule.kind, rule.name), k).items(): errors[q],heard[q] = max(errors.get(q, 0.), e),heard[q]+1
     failed = [f'{n}, order {o}: {e:.1e}' for (n,o),e in errors.items() if not e<=BOUNDS[n,o]] + [f'kink: {w}' for w in _edges(rule)]
-    return Row(rule.name, rule.kind, [_words(a) for a in rule.calls], errors, [k[0] for k in rule.kinks if k[0]], rule.cost, failed)
+    return Row(rule.name, rule.kind, [_words(a) for a in rule.calls], errors, dict(heard), [k[0] for k in rule.kinks if k[0]], rule.cost, failed)
 
 # %% ../nbs/06_Verification.ipynb #chosen
 def _chosen(names):
@@ -654,14 +657,14 @@ def certificate(*names, # rules, by name or as the library's own objects; all if
 
 # %% ../nbs/06_Verification.ipynb #Certificate
 class Certificate(list):
-    "Rows that print as a table: errors against each judge at first and second order, cost forward (→) and backward (←)."
+    "Rows that print as a table: errors against each judge at first and second order (with the number of calls that it heard, if not all), cost forward (→) and backward (←)."
     COLUMNS = ('differences',1),('PyTorch',1),('SymPy',1),('differences',2),('PyTorch',2),('SymPy',2)
     @property
     def ok(self): return not any(r.failed for r in self)
 
     def _cells(self, shapes=False):
         for r in self:
-            errors = [('0' if r.errors[q]==0 else f'{r.errors[q]:.0e}') if q in r.errors else '' for q in self.COLUMNS]
+            errors = [(f'{r.errors[q]:.0e}' if r.errors[q] else '0') + f' ({r.heard[q]})'*(r.heard[q]<len(r.calls)) if q in r.errors else '' for q in self.COLUMNS]
             yield [r.rule.strip('_'), r.kind, ' · '.join(dict.fromkeys(r.calls)) if shapes else str(len(r.calls)), *errors, *(r.cost or ['']*4), '; '.join(dict.fromkeys(r.kinks)), 'FAILED: '+'; '.join(r.failed) if r.failed else 'ok']
 
     HEAD = 'rule','kind','calls','diff','torch','sympy','diff 2','torch 2','sympy 2','FLOPs →','bytes →','FLOPs ←','bytes ←','at kinks','verdict'
@@ -1041,7 +1044,7 @@ def diagnose(f, # `f(*args)` returns a tensor
              *args, # as for `check_vjp`
              g:Tensor=None, # upstream gradient; None draws one
             )->'Diagnosis': # one finding for each gradient
-    "Which gradients are wrong, where, by how much, and what kind of mistake fits; raises only what `f` or `vjp` raise."
+    "Which gradients are wrong, where, by how much, and what kind of mistake fits; raises what `f` and `vjp` raise, and what `check_vjp` says of arguments that do not fit."
     args,g = backward._prepare(f, args, g, torch.Generator().manual_seed(1))   # not a reader's own seed 0
     def rule(g, *args):
         r = vjp(g.clone(), *_copies(args))
