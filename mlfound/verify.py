@@ -54,6 +54,7 @@ class Rule:
     cost:tuple=()    # formulas: FLOPs forward, bytes forward, FLOPs backward, bytes backward
     parts:tuple=()   # the functions whose source is the rule
     run:object=None  # `run(*args)`: what to count for the cost, forward and backward, where it is not `f` and `first`
+    about:object=None # what the row is about: an operation, a layer's class, a function
     small:int=7      # up to how many numbers in a call SymPy judges it; more where the formula is simple
     doubts:set=()    # `(call, judge)` where a judge is known to err at the second order, and is not heard
     def of(self, args): return _floats(args) if self.wrt is None else self.wrt(args) if callable(self.wrt) else list(self.wrt)
@@ -178,17 +179,17 @@ def _call(args, how):
     new = iter(drawn(*[a for a in args if type(a) is list], **how))
     return tuple(next(new) if type(a) is list else a for a in args)
 
-def _rule(kind, name, f, first, second, calls, formula=None, cost=(), kinks=(), wrt=None, parts=(), run=None, doubts=(), small=7, **how):
-    return Rule(name, kind, f, first, second, [_call(c, how) for c in calls], wrt, formula, kinks, cost, parts, run, small, doubts)
+def _rule(kind, name, f, first, second, calls, formula=None, cost=(), kinks=(), wrt=None, parts=(), run=None, doubts=(), small=7, about=None, **how):
+    return Rule(name, kind, f, first, second, [_call(c, how) for c in calls], wrt, formula, kinks, cost, parts, run, about, small, doubts)
 
 def _op(f, calls, formula, *cost, wrt=None, parts=(), **kw):
     rules = [r for r,_ in f.op.rules if '_missing' not in r.__qualname__]
     of = _floats if wrt is None else lambda args: list(wrt)
-    return _rule('operation', f.__name__, f, *_operation(f, of), calls, formula, cost, wrt=wrt, parts=(*rules, *parts), **kw)
+    return _rule('operation', f.__name__, f, *_operation(f, of), calls, formula, cost, wrt=wrt, parts=(*rules, *parts), about=f, **kw)
 
 def _fn(vjp, f, calls, formula, *cost, using=None, wrt=None, **kw):
     of = _floats if wrt is None else lambda args: list(wrt)
-    return _rule('function', vjp.__name__, f, *_function(using or vjp, of), calls, formula, cost, wrt=wrt, parts=(vjp,), **kw)
+    return _rule('function', vjp.__name__, f, *_function(using or vjp, of), calls, formula, cost, wrt=wrt, parts=(vjp,), about=vjp, **kw)
 
 def _t(*v): return torch.tensor(v, dtype=torch.float64)
 _corner = _t(-1,0,2), _t(3,5,7)   # a point at which to look at a corner at 0, and an upstream gradient
@@ -230,7 +231,7 @@ def _layer(cls, make, k, calls, formula, *cost, parts=(), **kw):
         layer,inputs = make(*args[2*k:]), args[:k]
         g = torch.ones_like(make(*args[2*k:])(*inputs))
         return lambda: layer(*inputs), lambda: layer.backward(g)
-    return _rule('layer', cls.__name__, f, first, None, calls, formula, cost, parts=(cls.bwd, *parts), run=run, **kw)
+    return _rule('layer', cls.__name__, f, first, None, calls, formula, cost, parts=(cls.bwd, *parts), run=run, about=cls, **kw)
 
 def _both(f): return lambda *v: np.concatenate([np.ravel(f(*a)) for a in (v[:len(v)//2], v[len(v)//2:])])
 def _small_net(w1, b1, w2, b2): return module.Sequential(module.Linear.holding(w1, b1), module.ReLU(), module.Linear.holding(w2, b2))
@@ -270,7 +271,7 @@ def _networks():
     calls = ([5,3],[5,2],[3,4],[4],[4,2],[2]), ([1,1],[1,1],[1,1],[1],[1,1],[1]), ([1,2],[1,1],[2,3],[3],[3,1],[1]), ([3,2],[3,2],[2,4],[4],[4,2],[2])
     def by(f, **kw): return lambda x,t,ps: f(x, t, forward.Params(*ps), input_grad=True, **kw)
     ahead = '2ndh+2nhc+2nh+4nc+1', '4nd+16nh+28nc+4dh+4hc+4h+4c'
-    def whole(f, *cost, **kw): return _whole(by(f), loss, calls, formula, *ahead, *cost, name=f.__name__, wrt=(0,2,3,4,5), small=34, **kw)
+    def whole(f, *cost, **kw): return _whole(by(f), loss, calls, formula, *ahead, *cost, name=f.__name__, about=f, wrt=(0,2,3,4,5), small=34, **kw)
     fab = backward.forward_and_backward
     return [
         whole(fab, '6ndh+6nhc+4nh+6nc+dh+hc+h+c+2', '16nd+48nh+44nc+24dh+24hc+28h+28c+4', blocks=by(fab, block=2), parts=[inspect.unwrap(fab)]),
@@ -282,7 +283,7 @@ def _networks():
                 ([3,2],torch.tensor([0,2,1]),[2,4],[4],[4,3],[3],[3,3],[3])],
                lambda x,t,w1,b1,w2,b2: _cross_entropy(_sp.Max(x@w1 + b1, 0)@w2 + b2, t),
                '2ndh+2nhc+2nh+6nc+3n+4', '4nd+16nh+36nc+4dh+4hc+4h+4c+52n', '4ndh+6nhc+4nh+9nc+3n+2', '8nd+44nh+40nc+12dh+16hc+12h+12c+44n',
-               parts=[inspect.unwrap(tr.loss_and_gradients)], name='loss_and_gradients', wrt=lambda args: list(range(2, len(args))), small=28)]
+               parts=[inspect.unwrap(tr.loss_and_gradients)], name='loss_and_gradients', about=tr.loss_and_gradients, wrt=lambda args: list(range(2, len(args))), small=28)]
 
 # %% ../nbs/06_Verification.ipynb #tape_calls
 #| code-fold: true
@@ -468,26 +469,26 @@ def _rules():
 
 # %% ../nbs/06_Verification.ipynb #library
 def library(
-           )->dict: # name → object
-    "Everything in the library with a backward rule, found by looking."
+           )->dict: # 'module.name' → object
+    "Every operation and layer of the library, and every function whose name says that it goes backward."
     found = {}
     for m in pkgutil.iter_modules(mlfound.__path__):
         mod = importlib.import_module(f'mlfound.{m.name}')
-        for name,o in [*vars(mod).items()]:
-            if isinstance(getattr(o, 'op', None), Op): found[o.__name__] = o
-            elif inspect.isclass(o) and issubclass(o, module.Module) and o is not module.Module: found[name] = o
-            elif inspect.isfunction(o) and re.search('vjp|backward|gradients', name) and o.__module__==mod.__name__: found[name] = o
+        for name,o in vars(mod).items():
+            layer = inspect.isclass(o) and issubclass(o, module.Module) and o is not module.Module
+            backward = inspect.isfunction(o) and re.search('vjp|backward|gradients', name) and o.__module__==mod.__name__
+            if layer or backward or isinstance(getattr(o, 'op', None), Op): found[f'{o.__module__}.{o.__name__}'.removeprefix('mlfound.')] = o
     return found
 
 # %% ../nbs/06_Verification.ipynb #4f113b84
-_NO_RULES = dict(check_vjp='a check', torch_forward_and_backward="PyTorch's rules")
+_NO_RULES = {'backward.check_vjp': 'a check', 'backward.torch_forward_and_backward': "PyTorch's rules"}
 
 # %% ../nbs/06_Verification.ipynb #uncertified
 def uncertified(
-               )->list[str]: # the names of rules of the library that no row is about
+               )->list[str]: # 'module.name' of what no row is about
     "Look through the library for functions, layers and operations with a backward rule that have no certificate."
-    known = {p for r in _rules().values() for p in (*r.parts, r.f)} | {r.name for r in _rules().values()}
-    return sorted(n for n,o in library().items() if o not in known and n not in known and n not in _NO_RULES)
+    known = {inspect.unwrap(p) for r in _rules().values() for p in (*r.parts, r.about)}
+    return sorted(n for n,o in library().items() if inspect.unwrap(o) not in known and n not in _NO_RULES)
 
 # %% ../nbs/06_Verification.ipynb #77870b50
 JUDGES = dict(differences=by_differences, PyTorch=by_torch, SymPy=by_sympy)
