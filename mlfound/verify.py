@@ -8,6 +8,7 @@ __all__ = ['JUDGES', 'BOUNDS', 'drawn', 'Rule', 'by_differences', 'by_torch', 'b
 
 # %% ../nbs/06_Verification.ipynb #4c5a300c
 import ast, copy, importlib, inspect, linecache, math, pkgutil, re, warnings
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -53,6 +54,8 @@ class Rule:
     cost:tuple=()    # formulas: FLOPs forward, bytes forward, FLOPs backward, bytes backward
     parts:tuple=()   # the functions whose source is the rule
     run:object=None  # `run(*args)`: what to count for the cost, forward and backward, where it is not `f` and `first`
+    about:object=None # what the row is about: an operation, a layer's class, a function
+    small:int=7      # up to how many numbers in a call SymPy judges it; more where the formula is simple
     doubts:set=()    # `(call, judge)` where a judge is known to err at the second order, and is not heard
     def of(self, args): return _floats(args) if self.wrt is None else self.wrt(args) if callable(self.wrt) else list(self.wrt)
 
@@ -93,7 +96,6 @@ class _Formulas:
         f = getattr(importlib.import_module('sympy'), name)
         return lambda *xs: np.frompyfunc(f, len(xs), 1)(*xs)
 _sp = _Formulas()
-SMALL = 7 # numbers in a call that SymPy judges
 
 def _plain(a): return a.numpy() if isinstance(a, Tensor) else tuple(map(_plain, a)) if isinstance(a, tuple) else a
 def _symbols(name, t):
@@ -105,7 +107,7 @@ def _slopes(total, v): return np.array([_sp.diff(total, s) for s in np.ravel(v)]
 # %% ../nbs/06_Verification.ipynb #by_sympy
 def by_sympy(rule, args, g, ds):
     "First and second order by SymPy, from the rule's formula; nothing where there is none or the call is not small."
-    if rule.formula is None or sum(args[i].numel() for i in _floats(args))>SMALL: return None,None
+    if rule.formula is None or sum(args[i].numel() for i in _floats(args))>rule.small: return None,None
     xs = [_symbols(f'x{i}', a) if i in _floats(args) else _plain(a) for i,a in enumerate(args)]
     wrt,G,D = [xs[i] for i in rule.of(args)], _symbols('g', g), [_symbols(f'd{k}', d) for k,d in enumerate(ds)]
     y = np.asarray(rule.formula(*xs), dtype=object)
@@ -177,17 +179,17 @@ def _call(args, how):
     new = iter(drawn(*[a for a in args if type(a) is list], **how))
     return tuple(next(new) if type(a) is list else a for a in args)
 
-def _rule(kind, name, f, first, second, calls, formula=None, cost=(), kinks=(), wrt=None, parts=(), run=None, doubts=(), **how):
-    return Rule(name, kind, f, first, second, [_call(c, how) for c in calls], wrt, formula, kinks, cost, parts, run, doubts)
+def _rule(kind, name, f, first, second, calls, formula=None, cost=(), kinks=(), wrt=None, parts=(), run=None, doubts=(), small=7, about=None, **how):
+    return Rule(name, kind, f, first, second, [_call(c, how) for c in calls], wrt, formula, kinks, cost, parts, run, about, small, doubts)
 
 def _op(f, calls, formula, *cost, wrt=None, parts=(), **kw):
     rules = [r for r,_ in f.op.rules if '_missing' not in r.__qualname__]
     of = _floats if wrt is None else lambda args: list(wrt)
-    return _rule('operation', f.__name__, f, *_operation(f, of), calls, formula, cost, wrt=wrt, parts=(*rules, *parts), **kw)
+    return _rule('operation', f.__name__, f, *_operation(f, of), calls, formula, cost, wrt=wrt, parts=(*rules, *parts), about=f, **kw)
 
 def _fn(vjp, f, calls, formula, *cost, using=None, wrt=None, **kw):
     of = _floats if wrt is None else lambda args: list(wrt)
-    return _rule('function', vjp.__name__, f, *_function(using or vjp, of), calls, formula, cost, wrt=wrt, parts=(vjp,), **kw)
+    return _rule('function', vjp.__name__, f, *_function(using or vjp, of), calls, formula, cost, wrt=wrt, parts=(vjp,), about=vjp, **kw)
 
 def _t(*v): return torch.tensor(v, dtype=torch.float64)
 _corner = _t(-1,0,2), _t(3,5,7)   # a point at which to look at a corner at 0, and an upstream gradient
@@ -195,29 +197,31 @@ _corner = _t(-1,0,2), _t(3,5,7)   # a point at which to look at a corner at 0, a
 # %% ../nbs/06_Verification.ipynb #mean_square
 #| code-fold: true
 _entries = ([3,4],), ([],), ([5],), ([0,3],), ([2,1,3],)
-_dense = ([5,3],[3,4],[4]), ([1,2],[2,1],[1]), ([1,1],[1,2],[2]), ([0,2],[2,3],[3])
+_dense = ([5,3],[3,4],[4]), ([1,2],[2,1],[1]), ([1,1],[1,2],[2]), ([0,2],[2,3],[3]), ([4,2],[2,3],[3])
 _pair = ([3,4],[3,4]), ([3],[3]), ([],[]), ([1,2],[1,2]), ([2,1],[2,1])
 _classes = ([4,3],torch.tensor([0,2,1,2])), ([1,3],torch.tensor([2])), ([2,3],torch.tensor([1,1])), ([3,2],torch.tensor([0,1,0]))
+_large = torch.stack([_t(1000,0)])   # scores whose exponentials overflow
 _kink_relu = '0 at 0', _corner[:1], _corner[1], [_t(0,0,7)]
 def _mean_square(p, t): return _total((p-t)**2)/np.size(p)
 def _log_sum_exp(x, dim, keepdim=False): return _sp.log(_sp.exp(x).sum(axis=dim, keepdims=keepdim))
 def _cross_entropy(z, t): return _total(np.asarray(_log_sum_exp(z, 1)) - z[np.arange(len(t)), t])/len(t)
 
+_no_overflow = [('no overflow at 1000', (_large,torch.tensor([k])), _t(3)[0], [want]) for k,want in enumerate((0*_large, torch.stack([_t(3,-3)])))]
 def _functions():
     from mlfound import training
     b = backward
     return [
         _fn(b.mse_vjp, forward.mse, _pair, _mean_square, '3x+1', '24x', '2x+2', '20x', wrt=(0,)),
         _fn(b.relu_vjp, forward.relu, _entries, lambda x: _sp.Max(x, 0), 'x', '8x', 'x', '14x', kinks=[_kink_relu]),
-        _fn(b.lin_vjp, forward.lin, _dense, lambda x,w,b: x@w + b, '2ndh+nh', '4(nd+dh+h+nh)', '4ndh+nh', '8nd+8dh+12nh+4h'),
+        _fn(b.lin_vjp, forward.lin, _dense, lambda x,w,b: x@w + b, '2ndh+nh', '4(nd+dh+h+nh)', '4ndh+nh', '8nd+8dh+12nh+4h', small=17),
         _fn(b.lin_vjp_x, torch.matmul, [c[:2] for c in _dense], lambda x,w: x@w, '2ndh', '4(nd+dh+nh)', '2ndh', '4(nd+dh+nh)',
-            using=lambda g,x,w: b.lin_vjp_x(g, w), wrt=(0,)),
+            using=lambda g,x,w: b.lin_vjp_x(g, w), wrt=(0,), small=17),
         _fn(b.lin_vjp_w, torch.matmul, [c[:2] for c in _dense], lambda x,w: x@w, '2ndh', '4(nd+dh+nh)', '2ndh', '4(nd+dh+nh)',
-            using=lambda g,x,w: b.lin_vjp_w(g, x), wrt=(1,)),
+            using=lambda g,x,w: b.lin_vjp_w(g, x), wrt=(1,), small=17),
         _fn(b.lin_vjp_b, lambda b,n: b.expand(n, *b.shape), [([4],3), ([2],1), ([3],0)], lambda b,n: np.broadcast_to(b, (n, *b.shape)),
             '0', '0', 'o', '4(o+x)', using=lambda g,b_,n: b.lin_vjp_b(g)),
         _fn(training.cross_entropy_vjp, training.cross_entropy, _classes, _cross_entropy,
-            '5nc+3n+4', '32nc+52n', '7nc+1', '64nc+24n', wrt=(0,))]
+            '5nc+3n+4', '32nc+52n', '7nc+1', '64nc+24n', wrt=(0,), kinks=_no_overflow)]
 
 # %% ../nbs/06_Verification.ipynb #layer
 #| code-fold: true
@@ -227,7 +231,7 @@ def _layer(cls, make, k, calls, formula, *cost, parts=(), **kw):
         layer,inputs = make(*args[2*k:]), args[:k]
         g = torch.ones_like(make(*args[2*k:])(*inputs))
         return lambda: layer(*inputs), lambda: layer.backward(g)
-    return _rule('layer', cls.__name__, f, first, None, calls, formula, cost, parts=(cls.bwd, *parts), run=run, **kw)
+    return _rule('layer', cls.__name__, f, first, None, calls, formula, cost, parts=(cls.bwd, *parts), run=run, about=cls, **kw)
 
 def _both(f): return lambda *v: np.concatenate([np.ravel(f(*a)) for a in (v[:len(v)//2], v[len(v)//2:])])
 def _small_net(w1, b1, w2, b2): return module.Sequential(module.Linear.holding(w1, b1), module.ReLU(), module.Linear.holding(w2, b2))
@@ -236,17 +240,18 @@ def _layers():
     from mlfound import training
     m = module
     return [
-        _layer(m.Linear, m.Linear.holding, 1, [([5,3],[2,3],[3,4],[4]), ([1,1],[1,1],[1,2],[2]), ([2,2],[0,2],[2,1],[1])],
+        _layer(m.Linear, m.Linear.holding, 1, [([5,3],[2,3],[3,4],[4]), ([1,1],[1,1],[1,2],[2]), ([2,2],[0,2],[2,1],[1]), ([4,2],[2,2],[2,3],[3])],
                lambda x1,x2,w,b: np.concatenate([np.ravel(x@w + b) for x in (x1,x2)]), '2ndh+nh', '4(nd+dh+h+nh)', '4ndh+nh', '8nd+16dh+12nh+12h',
-               parts=(m.accumulate, m.Module.backward)),
+               parts=(m.accumulate, m.Module.backward), small=21),
         _layer(m.ReLU, m.ReLU, 1, [([3,4],[2]), ([3],[3])], _both(lambda x: _sp.Max(x, 0)), 'x', '8x', 'x', '14x',
                kinks=[('0 at 0', (_corner[0], _corner[0]), _corner[1].repeat(2), [_t(0,0,7)]*2)]),
         _layer(m.MSELoss, m.MSELoss, 2, [([3,4],[3,4],[2],[2]), ([1],[1],[2],[2])], _both(_mean_square), '3x+1', '24x', '2x+2', '20x', wrt=(0,2)),
-        _layer(m.Sequential, _small_net, 1, [([5,3],[2,3],[3,4],[4],[4,2],[2]), ([1,1],[1,1],[1,1],[1],[1,1],[1])],
+        _layer(m.Sequential, _small_net, 1, [([5,3],[2,3],[3,4],[4],[4,2],[2]), ([1,1],[1,1],[1,1],[1],[1,1],[1]), ([3,2],[2,2],[2,4],[4],[4,2],[2])],
                lambda x1,x2,w1,b1,w2,b2: np.concatenate([np.ravel(_sp.Max(x@w1 + b1, 0)@w2 + b2) for x in (x1,x2)]),
-               '2ndh+2nhc+2nh+nc', '4nd+16nh+4nc+4dh+4hc+4h+4c', '4ndh+4nhc+2nh+nc', '8nd+34nh+12nc+16dh+16hc+12h+12c'),
+               '2ndh+2nhc+2nh+nc', '4nd+16nh+4nc+4dh+4hc+4h+4c', '4ndh+4nhc+2nh+nc', '8nd+34nh+12nc+16dh+16hc+12h+12c', small=32),
         _layer(training.CrossEntropyLoss, training.CrossEntropyLoss, 2, [_classes[0]+_classes[1], _classes[1]+_classes[1]],
-               _both(_cross_entropy), '5nc+3n+4', '32nc+52n', '7nc+1', '64nc+24n', wrt=(0,2))]
+               _both(_cross_entropy), '5nc+3n+4', '32nc+52n', '7nc+1', '64nc+24n', wrt=(0,2), small=15,
+               kinks=[(words, args*2, _t(3,3), want*2) for words,args,_,want in _no_overflow])]
 
 # %% ../nbs/06_Verification.ipynb #whole
 #| code-fold: true
@@ -263,10 +268,10 @@ def _networks():
     from mlfound import training as tr
     def loss(x, targ, *params): return forward.mse(forward.mlp(x, forward.Params(*params)), targ)
     def formula(x, t, w1, b1, w2, b2): return _mean_square(_sp.Max(x@w1 + b1, 0)@w2 + b2, t)
-    calls = ([5,3],[5,2],[3,4],[4],[4,2],[2]), ([1,1],[1,1],[1,1],[1],[1,1],[1]), ([1,2],[1,1],[2,3],[3],[3,1],[1])
+    calls = ([5,3],[5,2],[3,4],[4],[4,2],[2]), ([1,1],[1,1],[1,1],[1],[1,1],[1]), ([1,2],[1,1],[2,3],[3],[3,1],[1]), ([3,2],[3,2],[2,4],[4],[4,2],[2])
     def by(f, **kw): return lambda x,t,ps: f(x, t, forward.Params(*ps), input_grad=True, **kw)
     ahead = '2ndh+2nhc+2nh+4nc+1', '4nd+16nh+28nc+4dh+4hc+4h+4c'
-    def whole(f, *cost, **kw): return _whole(by(f), loss, calls, formula, *ahead, *cost, name=f.__name__, wrt=(0,2,3,4,5), **kw)
+    def whole(f, *cost, **kw): return _whole(by(f), loss, calls, formula, *ahead, *cost, name=f.__name__, about=f, wrt=(0,2,3,4,5), small=34, **kw)
     fab = backward.forward_and_backward
     return [
         whole(fab, '6ndh+6nhc+4nh+6nc+dh+hc+h+c+2', '16nd+48nh+44nc+24dh+24hc+28h+28c+4', blocks=by(fab, block=2), parts=[inspect.unwrap(fab)]),
@@ -274,10 +279,11 @@ def _networks():
         whole(autograd.tape_forward_and_backward, '6ndh+6nhc+4nh+7nc+3', '12nd+48nh+60nc+12dh+12hc+8h+8c+4'),
         _whole(tr.loss_and_gradients, lambda x,t,*ps: tr.cross_entropy(tr.network(x, ps), t),
                [([5,3],torch.tensor([0,1,0,0,1]),[3,4],[4],[4,2],[2]), ([1,1],torch.tensor([1]),[1,1],[1],[1,2],[2]),
+                ([3,2],torch.tensor([0,1,1]),[2,4],[4],[4,2],[2]),
                 ([3,2],torch.tensor([0,2,1]),[2,4],[4],[4,3],[3],[3,3],[3])],
                lambda x,t,w1,b1,w2,b2: _cross_entropy(_sp.Max(x@w1 + b1, 0)@w2 + b2, t),
                '2ndh+2nhc+2nh+6nc+3n+4', '4nd+16nh+36nc+4dh+4hc+4h+4c+52n', '4ndh+6nhc+4nh+9nc+3n+2', '8nd+44nh+40nc+12dh+16hc+12h+12c+44n',
-               parts=[inspect.unwrap(tr.loss_and_gradients)], name='loss_and_gradients', wrt=lambda args: list(range(2, len(args))))]
+               parts=[inspect.unwrap(tr.loss_and_gradients)], name='loss_and_gradients', about=tr.loss_and_gradients, wrt=lambda args: list(range(2, len(args))), small=28)]
 
 # %% ../nbs/06_Verification.ipynb #tape_calls
 #| code-fold: true
@@ -327,8 +333,8 @@ def _arithmetic():
         _op(a.pow, (*_two, ([3],0), ([3],_t(0,1,2))), lambda x,y: x**y, 'o', '4(x+y+o)', '2x+3y+8o', '20x+28y+72o', kinks=[zero],
             doubts={(9,'PyTorch')}, **up),
         _op(a._matmul, [*(c[:2] for c in _dense), ([2,1],[1,2]), ([2,3,4],[4,2]), ([2,1,3,2],[2,2,3])], lambda x,y: x@y,
-            '2ndh', '4(x+y+o)', '4ndh', '8(x+y+o)'),
-        _op(a._linear, _dense, lambda x,w,b: x@w + b, '2ndh+nh', '4(nd+dh+h+nh)', '4ndh+nh', '8nd+8dh+12nh+4h'),
+            '2ndh', '4(x+y+o)', '4ndh', '8(x+y+o)', small=20),
+        _op(a._linear, _dense, lambda x,w,b: x@w + b, '2ndh+nh', '4(nd+dh+h+nh)', '4ndh+nh', '8nd+8dh+12nh+4h', small=17),
         _op(a.mse_loss, _pair, _mean_square, '3x+1', '24x', '5x+4', '48x'),
         _op(a.relu, _entries, lambda x: _sp.Max(x, 0), 'x', '8x', 'x', '12x', kinks=[_kink_relu], parts=[a._relu_vjp.op.fn]),
         _op(a._relu_vjp, [([3],_t(0,1,2)), ([2,2],_t(1,0,.5,0).reshape(2,2)), ([],_t(1)[0])], lambda g,a: g*_sp.Heaviside(a),
@@ -434,6 +440,7 @@ def _reductions():
     tip = [('0 at 0', (_t(*x),p,None,False,None), _t(5)[0], [_t(*want)]) for x,p,want in
            [((0,0),2,(0,0)), ((0,2),2,(0,5)), ((0,0),3,(0,0)), ((0,2),3,(0,5)), ((0,2),1,(0,5)), ((0,-2),1.5,(0,-5)), ((0,2),.5,(0,5)), ((0,2),0,(0,0)), ((0,2),-1,(0,0))]]
     tip[0] += _t(0,0), _t(0)[0]   # and 0 at the second order
+    large = _no_overflow[0][0]
     return [
         _op(o.mean, _dims, _over(lambda x,axis,keepdims: (t := x.sum(axis=axis, keepdims=keepdims))*np.size(t)/x.size), 'x+o', '4(x+o)', 'o', '8o'),
         _op(o.var, [([2,3],1,1,False), ([2,3],0,0,True), ([3,4],None,1,False), ([2,3,2],(0,-1),.5,False), ([4],0,2,False), ([2,2],(0,1),1,False)],
@@ -441,11 +448,14 @@ def _reductions():
         _op(o.cumsum, [([2,3],1), ([3,4],0), ([2,2,2],-2), ([4],0)], np.cumsum, 'x', '8x', 'x', '24x'),
         _op(o.amax, some, _extreme('Max'), 'x', '4(x+o)', '3x', '19x+24o', kinks=[tie]),
         _op(o.amin, some, _extreme('Min'), 'x', '4(x+o)', '3x', '19x+24o', kinks=[low]),
-        _op(o.logsumexp, [([2,3],1,False), ([2,3],0,True), ([2,2,2],(0,2),False), ([3],0,False)], _log_sum_exp, '4x+2o', '4(x+o)', '3x', '24x+8o'),
-        _op(o.softmax, along, lambda x,d: _sp.exp(x)/_sp.exp(x).sum(axis=d, keepdims=True), '5x', '8x', '4x', '36x+8r'),
-        _op(o.log_softmax, along, lambda x,d: x - _log_sum_exp(x, d, True), '5x+r', '8x', '4x', '32x+8r'),
+        _op(o.logsumexp, [([2,3],1,False), ([2,3],0,True), ([2,2,2],(0,2),False), ([3],0,False)], _log_sum_exp, '4x+2o', '4(x+o)', '3x', '24x+8o',
+            kinks=[(large, (_large,1,False), _t(7), [torch.stack([_t(7,0)])])]),
+        _op(o.softmax, along, lambda x,d: _sp.exp(x)/_sp.exp(x).sum(axis=d, keepdims=True), '5x', '8x', '4x', '36x+8r',
+            kinks=[(large, (_large,1), torch.stack([_t(3,5)]), [0*_large])]),
+        _op(o.log_softmax, along, lambda x,d: x - _log_sum_exp(x, d, True), '5x+r', '8x', '4x', '32x+8r',
+            kinks=[(large, (_large,1), torch.stack([_t(3,5)]), [torch.stack([_t(-5,5)])])]),
         _op(o._vector_norm, [([2,3],2,1,False,None), ([3,2],2,-2,True,None), ([2,3],2,None,False,None), ([2,2],3.,0,True,None), ([2,2],1.,(0,1),False,None),
-            *(([4],p,0,False,None) for p in (1.5,.5,-1.,0))],
+            ([2,3,2],2,(0,2),False,None), *(([4],p,0,False,None) for p in (1.5,.5,-1.,0))],
             _norm, '3x+o', '4(x+o)', '2x+2o', '24x+28o', kinks=tip)]
 
 # %% ../nbs/06_Verification.ipynb #rules
@@ -453,32 +463,32 @@ def _reductions():
 def _rules():
     "All rules on trial, by kind and name."
     from mlfound import training
-    loss = _op(training.cross_entropy, _classes, _cross_entropy, '5nc+3n+4', '32nc+52n', '7nc+1', '64nc+24n')
+    loss = _op(training.cross_entropy, _classes, _cross_entropy, '5nc+3n+4', '32nc+52n', '7nc+1', '64nc+24n', kinks=_no_overflow)
     every = [*_functions(), *_layers(), *_networks(), *_tape_calls(), *_arithmetic(), *_shapes(), *_bends(), *_pieces(), *_reductions(), loss]
     return {(r.kind,r.name): r for r in every}
 
 # %% ../nbs/06_Verification.ipynb #library
 def library(
-           )->dict: # name → object
-    "Everything in the library with a backward rule, found by looking."
+           )->dict: # 'module.name' → object
+    "Every operation and layer of the library, and every function whose name says that it goes backward."
     found = {}
     for m in pkgutil.iter_modules(mlfound.__path__):
         mod = importlib.import_module(f'mlfound.{m.name}')
-        for name,o in [*vars(mod).items()]:
-            if isinstance(getattr(o, 'op', None), Op): found[o.__name__] = o
-            elif inspect.isclass(o) and issubclass(o, module.Module) and o is not module.Module: found[name] = o
-            elif inspect.isfunction(o) and re.search('vjp|backward|gradients', name) and o.__module__==mod.__name__: found[name] = o
+        for name,o in vars(mod).items():
+            layer = inspect.isclass(o) and issubclass(o, module.Module) and o is not module.Module
+            backward = inspect.isfunction(o) and re.search('vjp|backward|gradients', name) and o.__module__==mod.__name__
+            if layer or backward or isinstance(getattr(o, 'op', None), Op): found[f'{o.__module__}.{o.__name__}'.removeprefix('mlfound.')] = o
     return found
 
 # %% ../nbs/06_Verification.ipynb #4f113b84
-_NO_RULES = dict(check_vjp='a check', torch_forward_and_backward="PyTorch's rules")
+_NO_RULES = {'backward.check_vjp': 'a check', 'backward.torch_forward_and_backward': "PyTorch's rules"}
 
 # %% ../nbs/06_Verification.ipynb #uncertified
 def uncertified(
-               )->list[str]: # the names of rules of the library that no row is about
+               )->list[str]: # 'module.name' of what no row is about
     "Look through the library for functions, layers and operations with a backward rule that have no certificate."
-    known = {p for r in _rules().values() for p in (*r.parts, r.f)} | {r.name for r in _rules().values()}
-    return sorted(n for n,o in library().items() if o not in known and n not in known and n not in _NO_RULES)
+    known = {inspect.unwrap(p) for r in _rules().values() for p in (*r.parts, r.about)}
+    return sorted(n for n,o in library().items() if inspect.unwrap(o) not in known and n not in _NO_RULES)
 
 # %% ../nbs/06_Verification.ipynb #77870b50
 JUDGES = dict(differences=by_differences, PyTorch=by_torch, SymPy=by_sympy)
@@ -614,17 +624,18 @@ class Row:
     kind:str
     calls:list     # what was tried: the shapes of the tensors drawn, a string a call
     errors:dict    # (judge, order) → worst relative error
+    heard:dict     # (judge, order) → how many of the calls it heard
     kinks:list     # conventions where there is no slope, which hold
     cost:tuple     # formulas: FLOPs forward, bytes forward, FLOPs backward, bytes backward
     failed:list    # what does not hold; empty if the rule is certified
 
 def _words(args): return ' '.join('×'.join(map(str, args[i].shape)) or '()' for i in _floats(args))
 def _certified(rule):
-    errors = {}
+    errors,heard = {},Counter()
     for k in range(len(rule.calls)):
-        for q,e in _try((rule.kind, rule.name), k).items(): errors[q] = max(errors.get(q, 0.), e)
+        for q,e in _try((rule.kind, rule.name), k).items(): errors[q],heard[q] = max(errors.get(q, 0.), e),heard[q]+1
     failed = [f'{n}, order {o}: {e:.1e}' for (n,o),e in errors.items() if not e<=BOUNDS[n,o]] + [f'kink: {w}' for w in _edges(rule)]
-    return Row(rule.name, rule.kind, [_words(a) for a in rule.calls], errors, [k[0] for k in rule.kinks if k[0]], rule.cost, failed)
+    return Row(rule.name, rule.kind, [_words(a) for a in rule.calls], errors, dict(heard), [k[0] for k in rule.kinks if k[0]], rule.cost, failed)
 
 # %% ../nbs/06_Verification.ipynb #chosen
 def _chosen(names):
@@ -647,14 +658,14 @@ def certificate(*names, # rules, by name or as the library's own objects; all if
 
 # %% ../nbs/06_Verification.ipynb #Certificate
 class Certificate(list):
-    "Rows that print as a table: errors against each judge at first and second order, cost forward (→) and backward (←)."
+    "Rows that print as a table: errors against each judge at first and second order (with the number of calls that it heard, if not all), cost forward (→) and backward (←)."
     COLUMNS = ('differences',1),('PyTorch',1),('SymPy',1),('differences',2),('PyTorch',2),('SymPy',2)
     @property
     def ok(self): return not any(r.failed for r in self)
 
     def _cells(self, shapes=False):
         for r in self:
-            errors = [('0' if r.errors[q]==0 else f'{r.errors[q]:.0e}') if q in r.errors else '' for q in self.COLUMNS]
+            errors = [(f'{r.errors[q]:.0e}' if r.errors[q] else '0') + f' ({r.heard[q]})'*(r.heard[q]<len(r.calls)) if q in r.errors else '' for q in self.COLUMNS]
             yield [r.rule.strip('_'), r.kind, ' · '.join(dict.fromkeys(r.calls)) if shapes else str(len(r.calls)), *errors, *(r.cost or ['']*4), '; '.join(dict.fromkeys(r.kinks)), 'FAILED: '+'; '.join(r.failed) if r.failed else 'ok']
 
     HEAD = 'rule','kind','calls','diff','torch','sympy','diff 2','torch 2','sympy 2','FLOPs →','bytes →','FLOPs ←','bytes ←','at kinks','verdict'
@@ -731,7 +742,8 @@ def _arithmetic_mistakes(n):
             else: yield from (('dropped term', _u(t)) for t in (l,r))
         case ast.BinOp(l, ast.Sub(), r):
             yield from (('dropped term', _u(l)), ('dropped term', f'-({_u(r)})'), ('swapped operands', f'({_u(r)}) - ({_u(l)})'))
-        case ast.BinOp(l, ast.Mult()|ast.BitAnd()|ast.BitOr(), r): yield from (('dropped term', _u(t)) for t in (l,r))
+        case ast.BinOp(l, ast.Mult()|ast.BitAnd()|ast.BitOr(), r):
+            yield from (('dropped term', _u(t)) for t in ((l,) if isinstance(l, ast.Tuple) else (l,r)))   # (a,)*n is no product
         case ast.BinOp(l, ast.Div(), r):
             yield 'missing 1/n' if re.search(r'numel|len|_reduced|\bn\b|ties\.sum', _u(r)) else 'dropped term', _u(l)
             yield 'swapped operands', f'({_u(r)})/({_u(l)})'
@@ -814,26 +826,22 @@ def _mutations(f):
         seen.add(_u(node))
 
 # %% ../nbs/06_Verification.ipynb #helpers
+def _codes(code): return [code, *(c for k in code.co_consts if isinstance(k, CodeType) for c in _codes(k))]   # and those of functions within
 def _helpers(f):
     "The library's own plain functions that `f` calls."
-    for name in f.__code__.co_names:
+    for name in {n: 0 for c in _codes(f.__code__) for n in c.co_names}:
         h = f.__globals__.get(name)
         if isinstance(h, FunctionType) and h.__module__.startswith('mlfound.') and not hasattr(h, 'op'): yield h
 
 @cache
 def _parts():
     "Every function that is a rule, or that a rule calls: function → the rules to try when it is broken."
-    users,rules = {}, _rules().values()
-    for r in rules:
-        for p in r.parts: users.setdefault(p, []).append(r)
-    own = {*users}
-    for r in rules:
-        if r.kind not in ('operation','function'): continue
-        for p in r.parts:
-            for h in _helpers(p):
-                if h not in own: users.setdefault(h, []).append(r)
-                for h2 in _helpers(h):
-                    if h2 not in own: users.setdefault(h2, []).append(r)
+    users,own = {},{p for r in _rules().values() for p in r.parts}
+    for r in _rules().values():
+        todo = [*r.parts]
+        for f in todo:   # grows while it is read
+            if r not in users.setdefault(f, []): users[f].append(r)
+            todo += [h for h in _helpers(f) if h not in todo and (h in own or r.kind in ('operation','function'))]
     return users
 
 # %% ../nbs/06_Verification.ipynb #put_as
@@ -876,50 +884,67 @@ def _change(old, new):
     return f'{a[k].strip()} → {b[k].strip()}'
 
 # %% ../nbs/06_Verification.ipynb #all_halves
-def _all_halves(): return torch.arange(2**16, dtype=torch.int32).to(torch.int16).view(torch.float16)   # every float16 there is
-def _same(a, b): return torch.equal(a.nan_to_num(12345.), b.nan_to_num(12345.))
-def _relu_alike():
-    x = _all_halves()
-    return _same(backward.relu_vjp(torch.ones_like(x), x), backward.relu_vjp(torch.ones_like(x), forward.relu(x)))
-def _threshold_alike():
-    x = _all_halves()
-    f = partial(torch.ops.aten.threshold_backward, torch.ones_like(x))
-    return _same(f(x, 0), f(forward.relu(x), 0))
-def _zeros_alike(): return all(torch.equal(torch.zeros(3), z) for z in (0*torch.zeros(3), -torch.zeros(3), 2*torch.zeros(3)))
-def _shift_alike():
-    sp = importlib.import_module('sympy')
-    a,b,m = sp.symbols('a b m', real=True)
-    p = sp.exp(a-m)/(sp.exp(a-m) + sp.exp(b-m))
-    return sp.simplify(p - sp.exp(a)/(sp.exp(a)+sp.exp(b)))==0
+def _all_halves(): return torch.arange(2**16, dtype=torch.int32).to(torch.int16).view(torch.float16).double()   # every float16 there is
+def _upstream(x): return torch.randn(x.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+def _points(*args): return [(_upstream(args[0]), *args)]
+
+def _answers(rule, points):
+    "What a rule, as it now is, returns at these points: gradients, and gradients of these."
+    for g,*args in points:
+        yield from rule.first(g.clone(), *_copies(args))
+        if rule.second: yield from rule.second(g.clone(), [_upstream(args[i])+1 for i in rule.of(args)], *_copies(args))
+
+def _alike(a, b): return (a.shape,a.dtype)==(b.shape,b.dtype) and torch.allclose(a, b, rtol=0., atol=0., equal_nan=True)
+def _still(rule, points, right):
+    "Does a rule, as it now is, return what it returned when it was right?"
+    try: now = [*_answers(rule, points)]
+    except Exception: return False   # it returns nothing
+    return len(now)==len(right)>0 and all(map(_alike, now, right))
 
 # %% ../nbs/06_Verification.ipynb #cf2d2423
-_EQUAL = [ # part, words of the change, reason, proof
-    ('relu.defvjp', 'keep x, not out', 'max(x, 0) > 0 exactly where x > 0; tried on every float16', _threshold_alike),
-    ('relu_vjp', 'relu_vjp(g, relu(x))', 'max(x, 0) ≤ 0 exactly where x ≤ 0; tried on every float16', _relu_alike),
-    ('_norm_vjp', 'return torch.zeros_like(x) →', 'the norm of order 0 counts entries; its gradient is 0, and 0·0 = −0 = 2·0 = 0', _zeros_alike),
-    ('_within', '→ inside = torch.ge(x, min)', 'true and a is a', lambda: all((True & a)==a for a in (True, False))),
-    ('softmax', '→ e = torch.exp(z)', 'a shift of all scores cancels; it is there so that nothing overflows', _shift_alike)]
+def _relu_points(): return _points(_all_halves())
+def _norm_points(): return [(g[0], x, 0, 0, False, None) for g,x in _points(_all_halves())]
+def _clamp_points():
+    x,t = _all_halves(),_t(.25)
+    return [p for lo,hi in ((-1.,2.), (0.,None), (-math.inf,0.), (2.,-1.), (math.nan,1.), (t,2*t), (t,None)) for p in _points(x, lo, hi)]
+
+_EQUAL = { # (part, change): the reason, and the points at which the mutant and the original are compared
+    ('relu.defvjp', 'keep x, not out'): ('max(x, 0) > 0 exactly where x > 0', _relu_points),
+    ('relu_vjp', 'relu_vjp(g, relu(x))'): ('max(x, 0) ≤ 0 exactly where x ≤ 0', _relu_points),
+    ('_within', 'inside = inside & torch.ge(x, min) → inside = torch.ge(x, min)'): ('true and a is a', _clamp_points),
+    **{('_norm_vjp', f'return torch.zeros_like(x) → return {c}torch.zeros_like(x)'): ('the norm of order 0 counts entries: its gradient is 0, and so is any multiple', _norm_points)
+       for c in ('0 * ', '-', '2 * ')}}
+
+_BLIND = { # (part, change, rule): why this one of the rules that use the part cannot notice; another one must
+    ('_roots', 'roots[y.entry] = roots[y.entry] + g if y.entry in roots else g → roots[y.entry] = g if y.entry in roots else g', 'Var.backward'):
+        'it starts from one result, which cannot be listed twice'}
 
 # %% ../nbs/06_Verification.ipynb #Mutant
 @dataclass
 class Mutant:
     "A rule broken on purpose."
-    rule:str      # whose certificate was run
     part:str      # the function whose source was changed
     mistake:str
-    change:str    # what stands there now, and what stood there
-    rejected:list # by whom: (judge, order); empty if nobody noticed
+    change:str    # what stood there, and what stands there now
+    verdicts:dict # each rule that uses the part → who rejects it: (judge, order), (type of the error, 0); empty if nobody
     proof:str=''  # why the mutant is no mistake, if it is none
+    @property
+    def rejected(self): return next((by for by in self.verdicts.values() if by), [])
+    @property
+    def missed(self): return [r for r,by in self.verdicts.items() if not by]
 
 # %% ../nbs/06_Verification.ipynb #rejections
+_NO_PROGRAM = NameError, AttributeError, TypeError, SyntaxError   # a mutant that raises one of these is nobody's mistake, but a fault of the mutator
+
 def _rejections(rule):
-    "Who rejects the rule as it now is: judges, orders, kinks, or an error that it raises; nobody if all accept."
-    key = rule.kind,rule.name
-    try:
-        for k in range(len(rule.calls)):
-            if bad := [q for q,e in _try(key, k).items() if not e<=BOUNDS[q]]: return bad
-        return [('kink',1)] if [*_edges(rule)] else []
-    except Exception as e: return [(type(e).__name__,0)]
+    "Who rejects the rule as it now is, in any call: judges, orders, fixed points, or the type of an error that it raises; nobody if all accept."
+    by = []
+    for k in range(len(rule.calls)+1):
+        try: by += [q for q,e in _try((rule.kind,rule.name), k).items() if not e<=BOUNDS[q]] if k<len(rule.calls) else [('kink',1) for _ in _edges(rule)]
+        except Exception as e:
+            if isinstance(e, _NO_PROGRAM) and not re.match(r'\w+: ', str(e)): raise   # unless the library itself refuses: 'mul: a rule gave ...'
+            by.append((type(e).__name__,0))
+    return [*dict.fromkeys(by)]
 
 # %% ../nbs/06_Verification.ipynb #mutants
 def mutants(*names, # rules, by name or as the library's own objects; all if none is given
@@ -930,25 +955,33 @@ def mutants(*names, # rules, by name or as the library's own objects; all if non
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')   # PyTorch's, about what mutants do
         for users,part,mistake,change,how in _broken(chosen):
-            with how: by,user = next(((b,r) for r in users if (b := judge(r))), ([],users[0]))
-            why = [(reason,proof) for p,words,reason,proof in _EQUAL if p==part and words in change] if not by else []
-            out.append(Mutant(user.name, part, mistake, change, by, why[0][0] if why and why[0][1]() else ''))
+            reason,points = _EQUAL.get((part,change), ('',list))
+            right = [[*_answers(r, points())] for r in users]
+            with how:
+                verdicts = [judge(r) for r in users]
+                equal = not any(verdicts) and all(_still(r, points(), w) for r,w in zip(users, right))
+            out.append(Mutant(part, mistake, change, {r.name: by for r,by in zip(users, verdicts)}, reason if equal else ''))
     return out
 
 # %% ../nbs/06_Verification.ipynb #Mutants
 class Mutants(list):
     "Mutants and what became of them; prints as the score, with the equivalent ones and the survivors."
     @property
-    def rejected(self): return [m for m in self if m.rejected]
-    @property
     def equivalent(self): return [m for m in self if m.proof]
     @property
-    def survived(self): return [m for m in self if not m.rejected and not m.proof]
+    def survived(self):
+        return [m for m in self if not m.proof and (not m.rejected or any((m.part,m.change,r) not in _BLIND for r in m.missed))]
+    @property
+    def rejected(self):
+        alive = {id(m) for m in self.survived}
+        return [m for m in self if not m.proof and id(m) not in alive]
 
     def __str__(self):
-        lines = [f'{len(self)} mutants: {len(self.rejected)} rejected, {len(self.equivalent)} equal to the original, {len(self.survived)} survived']
+        kept = self.rejected
+        lines = [f'{len(self)} mutants: {len(kept)} rejected, {len(self.equivalent)} equal to the original, {len(self.survived)} survived']
         lines += [f'  equal: {m.part}: {m.change[:150]}: {m.proof}' for m in self.equivalent]
-        return '\n'.join(lines + [f'  SURVIVED: {m.part}: {m.mistake}: {m.change}' for m in self.survived])
+        lines += [f'  {r} cannot notice: {m.part}: {m.mistake}: {_BLIND[m.part,m.change,r]}' for m in kept for r in m.missed]
+        return '\n'.join(lines + [f'  SURVIVED: {m.part}: {m.mistake}: {m.change}: not noticed by {", ".join(m.missed)}' for m in self.survived])
     __repr__ = __str__
 
 # %% ../nbs/06_Verification.ipynb #close
@@ -1012,7 +1045,7 @@ def diagnose(f, # `f(*args)` returns a tensor
              *args, # as for `check_vjp`
              g:Tensor=None, # upstream gradient; None draws one
             )->'Diagnosis': # one finding for each gradient
-    "Which gradients are wrong, where, by how much, and what kind of mistake fits; raises only what `f` or `vjp` raise."
+    "Which gradients are wrong, where, by how much, and what kind of mistake fits; raises what `f` and `vjp` raise, and what `check_vjp` says of arguments that do not fit."
     args,g = backward._prepare(f, args, g, torch.Generator().manual_seed(1))   # not a reader's own seed 0
     def rule(g, *args):
         r = vjp(g.clone(), *_copies(args))
