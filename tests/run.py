@@ -1,5 +1,5 @@
 "Run every check there is: `make test` calls this, and so does whoever has no make."
-import os, subprocess, sys, sysconfig
+import os, subprocess, sys, sysconfig, tempfile
 from pathlib import Path
 
 root = Path(__file__).resolve().parents[1]
@@ -13,10 +13,14 @@ def main():
                                       '--no-deps', '--target', fastcore2, 'fastcore==2.2.39'): return 1
     if '--fetch' in sys.argv: return 0
     os.environ.setdefault('OMP_NUM_THREADS', '1') # tests and notebooks run side by side, and should not wait for each other's threads
-    failed = run(sys.executable, '-m', 'pytest', '--quiet', '-n', str(min(4, os.cpu_count() or 1)), '--dist', 'loadfile')
-    print('mlfound: running every notebook', flush=True)
     os.environ['MATPLOTLIBRC'] = str(root/'nbs/matplotlibrc') # which Jupyter finds, and nbdev_test does not
-    failed_notebooks = run(Path(sysconfig.get_path('scripts'))/'nbdev_test', '--timing')
+    with tempfile.TemporaryFile('w+', encoding='utf-8') as said: # the notebooks run at the same time; what they say comes after the tests
+        notebooks = subprocess.Popen([Path(sysconfig.get_path('scripts'))/'nbdev_test', '--timing'], cwd=root, stdout=said, stderr=subprocess.STDOUT)
+        failed = run(sys.executable, '-m', 'pytest', '--quiet', '-n', str(min(4, os.cpu_count() or 1)), '--dist', 'loadfile')
+        print('mlfound: the notebooks', flush=True)
+        failed_notebooks = notebooks.wait()
+        said.seek(0)
+        print(said.read(), end='', flush=True)
     print('mlfound:', 'not everything passed, see above' if failed or failed_notebooks else 'every test and every notebook passed')
     return failed or failed_notebooks
 

@@ -44,7 +44,7 @@ def test_one_line_for_what_is_wrong(folder, args, says):
 @pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no SIGINT for one process')
 def test_interrupted_and_resumed(folder):
     "Ctrl-C after the first epoch: a model, exit code 130; resumed, it is the model of a training that was left alone."
-    args = 'train', '--digits', '6000', '--hidden', '50', '--epochs', '3', '--batch', '20'
+    args = 'train', '--digits', '30000', '--hidden', '100', '--epochs', '6', '--batch', '20' # seconds are left when it is interrupted
     p = start(*args, '--out', 'stopped', cwd=folder)
     while (line := p.stderr.readline()) and 'epoch 1' not in line: pass
     p.send_signal(signal.SIGINT)
