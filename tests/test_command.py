@@ -6,8 +6,11 @@ from conftest import root
 env = os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONWARNINGS': 'error::ResourceWarning', 'PYTHONPATH': str(root)}
 small = '--digits', '10000', '--hidden', '64', '--epochs', '1', '--batch', '50'
 
+def hear_ctrl_c(): signal.signal(signal.SIGINT, signal.SIG_DFL) # a shell's background job ignores it, and so would its children
+
 def start(*args, cwd): return subprocess.Popen([sys.executable, '-m', 'mlfound.cli', *map(str, args)], cwd=cwd, env=env, text=True, encoding='utf-8',
-                                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                               preexec_fn=None if sys.platform == 'win32' else hear_ctrl_c)
 def typed(*args, cwd):
     "Exit code, standard output and error."
     p = start(*args, cwd=cwd)
@@ -44,7 +47,7 @@ def test_one_line_for_what_is_wrong(folder, args, says):
 @pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no SIGINT for one process')
 def test_interrupted_and_resumed(folder):
     "Ctrl-C after the first epoch: a model, exit code 130; resumed, it is the model of a training that was left alone."
-    args = 'train', '--digits', '30000', '--hidden', '100', '--epochs', '6', '--batch', '20' # seconds are left when it is interrupted
+    args = 'train', '--digits', '20000', '--hidden', '100', '--epochs', '5', '--batch', '20' # seconds are left when it is interrupted
     p = start(*args, '--out', 'stopped', cwd=folder)
     while (line := p.stderr.readline()) and 'epoch 1' not in line: pass
     p.send_signal(signal.SIGINT)
