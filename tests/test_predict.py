@@ -6,7 +6,7 @@ from PIL import Image
 from mlfound.data import _boxed, _digit_alone, _rgb, _strokes, mnist
 from mlfound.training import accuracy, fit, init_he, network, absorb_scaling, standardized
 
-count = 30 # digits in each condition
+count = 60 # digits in each condition
 
 def large(u, k): return np.asarray(Image.fromarray(u).resize((28*k, 28*k), Image.Resampling.BICUBIC), np.float32)/255
 def sheet(ink, rng, h, w):
