@@ -128,14 +128,14 @@ def test_wrong_conventions_are_rejected(name):
     assert verify.certificate(name).ok
 def _needs(o, f): return [['shape','i','out',*o.names].index(q) for q in [*inspect.signature(f).parameters][1:]]
 
-# -- the certificate and the mutants: chapter 06 computes both in full and asserts that all rules hold and all mutants die
+# -- the certificate and the mutants: chapter 07 computes both in full and asserts that all rules hold and all mutants die
 
 def test_nothing_is_left_out():
     "Every `Op` in memory, and every layer, whichever way it is reachable, has a row."
     assert uncertified() == []
     known = {r.f.op for r in verify._rules().values() if r.kind=='operation'}
     loose = [o for o in gc.get_objects() if isinstance(o, Op) and o.fn.__module__.startswith('mlfound.') and o not in known]
-    assert not loose, f'operations without a certificate: {[o.name for o in loose]}; add a row in nbs/06_Verification.ipynb'
+    assert not loose, f'operations without a certificate: {[o.name for o in loose]}; add a row in nbs/07_Verification.ipynb'
     def below(cls): return {c for s in cls.__subclasses__() for c in {s} | below(s)}
     layers = {c.__name__ for c in below(Module) if c.__module__.startswith('mlfound.')}
     assert layers <= {r.name for r in verify._rules().values() if r.kind=='layer'} and layers <= {n.split('.')[-1] for n in library()}
