@@ -7,7 +7,7 @@ from mlfound.data import mnist
 from mlfound.pictures import read_digit
 from mlfound.training import accuracy, fit, init_he, network, absorb_scaling, standardized
 
-count = 60 # digits in each condition
+count = 15 # digits in each condition
 
 def large(u, k): return np.asarray(Image.fromarray(u).resize((28*k, 28*k), Image.Resampling.BICUBIC), np.float32)/255
 def sheet(ink, rng, h, w):
