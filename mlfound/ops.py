@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['sqrt', 'log1p', 'tanh', 'sigmoid', 'abs', 'maximum', 'minimum', 'clamp', 'permute', 'squeeze', 'unsqueeze', 'flip',
-           'gather', 'cat', 'stack', 'mean', 'var', 'cumsum', 'amax', 'amin', 'logsumexp', 'softmax', 'log_softmax',
-           'vector_norm']
+           'gather', 'cat', 'stack', 'mean', 'var', 'cumsum', 'amax', 'amin', 'logsumexp', 'vector_norm']
 
 # %% ../nbs/06_Operations.ipynb #961917fe
 import math
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .autograd import Var, _functions, _unsum, method, op, spread
+from .training import log_softmax, softmax
 
 # %% ../nbs/06_Operations.ipynb #sqrt
 @method
@@ -188,17 +188,6 @@ amin.defvjp(_amax_vjp)
 def logsumexp(x, dim, keepdim=False): return x.logsumexp(dim, keepdim)
 logsumexp.defvjp(lambda g,x,out,shape,dim:
                  _unsum(g, shape, dim)*torch.exp(x - _unsum(out, shape, dim)))
-
-# %% ../nbs/06_Operations.ipynb #softmax
-@method
-@op
-def softmax(x, dim, dtype=None): return x.softmax(dim, dtype=dtype)
-softmax.defvjp(lambda g,out,dim: out*(g - (g*out).sum(dim, True)))
-
-@method
-@op
-def log_softmax(x, dim, dtype=None): return x.log_softmax(dim, dtype=dtype)
-log_softmax.defvjp(lambda g,out,dim: g - out.exp()*g.sum(dim, True))
 
 # %% ../nbs/06_Operations.ipynb #norm_vjp
 def _norm_vjp(g, x, out, ord, shape, dim):
