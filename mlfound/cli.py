@@ -25,7 +25,9 @@ from torch import Tensor
 
 import mlfound
 from .backward import Grads, forward_and_backward, near_kink, relative_error, torch_forward_and_backward
-from .data import DataError, Split, _picture, _rgb, mnist, read_digit
+from .data import Split, mnist
+from .files import DataError
+from .pictures import colours, open_picture, read_digit
 from .forward import Params, init_params
 from .module import layers_forward_and_backward
 from .scale import BEST, BEST_SIZES, DeviceError, WorkerError, distributed, find_device, fit_on, precision
@@ -375,7 +377,7 @@ def draw_predictions(seen, # `(file, pixels, probabilities)` of each picture
     seen = seen[:_MOST_DRAWN]
     fig = Figure(figsize=(7,1.7*len(seen)), layout='constrained')
     for (image,x,p),(given,prepared,bars) in zip(seen, fig.subplots(len(seen), 3, squeeze=False, width_ratios=(1,1,2))):
-        given.imshow(_rgb(_picture(Path(image).expanduser()), 300))
+        given.imshow(colours(open_picture(Path(image).expanduser()), 300))
         given.set_title(Path(image).name.replace('$', r'\$'), fontsize=8)
         prepared.imshow(x.reshape(28,28), cmap='gray_r', vmin=0, vmax=1)
         bars.bar(range(10), p.tolist(), color='0.4')
