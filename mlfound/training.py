@@ -19,7 +19,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from .autograd import Var, _raw, linear, op, relu
+from .autograd import Var, linear, op, raw, relu
 from .data import Split
 from .module import Linear, Module, ReLU, Sequential
 
@@ -27,14 +27,14 @@ from .module import Linear, Module, ReLU, Sequential
 def softmax(z, # `(..., c)` scores, one for each class: a tensor or a `Var`
            ): # `(..., c)` probabilities, positive, with sum 1
     "Exponentials in proportion, $e^{z_i}/\\sum_j e^{z_j}$; the largest score is subtracted first, so none overflows."
-    e = torch.exp(z - _raw(z).amax(-1, keepdim=True))
+    e = torch.exp(z - raw(z).amax(-1, keepdim=True))
     return e/e.sum(-1, keepdim=True)
 
 # %% ../nbs/05_Training.ipynb #log_softmax
 def log_softmax(z, # `(..., c)` scores: a tensor or a `Var`
                ): # `(..., c)` logarithms of probabilities
     "$z_i - \\log\\sum_j e^{z_j}$ from scores less the largest one; never by way of the probability, which may round to 0."
-    s = z - _raw(z).amax(-1, keepdim=True)
+    s = z - raw(z).amax(-1, keepdim=True)
     return s - torch.log(torch.exp(s).sum(-1, keepdim=True))
 
 # %% ../nbs/05_Training.ipynb #check_classes
@@ -66,7 +66,7 @@ def cross_entropy_vjp(g, # `()` upstream gradient
                       targ, # `(n,)` classes of the forward pass
                      ): # `(n, c)` gradient for `logits`
     "Pull the upstream gradient back through `cross_entropy`: $(p - y)\\,g/n$, with $y$ 1 for the right class and 0 elsewhere."
-    y = torch.zeros_like(_raw(logits)).scatter_(1, targ.long()[:,None], 1)
+    y = torch.zeros_like(raw(logits)).scatter_(1, targ.long()[:,None], 1)
     return (softmax(logits) - y)*(g/len(targ))
 
 cross_entropy.defvjp(cross_entropy_vjp)
@@ -163,7 +163,7 @@ def _key(k): return f'{2*(k//2)}.{("weight","bias")[k%2]}'   # 0.weight, 0.bias,
 
 def to_state_dict(params): # `[w1 (d, h), b1 (h,), ...]`
     "The parameters under the names, and in the layout `(h, d)`, of an `nn.Sequential` of `nn.Linear` and `nn.ReLU`."
-    return {_key(k): p.detach().T.contiguous().clone() if k%2==0 else p.detach().clone() for k,p in enumerate(map(_raw, params))}
+    return {_key(k): p.detach().T.contiguous().clone() if k%2==0 else p.detach().clone() for k,p in enumerate(map(raw, params))}
 
 def from_state_dict(state): # as the `state_dict()` of such an `nn.Sequential` gives it
     "The parameters `[w1 (d, h), b1 (h,), ...]`; raises `ValueError` where names or shapes are not those of `nn.Linear`s in a chain."
@@ -179,7 +179,7 @@ def from_state_dict(state): # as the `state_dict()` of such an `nn.Sequential` g
 #| code-fold: true
 def check_params(fn, params, names=None, error=ValueError):
     "Raise `error` unless `[w1 (d, h), b1 (h,), w2, b2, ...]` are distinct floating-point tensors of one dtype, each layer taking what the last gives."
-    params = [_raw(p) for p in params]
+    params = [raw(p) for p in params]
     names = names or [f'{"wb"[k%2]}{k//2+1}' for k in range(len(params))]
     if not params or len(params)%2: raise error(f'{fn}: {len(params)} parameters; pass a weight and a bias for each layer')
     for k,(name,p) in enumerate(zip(names, params)):
@@ -202,7 +202,7 @@ def parameters_of(model, # `[w1, b1, ...]` tensors or `Var`s, a `Sequential`, or
     if isinstance(model, nn.Module): return from_state_dict(model.state_dict())
     params = [p for l in model.layers[::2] for p in (l.w, l.b)] if isinstance(model, Module) else list(model)
     check_params('parameters_of', params)
-    return [_raw(p).detach() for p in params]
+    return [raw(p).detach() for p in params]
 
 # %% ../nbs/05_Training.ipynb #loss_and_gradients
 @torch.no_grad()
@@ -238,14 +238,14 @@ class Optimizer:
         if not self.params: raise ValueError(f'{name}: no parameters; pass a list of tensors')
         if len({id(p) for p in self.params})<len(self.params): raise ValueError(f'{name}: a parameter is in the list twice; pass each once')
         if not lr>=0: raise ValueError(f'{name}: lr is {lr!r}; pass a number of at least 0')
-        self.state = {s: [torch.zeros_like(_raw(p).detach()) for p in self.params] for s in self.slots}
+        self.state = {s: [torch.zeros_like(raw(p).detach()) for p in self.params] for s in self.slots}
 
     @torch.no_grad()
     def step(self):
         "Move every parameter that has a gradient."
         self.steps += 1
         for k,p in enumerate(self.params):
-            if p.grad is not None: self.update(_raw(p).detach(), p.grad, *(self.state[s][k] for s in self.slots))
+            if p.grad is not None: self.update(raw(p).detach(), p.grad, *(self.state[s][k] for s in self.slots))
 
     def zero_grad(self):
         "Forget the gradients."
@@ -346,7 +346,7 @@ def _layers_way(model):
 def _tape_way(params):
     def backward(x, y):
         for p in params: p.grad = None
-        loss = cross_entropy(network(x, params), y)
+        with torch.enable_grad(): loss = cross_entropy(network(x, params), y)
         loss.backward()
         return loss.data
     return Way('tape', list(params), [p.data for p in params], lambda x: network(x, [p.data for p in params]), backward)
