@@ -23,6 +23,7 @@ def run(name):
 def main():
     "Each notebook gets a process of its own, one after another: nothing of one reaches the next."
     os.environ['SOURCE_DATE_EPOCH'] = '0' # or every SVG figure would hold the time at which it was drawn
+    os.environ['MLFOUND_STRICT'] = '1' # what is saved is what the book says
     os.environ['MATPLOTLIBRC'] = str(nbs/'matplotlibrc') # execnb imports Matplotlib before it enters nbs/
     for name in sys.argv[1:] or sorted(p.name for p in nbs.glob('*.ipynb')):
         print('mlfound: running', name, flush=True)

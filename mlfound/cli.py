@@ -25,7 +25,9 @@ from torch import Tensor
 
 import mlfound
 from .backward import Grads, forward_and_backward, near_kink, relative_error, torch_forward_and_backward
-from .data import DataError, Split, _picture, _rgb, mnist, read_digit
+from .data import Split, mnist
+from .files import DataError
+from .pictures import colours, open_picture, read_digit
 from .forward import Params, init_params
 from .module import layers_forward_and_backward
 from .scale import BEST, BEST_SIZES, DeviceError, WorkerError, distributed, find_device, fit_on, precision
@@ -375,7 +377,7 @@ def draw_predictions(seen, # `(file, pixels, probabilities)` of each picture
     seen = seen[:_MOST_DRAWN]
     fig = Figure(figsize=(7,1.7*len(seen)), layout='constrained')
     for (image,x,p),(given,prepared,bars) in zip(seen, fig.subplots(len(seen), 3, squeeze=False, width_ratios=(1,1,2))):
-        given.imshow(_rgb(_picture(Path(image).expanduser()), 300))
+        given.imshow(colours(open_picture(Path(image).expanduser()), 300))
         given.set_title(Path(image).name.replace('$', r'\$'), fontsize=8)
         prepared.imshow(x.reshape(28,28), cmap='gray_r', vmin=0, vmax=1)
         bars.bar(range(10), p.tolist(), color='0.4')
@@ -479,7 +481,7 @@ def _add_train(commands):
     p.add_argument('--data', **_DATA)
     p.add_argument('--digits', metavar='N', type=some, help='use the first N training digits (default: all)')
     p.add_argument('--out', metavar='FOLDER', default='mlfound-model', help='where results go (default: %(default)s)')
-    p.add_argument('--best', action='store_true', help='the network and the settings of chapter 13: 99 % of the test digits, in a minute or less')
+    p.add_argument('--best', action='store_true', help='the network and the settings of chapter 13: 99 %% of the test digits, in a minute or less')
     p.add_argument('--precision', dest='rounding', choices=('highest','high','medium'), metavar='LEVEL',
                    help='of float32 products: highest, high or medium (default: highest; with --best medium)')
     p.add_argument('--device', metavar='NAME', default='cpu', help='cpu, cuda or mps (default: %(default)s)')
@@ -498,27 +500,27 @@ def _add_demo(commands):
     p = _add(commands, 'demo', 'check, train, predict', 'Check the gradients, train a network, and let it read pictures of test digits.', 'mlfound demo')
     p.add_argument('--out', metavar='FOLDER', default='mlfound-demo', help='where results go (default: %(default)s)')
 
-def _parser():
+def make_parser():
     parser = _Parser(prog='mlfound', description='The foundations of neural networks: every gradient by hand, every gradient checked.',
                      epilog='example: mlfound train && mlfound predict mlfound-model my-digit.png')
     parser.add_argument('--version', action='version', version=f'mlfound {mlfound.__version__}')
-    commands = parser.add_subparsers(dest='command', metavar='COMMAND')
+    commands = parser.add_subparsers(dest='command', metavar='COMMAND', help='one of these; add --help to see its options')
     for add in (_add_check, _add_train, _add_predict, _add_demo): add(commands)
     return parser
 
 # %% ../nbs/20_Command_line.ipynb #obey
 def _obey(args):
     "Run the command that was typed; its exit code."
-    if args.command is None: _parser().print_help()
+    if args.command is None: make_parser().print_help()
     if args.command=='check' and not (certify() if args.certificate else check(args.data, args.seed, args.rounds, args.digits)): return 1
     if args.command=='demo' and not demo(args.out): return 1
     if args.command=='predict' and predict(args.model, args.images, args.plot): return 1
     if args.command=='train':
         settings = {k: v for k,v in vars(args).items() if k not in ('command','data','hidden')}
-        if args.layers==0 and args.hidden: _parser().error('--hidden has no meaning with --layers 0, which has no hidden layer; leave one of them out')
-        plain = _parser().parse_args(['train'])
+        if args.layers==0 and args.hidden: make_parser().error('--hidden has no meaning with --layers 0, which has no hidden layer; leave one of them out')
+        plain = make_parser().parse_args(['train'])
         chosen = [k for k in ('hidden','layers','epochs','batch','optimizer','lr') if args.best and getattr(args, k)!=getattr(plain, k)]
-        if chosen: _parser().error(f'--best sets --{chosen[0]} itself; leave one of them out')
+        if chosen: make_parser().error(f'--best sets --{chosen[0]} itself; leave one of them out')
         if train(**settings, hidden=args.hidden or 256, path=args.data).interrupted: return 130
     return 0
 
@@ -526,7 +528,7 @@ def _obey(args):
 def main(argv:list[str]=None, # arguments; None is those of the process
         )->int: # exit code
     "The `mlfound` command."
-    args = _parser().parse_args(argv)
+    args = make_parser().parse_args(argv)
     if hasattr(sys.stdout, 'reconfigure'): sys.stdout.reconfigure(line_buffering=True) # also a pipe sees each line when it is printed
     try:
         return _obey(args)
@@ -541,4 +543,5 @@ def main(argv:list[str]=None, # arguments; None is those of the process
     print(f'mlfound: {why}', file=sys.stderr)
     return code
 
-if __name__=='__main__' and '__file__' in globals(): sys.exit(main()) # python -m mlfound.cli, but not in a notebook
+if __name__=='__main__' and '__file__' in globals(): # python -m mlfound.cli, but not in a notebook
+    sys.exit(main())

@@ -19,23 +19,33 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from .autograd import Var, _raw, linear, op, relu
+from .autograd import Var, _functions, _raw, linear, method, op, relu
 from .data import Split
 from .module import Linear, Module, ReLU, Sequential
 
 # %% ../nbs/05_Training.ipynb #softmax
-def softmax(z, # `(..., c)` scores, one for each class: a tensor or a `Var`
-           ): # `(..., c)` probabilities, positive, with sum 1
-    "Exponentials in proportion, $e^{z_i}/\\sum_j e^{z_j}$; the largest score is subtracted first, so none overflows."
-    e = torch.exp(z - _raw(z).amax(-1, keepdim=True))
-    return e/e.sum(-1, keepdim=True)
+@method
+@op
+def softmax(x, # `(..., c)` scores, one for each class: a tensor or a `Var`
+            dim:int=-1, # axis along which the shares add up to 1
+            dtype:torch.dtype=None, # type to compute in; None is that of `x`
+           ): # shaped like `x`: probabilities, positive, with sum 1
+    "Exponentials in proportion, $e^{x_i}/\\sum_j e^{x_j}$; the largest score is subtracted first, so none overflows."
+    return x.softmax(dim, dtype=dtype)
+
+softmax.defvjp(lambda g,out,dim: out*(g - (g*out).sum(dim, True)))
 
 # %% ../nbs/05_Training.ipynb #log_softmax
-def log_softmax(z, # `(..., c)` scores: a tensor or a `Var`
-               ): # `(..., c)` logarithms of probabilities
-    "$z_i - \\log\\sum_j e^{z_j}$ from scores less the largest one; never by way of the probability, which may round to 0."
-    s = z - _raw(z).amax(-1, keepdim=True)
-    return s - torch.log(torch.exp(s).sum(-1, keepdim=True))
+@method
+@op
+def log_softmax(x, # `(..., c)` scores: a tensor or a `Var`
+                dim:int=-1, # axis along which the probabilities add up to 1
+                dtype:torch.dtype=None, # type to compute in; None is that of `x`
+               ): # shaped like `x`: logarithms of probabilities
+    "$x_i - \\log\\sum_j e^{x_j}$ from scores less the largest one; never by way of the probability, which may round to 0."
+    return x.log_softmax(dim, dtype=dtype)
+
+log_softmax.defvjp(lambda g,out,dim: g - out.exp()*g.sum(dim, True))
 
 # %% ../nbs/05_Training.ipynb #check_classes
 #| code-fold: true
@@ -59,6 +69,17 @@ def cross_entropy(logits, # `(n, c)` scores: a tensor or a `Var`
     "The mean of $-\\log p$, with $p$ the probability given to the right class; raises `ValueError` or `TypeError` where the two do not fit."
     _check_classes('cross_entropy', logits, targ)
     return -log_softmax(logits).gather(1, targ.long()[:,None]).mean()
+
+# %% ../nbs/05_Training.ipynb #torch_name
+#| code-fold: true
+def _torch_cross_entropy(input, target, ignore_index=-100, label_smoothing=0., **options):
+    "What `torch.nn.functional.cross_entropy` calls when it meets a `Var`."
+    if ignore_index!=-100 or label_smoothing:
+        options = dict(ignore_index=ignore_index, label_smoothing=label_smoothing) | options
+    if options: raise TypeError(f'cross_entropy: got {", ".join(options)}; on the tape it is the mean over classes without such options')
+    return cross_entropy(input, target)
+
+_functions['cross_entropy'] = _torch_cross_entropy
 
 # %% ../nbs/05_Training.ipynb #cross_entropy_vjp
 def cross_entropy_vjp(g, # `()` upstream gradient

@@ -6,6 +6,7 @@ import pytest
 
 root = Path(__file__).resolve().parents[1]
 scripts = Path(sysconfig.get_path('scripts'))
+os.environ['MLFOUND_STRICT'] = '1' # the book's experiments give the book's numbers, or fail
 
 def settings():
     "The project's facts."

@@ -13,6 +13,7 @@ def main():
                                       '--no-deps', '--target', fastcore2, 'fastcore==2.2.39'): return 1
     if '--fetch' in sys.argv: return 0
     os.environ.setdefault('OMP_NUM_THREADS', '1') # tests and notebooks run side by side, and should not wait for each other's threads
+    os.environ['MLFOUND_STRICT'] = '1' # an experiment that no longer gives the book's number is an error here
     os.environ['MATPLOTLIBRC'] = str(root/'nbs/matplotlibrc') # which Jupyter finds, and nbdev_test does not
     with tempfile.TemporaryFile('w+', encoding='utf-8') as said: # the notebooks run at the same time; what they say comes after the tests
         notebooks = subprocess.Popen([Path(sysconfig.get_path('scripts'))/'nbdev_test', '--timing'], cwd=root, stdout=said, stderr=subprocess.STDOUT)

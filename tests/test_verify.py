@@ -6,7 +6,8 @@ from mlfound import autograd, verify
 from mlfound.autograd import Op
 from mlfound.backward import GradientError, check_vjp
 from mlfound.module import Module
-from mlfound.verify import diagnose, drawn, library, mutants, uncertified
+from mlfound.doctor import diagnose
+from mlfound.verify import drawn, library, mutants, uncertified
 from torch import Tensor
 
 verify._rules() # before any test breaks one
