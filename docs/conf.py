@@ -23,6 +23,7 @@ exclude_patterns = ['extra', 'static', 'images']
 # The notebooks keep the outputs that they were saved with: `make outputs` makes them, `make test` runs the cells again.
 nb_execution_mode = 'off'
 nb_merge_streams = True
+nb_render_markdown_format = 'gfm' # outputs hold tables
 nb_number_source_lines = False
 nb_code_prompt_show, nb_code_prompt_hide = 'Show the code', 'Hide the code'
 myst_enable_extensions = ['dollarmath', 'fieldlist', 'alert', 'attrs_inline']

@@ -18,7 +18,9 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from .training import SGD, History, Way, raw, fit, way_of
+from .fit import History, Way, fit, way_of
+from .autograd import raw
+from .training import SGD
 
 # %% ../nbs/13_Scale.ipynb #Cost
 class Cost(NamedTuple):

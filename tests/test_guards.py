@@ -386,7 +386,7 @@ def test_no_silent_detach():
               lambda: rand(3).masked_fill(rand(3)>0, s), lambda: torch.scalar_tensor(s), lambda: torch.tensor(s),
               lambda: torch.tensor([s, s]), lambda: torch.arange(0, s), lambda: rand(3).dot(v),
               lambda: torch.autograd.grad(v.sum(), v), lambda: torch.max(v), lambda: F.dropout(v),
-              lambda: F.cross_entropy(leaf(2, 3), torch.tensor([0,1])), lambda: torch.add(rand(3), rand(3), alpha=s),
+              lambda: F.cross_entropy(leaf(2, 3), torch.tensor([0,1]), label_smoothing=.1), lambda: torch.add(rand(3), rand(3), alpha=s),
               lambda: np.exp(v), lambda: np.dot(np.ones(3), v), lambda: v//2, lambda: v%2,
               lambda: torch.vmap(lambda x: x*v)(rand(2, 3)).sum()):
         with pytest.raises((TypeError, ValueError)): f()
@@ -423,5 +423,5 @@ def test_keywords():
                    (lambda: F.relu(x, inplace=True), 'inplace'), (lambda: torch.cat([x, x], out=t), 'out'),
                    (lambda: x.to(copy=True), 'copy'),
                    (lambda: x.reshape(6, order='F'), 'order'), (lambda: x.var(unbiased=False), 'unbiased'),
-                   (lambda: torch.stack([x], axis=0), 'axis'), (lambda: x.softmax(), 'dim'), (lambda: x.exp(shape=1), 'shape')]:
+                   (lambda: torch.stack([x], axis=0), 'axis'), (lambda: x.softmax(dimension=1), 'dimension'), (lambda: x.exp(shape=1), 'shape')]:
         with refuses(f"{word}|multiple values for argument 'size'", TypeError): f()

@@ -3,8 +3,10 @@ import io
 import numpy as np
 import pytest, torch
 from PIL import Image
-from mlfound.data import _boxed, _digit_alone, _rgb, _strokes, mnist
-from mlfound.training import accuracy, fit, init_he, network, absorb_scaling, standardized
+from mlfound.data import mnist
+from mlfound.pictures import read_digit
+from mlfound.fit import fit
+from mlfound.training import accuracy, init_he, network, absorb_scaling, standardized
 
 count = 60 # digits in each condition
 
@@ -53,11 +55,16 @@ def net():
     fit(params, standardized(data.train), epochs=2, progress=False)
     return absorb_scaling(params)
 
+def through(picture, file):
+    "What is read from a picture that went through a file."
+    picture.save(file)
+    return read_digit(file)
+
 @pytest.mark.parametrize('name', conditions)
-def test_reads_as_well_as_the_original(net, name):
-    x,y = (t[-count:] for t in mnist().valid)
+def test_reads_as_well_as_the_original(net, tmp_path, name):
+    x, y = (t[-count:] for t in mnist().valid)
     rng = np.random.default_rng(0)
-    read = [_boxed(_digit_alone(_strokes(_rgb(conditions[name](u.reshape(28, 28), rng))))) for u in (x*256).byte().numpy()]
-    z = torch.tensor(np.stack(read), dtype=torch.float32).reshape(-1, 784)
+    pixels = (x*256).byte().numpy().reshape(-1, 28, 28)
+    z = torch.stack([through(conditions[name](u, rng), tmp_path/'digit.bmp') for u in pixels])
     assert accuracy(network(z, net), y) >= accuracy(network(x, net), y) - 1.01/count # one digit
     assert abs(z.mean() - x.mean()) < .02 and (z - x).abs().mean() < .05

