@@ -60,7 +60,7 @@ class Trial:
 # %% ../nbs/22_Catalogue.ipynb #Trial_more
 @property
 def name(self): # as a table shows it
-    return self.path.replace('autograd._functions', 'x.torch').split('.', 1)[1]
+    return self.path.replace('autograd.torch_functions', 'x.torch').split('.', 1)[1]
 
 def arguments(self):
     "The calls, their tensors drawn."
@@ -297,14 +297,14 @@ TRIALS += [
     operation('autograd.pow', [*two, ([3],0), ([3],numbers(0,1,2))], lambda x,y: x**y,
               lambda x,y,o: Price(o, 4*(x+y+o), 2*x + 3*y + 8*o, 20*x + 28*y + 72*o),
               kinks=[powers], doubts=((9,'PyTorch'),), **positive),
-    operation('autograd.matmul', [*products, ([2,1],[1,2]), ([2,3,4],[4,2]), ([2,1,3,2],[2,2,3])],
+    operation('autograd.matmul_stacks', [*products, ([2,1],[1,2]), ([2,3,4],[4,2]), ([2,1,3,2],[2,2,3])],
               lambda x,y: x@y, lambda n,d,h,x,y,o: Price(2*n*d*h, 4*(x+y+o), 4*n*d*h, 8*(x+y+o)),
               small=20),
-    operation('autograd.linear', dense, lambda x,w,b: x@w + b, linear_cost, small=17),
+    operation('autograd.linear_rows', dense, lambda x,w,b: x@w + b, linear_cost, small=17),
     operation('autograd.mse_loss', pair, squares, lambda x: Price(3*x + 1, 24*x, 5*x + 4, 48*x)),
     operation('autograd.relu', entries, ramp, per_entry(1, 8, 1, 12), kinks=[at_zero],
-              parts=('autograd.relu_vjp',)),
-    operation('autograd.relu_vjp', [([3],numbers(0,1,2)), ([2,2],rows(numbers(1,0), numbers(.5,0))),
+              parts=('autograd.where_positive',)),
+    operation('autograd.where_positive', [([3],numbers(0,1,2)), ([2,2],rows(numbers(1,0), numbers(.5,0))),
               ([],scalar(1))], lambda g,a: g*sp.Heaviside(a), per_entry(1, 12, 1, 12), wrt=(0,),
               kinks=[Kink('0 at 0', (numbers(1,1,1), *corner), upstream, [numbers(0,0,7)])]),
     operation('autograd.where', [(mask,[2,3],[2,3]), (mask[0],[2,3],[2,1]), (mask,[2,3],0.),
@@ -397,6 +397,8 @@ def gathered(x, dim, index):
     return np.array(picked).reshape(index.shape)
 
 which = torch.tensor([[0,0,2,0],[1,2,1,1]])
+def joined(dim, starts, *xs): # an empty vector may be among them
+    return np.concatenate([x for x in xs if x.shape!=(0,)], dim)
 def joined_cost(x, y, o): return Price(0, 4*(x+y+o), 0, 0)
 TRIALS += [
     operation('ops.permute', [([2,3,4],(2,0,1)), ([3,2,1],(2,0,1)), ([2,3],(1,0)),
@@ -412,8 +414,7 @@ TRIALS += [
               ([2],0,torch.tensor([2,2]),(3,)), ([2,1],-1,which[:,:1],(2,3))], scattered,
               lambda x,o,i: Price(x, 4*o + 12*x + 8*i, 0, 8*(x+i))),
     operation('ops.cat', [(0,(0,2,3),[2,3],[1,3]), (1,(0,1,3),[2,1],[2,2]), (0,(0,2),[2]),
-              (1,(0,1,2,3),[2,1],[2,1],[2,1])], lambda dim,starts,*xs: np.concatenate(xs, dim),
-              joined_cost),
+              (1,(0,1,2,3),[2,1],[2,1],[2,1]), (0,(0,2,2),[2,3],[0])], joined, joined_cost),
     operation('ops.stack', [(0,[2,3],[2,3]), (1,[2,2],[2,2],[2,2]), (2,[1,2],[1,2]), (0,[],[])],
               lambda dim,*xs: np.stack(xs, dim), joined_cost)]
 
@@ -510,9 +511,9 @@ TRIALS += [
     composite('autograd.matmul', vectors, lambda x,y: x@y, f=torch.matmul, small=9),
     composite('autograd.linear', [([5,3],[3,4],[4]), ([2,1,2],[2,1],[1])], lambda x,w,b: x@w + b,
               f=lambda x,w,b: x@w + b),
-    composite('autograd._functions.linear', [([5,3],[4,3],[4]), ([2,2],[1,2])],
+    composite('autograd.torch_functions.linear', [([5,3],[4,3],[4]), ([2,2],[1,2])],
               lambda x,w,b=0: x@w.T + b, f=torch.nn.functional.linear),
-    composite('autograd._functions.cross_entropy', classes, surprise, f=torch.nn.functional.cross_entropy),
+    composite('autograd.torch_functions.cross_entropy', classes, surprise, f=torch.nn.functional.cross_entropy),
     composite('ops.cat', [(0,[2,3],[1,3]), (-1,[2,1],[2,2]), (0,[2],[0],[3])],
               lambda dim,*xs: np.concatenate(xs, dim), f=lambda dim,*xs: torch.cat(xs, dim),
               use=lambda cat,dim,*xs: cat(xs, dim)),

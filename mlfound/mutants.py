@@ -118,7 +118,7 @@ def _shape_mistakes(n):
         case ast.Call(ast.Name('_inverse'|'inverse'), [v]): yield 'missing transpose',text(v)
         case ast.Call(ast.Attribute(v, 'sum_to_size')): yield 'missing unbroadcast',text(v)
         case ast.Call(ast.Attribute(v, 'expand'|'reshape')): yield 'shape not restored',text(v)
-        case ast.Call(ast.Name('_unsum'), [v, *_]): yield 'shape not restored',text(v)
+        case ast.Call(ast.Name('unsum'), [v, *_]): yield 'shape not restored',text(v)
         case ast.Call(ast.Attribute(ast.Name('torch'), 'sum'), [v, _]):
             yield 'wrong axis',f'torch.sum({text(v)}, 1)'
         case ast.Call(ast.Attribute(v, 'sum'|'mean'|'cumsum'), [*args]):
@@ -341,7 +341,7 @@ def _still(rule, points, right):
     return len(now)==len(right)>0 and all(map(_alike, now, right))
 
 # %% ../nbs/08_Mutants.ipynb #excuses
-def _relu_points(): return _points(_all_halves())
+def relu_points(): return _points(_all_halves())
 def _norm_points(): return [(g[0], x, 0, 0, False, None) for g,x in _points(_all_halves())]
 def _clamp_points():
     x,t = _all_halves(),torch.tensor([.25], dtype=torch.float64)
@@ -350,8 +350,8 @@ def _clamp_points():
 
 _NORM_0 = 'the norm of order 0 counts entries: its gradient is 0, and so is any multiple'
 excuses = { # (part, change): the reason, and the points at which mutant and original are compared
-    ('relu.defvjp', 'keep x, not out'): ('max(x, 0) > 0 exactly where x > 0', _relu_points),
-    ('relu_vjp', 'relu_vjp(g, relu(x))'): ('max(x, 0) ≤ 0 exactly where x ≤ 0', _relu_points),
+    ('relu.defvjp', 'keep x, not out'): ('max(x, 0) > 0 exactly where x > 0', relu_points),
+    ('relu_vjp', 'relu_vjp(g, relu(x))'): ('max(x, 0) ≤ 0 exactly where x ≤ 0', relu_points),
     ('_within', 'inside = inside & torch.ge(x, min) → inside = torch.ge(x, min)'):
         ('true and a is a', _clamp_points)}
 for c in ('0 * ', '-', '2 * '):

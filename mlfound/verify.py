@@ -176,14 +176,14 @@ def _operation(trial):
 
 # %% ../nbs/07_Verification.ipynb #composite
 def _same_value(got, want, what):
-    if not relative_error(autograd._raw(got), want)<=1e-12:
+    if not relative_error(autograd.raw(got), want)<=1e-12:
         raise AssertionError(f'{what}: the value is not that of the function it stands for')
 
 def _composite(trial):
     ours = found(trial.path)
     def f(*args):
         out = trial.use(ours, *args) if trial.use else ours(*args)
-        _same_value(out, trial.f(*map(autograd._raw, args)), trial.name)
+        _same_value(out, trial.f(*map(autograd.raw, args)), trial.name)
         return out
     return Rule(trial, trial.f, *_tape_orders(trial, f))
 
@@ -261,7 +261,7 @@ def library(
             if layer or isinstance(getattr(o, 'op', None), Op) or back and o.__module__==home.__name__:
                 known[f'{o.__module__}.{o.__name__}'.removeprefix('mlfound.')] = o
     methods = {f'Var.{n}': getattr(o, 'fget', o) for n,o in vars(Var).items() if _is_method(n, o)}
-    return known | methods | {f'torch.{n}': f for n,f in autograd._functions.items()}
+    return known | methods | {f'torch.{n}': f for n,f in autograd.torch_functions.items()}
 
 def _is_method(name, o):
     "Is this attribute of `Var` an operator, or a method or property that people may use?"
