@@ -310,6 +310,9 @@ TRIALS += [
     operation('autograd.where', [(mask,[2,3],[2,3]), (mask[0],[2,3],[2,1]), (mask,[2,3],0.),
               (mask,1.,[3]), (mask[:,:1],[2,2],[2])], np.where,
               lambda x,y,o,m: Price(0, m + 4*(x+y+o), 0, 2*m + 16*o)),
+    operation('autograd.beginning', entries, lambda x: x, per_entry(0, 0, 0, 0)),
+    operation('autograd.rows', [([2,3],[2,3]), ([],[]), ([4],)], lambda *xs: np.stack(xs),
+              lambda x,y,o: Price(0, 4*(x+y+o), 0, 0)),
     operation('autograd.to', [([3,4],('cpu',torch.float64)), ([],('cpu',))], lambda x,how: x,
               per_entry(0, 12, 0, 0))]
 
@@ -528,7 +531,7 @@ compared = 'lt le gt ge eq ne isnan isinf isfinite isclose allclose equal'
 constant = 'sign zeros_like ones_like'   # their slope is 0 wherever there is one
 facts = 'data entry grad requires_grad shape dtype device ndim dim numel size item tolist'
 without_gradient = {f'{home}.{n}' for home in ('Var','torch') for n in f'{compared} {constant}'.split()}
-without_gradient |= {f'Var.{n}' for n in f'{facts} detach backward'.split()}
+without_gradient |= {f'Var.{n}' for n in f'{facts} detach backward observe'.split()}
 without_gradient |= {'backward.check_vjp', 'backward.torch_forward_and_backward'}   # PyTorch's rules
 
 # %% ../nbs/22_Catalogue.ipynb #find
