@@ -18,7 +18,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from .training import SGD, History, Way, _raw, fit, way_of
+from .fit import History, Way, fit, way_of
+from .training import SGD, _raw
 
 # %% ../nbs/13_Scale.ipynb #Cost
 class Cost(NamedTuple):

@@ -229,13 +229,13 @@ def test_full_disk_under_the_streams(folder, tmp_path):
 def test_closed_streams(tmp_path):
     "A stream that is closed from the start is nobody else's file."
     few = ['train', '--digits', '300', '--hidden', '4', '--epochs', '1', '--batch', '20', '--out']
-    for closed, code in dict(ok='0', out='2').items():
-        how = dict(ok='2>&-', out='>&-')[closed]
+    for closed, code in dict(err='2', out='2').items():
+        how = dict(err='2>&-', out='>&-')[closed]
         line = ' '.join([sys.executable, '-m', 'mlfound', *few, closed, how])
         done = subprocess.run(line, shell=True, cwd=tmp_path, env=env, text=True, capture_output=True)
         assert str(done.returncode) == code, done.stderr
         assert 'Traceback' not in done.stderr
-        assert (tmp_path/closed/'model.safetensors').exists() == (closed == 'ok')
+        assert (tmp_path/closed/'model.safetensors').exists() == (closed == 'err')
 
 def test_reader_that_leaves(tmp_path):
     "As `mlfound check | head -1`."
@@ -284,7 +284,7 @@ def test_interrupted_and_resumed(folder):
     assert (folder/'stopped'/'model.safetensors').exists()
     assert typed(*args, '--out', 'stopped', '--resume', cwd=folder)[0] == 0
     assert typed(*args, '--out', 'whole', cwd=folder)[0] == 0
-    from mlfound.training import load
+    from mlfound.fit import load
     import torch
     stopped, whole = (load(folder/f/'model.safetensors')[0] for f in ('stopped', 'whole'))
     assert all(map(torch.equal, stopped, whole))
