@@ -88,6 +88,7 @@ class Stream:
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='backslashreplace')
 
     def __getattr__(self, name): return getattr(self.stream, name)
+    def isatty(self): return self.stream is not None and self.stream.isatty()
     def flush(self): pass # `write` has done it
 
     def write(self, text):
