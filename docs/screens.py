@@ -9,9 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from book import chapters, docname, path_chapters
 from browser import chromium
 from build import build
-from prepare import chapters, docname
 
 WIDTH, HEIGHT = 1280, 900
 
@@ -40,10 +40,6 @@ MEASURE = '''() => {
   return found;
 }'''
 
-def on_path(path):
-    "Is this notebook one of those that a newcomer walks through?"
-    return path.name[:2] in ('00', '01', '02', '03', '04', '05')
-
 def measure(browser, site, pages):
     "What MEASURE finds on each of the named pages, by page."
     tab = browser.new_page(viewport=dict(width=WIDTH, height=HEIGHT))
@@ -57,7 +53,7 @@ def measure(browser, site, pages):
 
 def wanted(names):
     "The notebooks whose number or name begins like one of `names`; without names, the path."
-    if not names: return [p for p in chapters() if on_path(p)]
+    if not names: return path_chapters()
     return [p for p in chapters() if any(p.name.startswith(Path(n).name) for n in names)]
 
 def main():

@@ -15,7 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from .autograd import Var, _functions, _raw, linear, method, op, relu
+from .autograd import Var, linear, method, op, raw, relu, torch_functions
 from .data import Split
 from .module import Linear, Module, ReLU, Sequential
 
@@ -75,7 +75,7 @@ def _torch_cross_entropy(input, target, ignore_index=-100, label_smoothing=0., *
     if options: raise TypeError(f'cross_entropy: got {", ".join(options)}; on the tape it is the mean over classes without such options')
     return cross_entropy(input, target)
 
-_functions['cross_entropy'] = _torch_cross_entropy
+torch_functions['cross_entropy'] = _torch_cross_entropy
 
 # %% ../nbs/05_Training.ipynb #cross_entropy_vjp
 def cross_entropy_vjp(g, # `()` upstream gradient
@@ -83,7 +83,7 @@ def cross_entropy_vjp(g, # `()` upstream gradient
                       targ, # `(n,)` classes of the forward pass
                      ): # `(n, c)` gradient for `logits`
     "Pull the upstream gradient back through `cross_entropy`: $(p - y)\\,g/n$, with $y$ 1 for the right class and 0 elsewhere."
-    y = torch.zeros_like(_raw(logits)).scatter_(1, targ.long()[:,None], 1)
+    y = torch.zeros_like(raw(logits)).scatter_(1, targ.long()[:,None], 1)
     return (softmax(logits) - y)*(g/len(targ))
 
 cross_entropy.defvjp(cross_entropy_vjp)
@@ -180,7 +180,7 @@ def _key(k): return f'{2*(k//2)}.{("weight","bias")[k%2]}'   # 0.weight, 0.bias,
 
 def to_state_dict(params): # `[w1 (d, h), b1 (h,), ...]`
     "The parameters under the names, and in the layout `(h, d)`, of an `nn.Sequential` of `nn.Linear` and `nn.ReLU`."
-    return {_key(k): p.detach().T.contiguous().clone() if k%2==0 else p.detach().clone() for k,p in enumerate(map(_raw, params))}
+    return {_key(k): p.detach().T.contiguous().clone() if k%2==0 else p.detach().clone() for k,p in enumerate(map(raw, params))}
 
 def from_state_dict(state): # as the `state_dict()` of such an `nn.Sequential` gives it
     "The parameters `[w1 (d, h), b1 (h,), ...]`; raises `ValueError` where names or shapes are not those of `nn.Linear`s in a chain."
@@ -196,7 +196,7 @@ def from_state_dict(state): # as the `state_dict()` of such an `nn.Sequential` g
 #| code-fold: true
 def check_params(fn, params, names=None, error=ValueError):
     "Raise `error` unless `[w1 (d, h), b1 (h,), w2, b2, ...]` are distinct floating-point tensors of one dtype, each layer taking what the last gives."
-    params = [_raw(p) for p in params]
+    params = [raw(p) for p in params]
     names = names or [f'{"wb"[k%2]}{k//2+1}' for k in range(len(params))]
     if not params or len(params)%2: raise error(f'{fn}: {len(params)} parameters; pass a weight and a bias for each layer')
     for k,(name,p) in enumerate(zip(names, params)):
@@ -219,7 +219,7 @@ def parameters_of(model, # `[w1, b1, ...]` tensors or `Var`s, a `Sequential`, or
     if isinstance(model, nn.Module): return from_state_dict(model.state_dict())
     params = [p for l in model.layers[::2] for p in (l.w, l.b)] if isinstance(model, Module) else list(model)
     check_params('parameters_of', params)
-    return [_raw(p).detach() for p in params]
+    return [raw(p).detach() for p in params]
 
 # %% ../nbs/05_Training.ipynb #loss_and_gradients
 @torch.no_grad()
@@ -255,14 +255,14 @@ class Optimizer:
         if not self.params: raise ValueError(f'{name}: no parameters; pass a list of tensors')
         if len({id(p) for p in self.params})<len(self.params): raise ValueError(f'{name}: a parameter is in the list twice; pass each once')
         if not lr>=0: raise ValueError(f'{name}: lr is {lr!r}; pass a number of at least 0')
-        self.state = {s: [torch.zeros_like(_raw(p).detach()) for p in self.params] for s in self.slots}
+        self.state = {s: [torch.zeros_like(raw(p).detach()) for p in self.params] for s in self.slots}
 
     @torch.no_grad()
     def step(self):
         "Move every parameter that has a gradient."
         self.steps += 1
         for k,p in enumerate(self.params):
-            if p.grad is not None: self.update(_raw(p).detach(), p.grad, *(self.state[s][k] for s in self.slots))
+            if p.grad is not None: self.update(raw(p).detach(), p.grad, *(self.state[s][k] for s in self.slots))
 
     def zero_grad(self):
         "Forget the gradients."

@@ -15,7 +15,9 @@ const bare = (name) => name.toLowerCase().replace(/\(.*/, "").trim();
 function find(query) {
   const asked = bare(query);
   const weight = (r) => r.score * (r.object ? 1.5 : 1) * (bare(r.title) === asked ? 100 : r.object && bare(r.title).endsWith("." + asked) ? 20 : 1);
-  let hits = engine.search(query);
+  const also = SYNONYMS[query.toLowerCase()]; // the word that the book has for it
+  const all = (words) => ({ combineWith: "AND", queries: [words] });
+  let hits = engine.search(also ? { combineWith: "OR", queries: [all(query), all(also)] } : query);
   if (!hits.length) hits = engine.search(query, { combineWith: "OR" });
   return hits.map((r) => ({ ...r, weight: weight(r) })).sort((a, b) => b.weight - a.weight).slice(0, 40);
 }
