@@ -170,7 +170,7 @@ def _twice(make, k):
     def first(g, *args):
         layer,ys = run(args)
         g1,g2 = (v.reshape(y.shape) for v,y in zip(g.split([y.numel() for y in ys]), ys))
-        back = [layer.backward(g2), layer.backward(g1)][::-1]
+        back = [layer.backward(g1, out=ys[0]), layer.backward(g2, out=ys[1])]
         return [*back, *(p.grad for p in layer.parameters())]
     return f,first
 
