@@ -272,6 +272,16 @@ def __repr__(self:Module): return f'{name_of(self)}()'
 def __getstate__(self:Module): # copies and pickles take no records along
     return {k:v for k,v in vars(self).items() if k!='_records'}
 
+# %% ../nbs/03_Module.ipynb #kept_by
+def kept_by(layer)->list[Tensor]: # inputs and outputs
+    "What the calls of `layer` that wait for `backward` keep, with the calls inside them."
+    found,todo = [], [*pending(layer)]
+    while todo:
+        call = todo.pop()
+        found += [*call.inputs, call.out]
+        for calls in call.inner.values(): todo += calls
+    return found
+
 # %% ../nbs/03_Module.ipynb #Linear
 class Linear(Module):
     "A linear layer, `x@w + b`. `w (n_in, n_out)` is drawn from the standard normal distribution, `b (n_out,)` is zero."

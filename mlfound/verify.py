@@ -221,7 +221,7 @@ def _functions():
         _fn(b.lin_vjp_b, lambda b,n: b.expand(n, *b.shape), [([4],3), ([2],1), ([3],0)], lambda b,n: np.broadcast_to(b, (n, *b.shape)),
             '0', '0', 'o', '4(o+x)', using=lambda g,b_,n: b.lin_vjp_b(g)),
         _fn(training.cross_entropy_vjp, training.cross_entropy, _classes, _cross_entropy,
-            '5nc+3n+4', '32nc+52n', '7nc+1', '64nc+24n', wrt=(0,), kinks=_no_overflow)]
+            '5nc+3n+4', '8nc+28n', '7nc+1', '40nc+8n', wrt=(0,), kinks=_no_overflow)]
 
 # %% ../nbs/07_Verification.ipynb #layer
 #| code-fold: true
@@ -250,7 +250,7 @@ def _layers():
                lambda x1,x2,w1,b1,w2,b2: np.concatenate([np.ravel(_sp.Max(x@w1 + b1, 0)@w2 + b2) for x in (x1,x2)]),
                '2ndh+2nhc+2nh+nc', '4nd+16nh+4nc+4dh+4hc+4h+4c', '4ndh+4nhc+2nh+nc', '8nd+34nh+12nc+16dh+16hc+12h+12c', small=32),
         _layer(training.CrossEntropyLoss, training.CrossEntropyLoss, 2, [_classes[0]+_classes[1], _classes[1]+_classes[1]],
-               _both(_cross_entropy), '5nc+3n+4', '32nc+52n', '7nc+1', '64nc+24n', wrt=(0,2), small=15,
+               _both(_cross_entropy), '5nc+3n+4', '8nc+28n', '7nc+1', '40nc+8n', wrt=(0,2), small=15,
                kinks=[(words, args*2, _t(3,3), want*2) for words,args,_,want in _no_overflow])]
 
 # %% ../nbs/07_Verification.ipynb #whole
@@ -282,7 +282,7 @@ def _networks():
                 ([3,2],torch.tensor([0,1,1]),[2,4],[4],[4,2],[2]),
                 ([3,2],torch.tensor([0,2,1]),[2,4],[4],[4,3],[3],[3,3],[3])],
                lambda x,t,w1,b1,w2,b2: _cross_entropy(_sp.Max(x@w1 + b1, 0)@w2 + b2, t),
-               '2ndh+2nhc+2nh+6nc+3n+4', '4nd+16nh+36nc+4dh+4hc+4h+4c+52n', '4ndh+6nhc+4nh+9nc+3n+2', '8nd+44nh+40nc+12dh+16hc+12h+12c+44n',
+               '2ndh+2nhc+2nh+6nc+3n+4', '4nd+16nh+12nc+4dh+4hc+4h+4c+28n', '4ndh+6nhc+4nh+9nc+3n+2', '8nd+44nh+40nc+12dh+16hc+12h+12c+44n',
                parts=[inspect.unwrap(tr.loss_and_gradients)], name='loss_and_gradients', about=tr.loss_and_gradients, wrt=lambda args: list(range(2, len(args))), small=28)]
 
 # %% ../nbs/07_Verification.ipynb #tape_calls
@@ -303,7 +303,7 @@ def _tape_calls():
         g1,g2 = gs(g, (y1,y2))
         return list(grad([y1,y1,y2], vs, [.25*g1,.75*g1,g2]))
     a,calls = autograd, [([2,3],[3]), ([2,1],[1,3]), ([],[2]), ([2,3],[2,1])]
-    return [_rule('tape', 'Var.backward', f, by_backward, None, calls, formula, parts=(a._sweep, a.Entry._fit, Var.backward)),
+    return [_rule('tape', 'Var.backward', f, by_backward, None, calls, formula, parts=(a.sweep, a.Entry.fit, Var.backward)),
             _rule('tape', 'grad', f, by_grad, _operation(f, floats)[1], calls, formula, parts=(a._roots,))]
 
 # %% ../nbs/07_Verification.ipynb #sum_to
@@ -332,12 +332,12 @@ def _arithmetic():
         _op(a.div, _two, lambda x,y: x/y, 'o', '4(x+y+o)', '4o', '8y+36o'),
         _op(a.pow, (*_two, ([3],0), ([3],_t(0,1,2))), lambda x,y: x**y, 'o', '4(x+y+o)', '2x+3y+8o', '20x+28y+72o', kinks=[zero],
             doubts={(9,'PyTorch')}, **up),
-        _op(a._matmul, [*(c[:2] for c in _dense), ([2,1],[1,2]), ([2,3,4],[4,2]), ([2,1,3,2],[2,2,3])], lambda x,y: x@y,
+        _op(a.matmul_stacks, [*(c[:2] for c in _dense), ([2,1],[1,2]), ([2,3,4],[4,2]), ([2,1,3,2],[2,2,3])], lambda x,y: x@y,
             '2ndh', '4(x+y+o)', '4ndh', '8(x+y+o)', small=20),
-        _op(a._linear, _dense, lambda x,w,b: x@w + b, '2ndh+nh', '4(nd+dh+h+nh)', '4ndh+nh', '8nd+8dh+12nh+4h', small=17),
+        _op(a.linear_rows, _dense, lambda x,w,b: x@w + b, '2ndh+nh', '4(nd+dh+h+nh)', '4ndh+nh', '8nd+8dh+12nh+4h', small=17),
         _op(a.mse_loss, _pair, _mean_square, '3x+1', '24x', '5x+4', '48x'),
-        _op(a.relu, _entries, lambda x: _sp.Max(x, 0), 'x', '8x', 'x', '12x', kinks=[_kink_relu], parts=[a._relu_vjp.op.fn]),
-        _op(a._relu_vjp, [([3],_t(0,1,2)), ([2,2],_t(1,0,.5,0).reshape(2,2)), ([],_t(1)[0])], lambda g,a: g*_sp.Heaviside(a),
+        _op(a.relu, _entries, lambda x: _sp.Max(x, 0), 'x', '8x', 'x', '12x', kinks=[_kink_relu], parts=[a.where_positive.op.fn]),
+        _op(a.where_positive, [([3],_t(0,1,2)), ([2,2],_t(1,0,.5,0).reshape(2,2)), ([],_t(1)[0])], lambda g,a: g*_sp.Heaviside(a),
             'x', '12x', 'x', '12x', wrt=(0,), kinks=[('0 at 0', (_t(1,1,1), _t(-1,0,2)), _t(3,5,7), [_t(0,0,7)])]),
         _op(a.where, [(_mask,[2,3],[2,3]), (_mask[0],[2,3],[2,1]), (_mask,[2,3],0.), (_mask,1.,[3]), (_mask[:,:1],[2,2],[2])], np.where,
             '0', 'm+4(x+y+o)', '0', '2m+16o'),
@@ -463,7 +463,7 @@ def _reductions():
 def _rules():
     "All rules on trial, by kind and name."
     from mlfound import training
-    loss = _op(training.cross_entropy, _classes, _cross_entropy, '5nc+3n+4', '32nc+52n', '7nc+1', '64nc+24n', kinks=_no_overflow)
+    loss = _op(training.cross_entropy, _classes, _cross_entropy, '5nc+3n+4', '8nc+28n', '7nc+1', '40nc+8n', kinks=_no_overflow)
     every = [*_functions(), *_layers(), *_networks(), *_tape_calls(), *_arithmetic(), *_shapes(), *_bends(), *_pieces(), *_reductions(), loss]
     return {(r.kind,r.name): r for r in every}
 
@@ -758,7 +758,7 @@ def _shape_mistakes(n):
         case ast.Call(ast.Attribute(v, 'transpose'|'permute'|'flip')): yield 'missing transpose', _u(v)
         case ast.Call(ast.Name('_inverse'), [v]): yield 'missing transpose', _u(v)
         case ast.Call(ast.Attribute(v, 'sum_to_size')): yield 'missing unbroadcast', _u(v)
-        case ast.Call(ast.Attribute(v, 'expand'|'reshape')) | ast.Call(ast.Name('_unsum'), [v, *_]): yield 'shape not restored', _u(v)
+        case ast.Call(ast.Attribute(v, 'expand'|'reshape')) | ast.Call(ast.Name('unsum'), [v, *_]): yield 'shape not restored', _u(v)
         case ast.Call(ast.Attribute(ast.Name('torch'), 'sum'), [v, _]): yield 'wrong axis', f'torch.sum({_u(v)}, 1)'
         case ast.Call(ast.Attribute(v, 'sum'|'mean'|'cumsum'), [*args]):
             yield 'missing sum', _u(v)
