@@ -166,8 +166,10 @@ def check_grads(name, grads, inputs):
 returned = {}    # of each gradient that a backward returned, by its id: itself and what it is for, all weak
 
 def remember(g, t):
-    "Note that a `backward` returns `g` for `t`, and return it without history."
+    "Note that a `backward` returns `g` for `t`, or several for several; return it without history."
+    if isinstance(g, tuple): return tuple(map(remember, g, t))
     if not isinstance(g, Tensor): return g
+    if isinstance(t, tuple): t, = t[:1]
     g = plain(g)
     if running.call is None or running.call.reused:    # otherwise nobody will ask
         k,others = id(g), [o for o in meant_by(g) if o is not t]
@@ -222,8 +224,7 @@ def backward(self:Module,
     pending(self).remove(call)
     with torch.enable_grad(), call: grads = self.bwd(g, *call.inputs)
     check_grads(name_of(self), grads, call.inputs)
-    if not isinstance(grads, tuple): return remember(grads, call.inputs[0]) if call.inputs else grads
-    return tuple(map(remember, grads, call.inputs))
+    return remember(grads, call.inputs)
 
 # %% ../nbs/03_Module.ipynb #accumulate
 def accumulate(p:Tensor, # `(...)` a parameter
