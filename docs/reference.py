@@ -1,4 +1,4 @@
-"The reference of what a notebook defines, as Markdown that Sphinx turns into objects that can be linked and searched."
+"The reference of what a notebook defines, as Markdown that Sphinx turns into objects."
 import ast
 import importlib
 import inspect
@@ -85,7 +85,8 @@ class Objects:
         obj = getattr(holder, node.name)
         name = f'{owner}.{node.name}' if owner else node.name
         kind, sig = ('method' if owner else 'function'), signature(node, bool(owner))
-        if isinstance(obj, property) or any('as_prop' in ast.unparse(d) for d in node.decorator_list):
+        as_prop = any('as_prop' in ast.unparse(d) for d in node.decorator_list)
+        if isinstance(obj, property) or as_prop:
             kind, sig, obj = 'property', '', obj.fget
         text = summary(node, source)
         self.add(name, sig, text)
@@ -121,5 +122,6 @@ class Objects:
                 private = n.name.startswith('_') or (owner or '').startswith('_')
                 if not private and (owner or n.name in self.public):
                     yield self.function(n, source, owner, fold)
-            if isinstance(n, ast.ClassDef) and n.name in self.public: yield self.cls(n, source, fold)
+            if isinstance(n, ast.ClassDef) and n.name in self.public:
+                yield self.cls(n, source, fold)
             if isinstance(n, ast.Assign): yield from self.data(n, source)
