@@ -108,11 +108,13 @@ class Objects:
         return directive('class', node.name+sig, self.module, body)
 
     def data(self, node, source):
-        for target in node.targets:
-            if not isinstance(target, ast.Name) or target.id not in self.public: continue
+        "The names of an assignment, of several at once as well."
+        names = [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]
+        for name in names:
+            if name not in self.public: continue
             text = comment_after(node, source) or f'`{ast.unparse(node.value)}`'
-            self.add(target.id, '', text)
-            yield directive('data', target.id, self.module, [text])
+            self.add(name, '', text)
+            yield directive('data', name, self.module, [text])
 
     def reference(self, source, fold):
         "The reference of what one exported cell defines, as Markdown."

@@ -34,9 +34,10 @@ class Tab:
         return sum(f.stat().st_size for f in files if ('_static' in f.parts) == shared)
 
 # Open every fold; a formula's signs are for eyes, its MathML for ears.
-OPEN = '''() => {
+OPEN = '''async () => {
   for (const fold of document.querySelectorAll("details")) fold.open = true;
   for (const signs of document.querySelectorAll(".katex-html[aria-hidden]")) signs.remove();
+  await new Promise((done) => setTimeout(done, 100)); // what scrolls then becomes reachable
 }'''
 
 # Colours come by class: three of each kind, in each kind of parent, tell as much as hundreds.
@@ -50,7 +51,7 @@ PRUNE = '''() => {
   }
 }'''
 
-# What axe finds. A card of the tape's figure is named in words and shows signs: gradient 26, ∂ 26.
+# What axe finds. A card of the tape's figure is named in words and shows signs: gradient 26, ∂26.
 AXE = '''async (options) => {
   const found = await axe.run(document, {preload: false, resultTypes: ["violations"], ...options});
   const inFigure = (n) => document.querySelector(n.target[0]).closest(".tape-steps");
