@@ -21,7 +21,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, is_grad_enabled, no_grad
 
-from .backward import Grads, _check_batch, lin_vjp_b, lin_vjp_w, lin_vjp_x, mse_vjp
+from .backward import Grads, check_batch, lin_vjp_b, lin_vjp_w, lin_vjp_x, mse_vjp
 from .forward import Params, lin, mse, relu as relu_forward
 
 # %% ../nbs/04_Autograd.ipynb #Entry
@@ -105,13 +105,20 @@ def raw(x):
 #| code-fold: true
 for _n in 'shape dtype device ndim'.split():
     setattr(Var, _n, property(operator.attrgetter(f'data.{_n}')))
-for _n in 'dim numel size item tolist __len__ __bool__ __format__'.split():
+for _n in 'dim numel size item tolist __bool__ __format__'.split():
     setattr(Var, _n, lambda self,*a,_n=_n: getattr(self.data, _n)(*a))
 
 @patch
 def detach(self:Var)->Var:
     "The same data without its history."
     return wrap(self.data)
+
+@patch
+def __len__(self:Var):   # asked for by torch.tensor and others that would take the numbers out
+    if not self.ndim:
+        raise TypeError('Var: a scalar has no length (and a tensor made of it would lose the '
+                        'history: pass the Var itself, torch.stack several, or pass .data)')
+    return len(self.data)
 
 @patch
 def __repr__(self:Var):
@@ -682,7 +689,7 @@ def tape_forward_and_backward(x:Tensor, # `(n, d)` inputs
                               input_grad:bool=False, # also the gradient for `x`?
                              )->tuple[Tensor,Grads]: # the loss `()` and its gradients
     "The loss and gradients of `forward_and_backward`, by the tape of this chapter."
-    targ = _check_batch('tape_forward_and_backward', x, targ, params)
+    targ = check_batch('tape_forward_and_backward', x, targ, params)
     with torch.enable_grad():   # also where the caller has switched it off
         x,*vs = Var(x, input_grad),*(Var(p, requires_grad=True) for p in params)
         w1,b1,w2,b2 = vs
@@ -837,7 +844,7 @@ class _Trial(NamedTuple):
 class _Depth(threading.local): transforms = 0   # how many are running in this thread
 _depth = _Depth()
 
-def _try(name, f, xs, vs=None):
+def _try(name, f, xs, vs=None, scalar=False):
     "Call `f` with fresh beginnings at `xs`, recorded even under `no_grad`."
     points,vs = _many(xs),[] if vs is None else _many(vs)
     _check_points(name, points, vs)
@@ -851,6 +858,9 @@ def _try(name, f, xs, vs=None):
     if not isinstance(y, Var):
         raise TapeError(f'{name}: f gave {type(y).__name__}, which has no history; it must give '
                         'one Var: leave out .data, .item() and float(), and stack several')
+    if scalar and y.numel()!=1:
+        raise TapeError(f'{name}: f gave shape {tuple(y.shape)}; it must give a scalar: '
+                        'take a sum or a mean')
     y = _tracked(y)
     tracked = tracked or _depth.transforms or any(e.op is None for e in behind(y.entry))
     return _Trial(leaves, y, bool(recording and tracked))
@@ -860,7 +870,7 @@ def hvp(f, # scalar function of as many `Var`s as there are `xs`
         xs, # tensor or `Var`, or a tuple of them
         vs): # direction: shaped like `xs`
     "The value of `f`, and its Hessian times `vs`: the gradient of $\\sum_i g_i v_i$, the matrix never formed."
-    t = _try('hvp', f, xs, vs)
+    t = _try('hvp', f, xs, vs, scalar=True)
     first = grad(t.y, t.leaves, create_graph=True)
     return _answer(t.y, t),_like(xs, grad(first, t.leaves, _many(vs), create_graph=t.tracked))
 
@@ -898,6 +908,6 @@ def jacobian(f, # function of as many `Var`s as there are `xs`
 def hessian(f, # scalar function of as many `Var`s as there are `xs`
             xs): # tensor or `Var`, or a tuple of them
     "All second derivatives of `f`: `(*x.shape, *x.shape)`; for a tuple, a tuple of tuples."
-    t = _try('hessian', f, xs)
+    t = _try('hessian', f, xs, scalar=True)
     first = grad(t.y, t.leaves, create_graph=True)
     return _like(xs, [_like(xs, _table(g, t.leaves, t.tracked)) for g in first])
