@@ -10,10 +10,14 @@ from contextlib import redirect_stderr, redirect_stdout
 
 import mlfound
 import pytest
+import torch
 from conftest import root
 from fastcore.docments import docments
-from mlfound.cli import COMMANDS, CommandError, check, main, predict, train, write_pictures
+from mlfound.cli import COMMANDS, CommandError, check, main, predict, train
 from mlfound.data import Split, mnist
+from mlfound.fit import load
+from mlfound.pictures import write_pictures
+from mlfound.saved import claim
 
 env = os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONWARNINGS': 'error::ResourceWarning', 'PYTHONPATH': str(root)}
 small = '--digits', '10000', '--hidden', '64', '--epochs', '1', '--batch', '50'
