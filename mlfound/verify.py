@@ -427,6 +427,8 @@ class Certificate(list):
     __repr__ = __str__
 
 # %% ../nbs/07_Verification.ipynb #Certificate_html
+_FLAT = 'style="margin:0; padding:0; border:0; background:none"'   # a row stays a row
+
 def _certificate_html(self):
     head = ''.join(f'<th>{word}</th>' for word in self.HEAD)
     body = ''.join(map(_row_html, self, self.cells()))
@@ -434,10 +436,11 @@ def _certificate_html(self):
             f'{head}</tr></thead><tbody>{body}</tbody></table>')
 
 def _row_html(row, cells):
-    name,verdict,worst,calls = map(escape, cells)
-    said = ''.join(f'<tr><th>{word}</th><td>{escape(text)}</td></tr>' for word,text in _details(row))
-    return (f'<tr><td><code>{name}</code></td><td>{verdict}</td><td>{worst}</td><td><details'
-            f'{" open"*bool(row.failed)}><summary>{calls}</summary><table>{said}</table></details></td></tr>')
+    name,*others = map(escape, cells)
+    said = ''.join(f'<br>{word}: {escape(text)}' for word,text in _details(row))
+    fold = (f'<details {_FLAT}{" open"*bool(row.failed)}><summary><code>{name}</code></summary>'
+            f'<small>{said.removeprefix("<br>")}</small></details>')
+    return '<tr>' + ''.join(f'<td>{cell}</td>' for cell in (fold, *others)) + '</tr>'
 Certificate._repr_html_ = _certificate_html
 
 # %% ../nbs/07_Verification.ipynb #certificate
