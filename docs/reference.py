@@ -109,8 +109,8 @@ class Objects:
 
     def data(self, node, source):
         "The names of an assignment, of several at once as well."
-        names = [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]
-        for name in names:
+        parts = [n for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)]
+        for name in [n.id for n in parts if isinstance(n.ctx, ast.Store)]:
             if name not in self.public: continue
             text = comment_after(node, source) or f'`{ast.unparse(node.value)}`'
             self.add(name, '', text)

@@ -21,6 +21,7 @@ from torch import Tensor
 import mlfound
 from . import autograd, module
 from .autograd import Op, Var, grad
+from .guards import Guarded
 from .backward import relative_error
 from .catalogue import Trial, find, floats, found, plain, sp, total, without_gradient
 from .costs import in_words
@@ -260,7 +261,8 @@ def library(
             back = any(w in name for w in ('vjp','backward','gradients')) and inspect.isfunction(o)
             if layer or isinstance(getattr(o, 'op', None), Op) or back and o.__module__==home.__name__:
                 known[f'{o.__module__}.{o.__name__}'.removeprefix('mlfound.')] = o
-    methods = {f'Var.{n}': getattr(o, 'fget', o) for n,o in vars(Var).items() if _is_method(n, o)}
+    own = (vars(Guarded) | vars(Var)).items()
+    methods = {f'Var.{n}': getattr(o, 'fget', o) for n,o in own if _is_method(n, o)}
     return known | methods | {f'torch.{n}': f for n,f in autograd.torch_functions.items()}
 
 def _is_method(name, o):
