@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['sqrt', 'log1p', 'tanh', 'sigmoid', 'abs', 'maximum', 'minimum', 'clamp', 'permute', 'squeeze', 'unsqueeze', 'flip',
-           'gather', 'cat', 'stack', 'mean', 'var', 'cumsum', 'amax', 'amin', 'logsumexp', 'softmax', 'log_softmax',
-           'vector_norm']
+           'gather', 'cat', 'stack', 'mean', 'var', 'cumsum', 'amax', 'amin', 'logsumexp', 'vector_norm']
 
 # %% ../nbs/06_Operations.ipynb #961917fe
 import math
@@ -13,7 +12,8 @@ import math
 import torch
 from torch import Tensor
 
-from .autograd import Var, _functions, _unsum, method, op, spread
+from .autograd import Var, method, op, spread, torch_functions, unsum
+from .training import log_softmax, softmax
 
 # %% ../nbs/06_Operations.ipynb #sqrt
 @method
@@ -117,18 +117,35 @@ def _scatter(x, dim, index, size): return x.new_zeros(size).scatter_add_(dim, in
 gather.defvjp(lambda g,dim,index,shape: _scatter(g, dim, index, shape))
 _scatter.defvjp(lambda g,dim,index: g.gather(dim, index))
 
+# %% ../nbs/06_Operations.ipynb #axis
+def _axis(name, dim, ndim):
+    "The axis `dim` of a tensor of `ndim` axes, counted from the front."
+    if -ndim <= dim < ndim: return dim%ndim
+    raise IndexError(f'{name}: dim is {dim}; there are {ndim} axes, so it must lie between {-ndim} and {ndim-1}')
+
+def _tensors(name, xs):
+    "Refuse what is no list of tensors."
+    if not isinstance(xs, (list,tuple)):
+        raise TypeError(f'{name}: got {type(xs).__name__}; pass a list or tuple of tensors')
+    if not xs: raise ValueError(f'{name}: the list is empty; at least one tensor is needed')
+    for i,x in enumerate(xs):
+        if not isinstance(x, (Tensor,Var)):
+            raise TypeError(f'{name}: element {i} is {type(x).__name__}; it must be a tensor or a Var')
+
 # %% ../nbs/06_Operations.ipynb #cat
 @op
 def _cat(dim, starts, *xs): return torch.cat(xs, dim)
-_cat.defvjp(xs=lambda g,i,dim,starts,shape: g[(slice(None),)*dim + (slice(starts[i-2], starts[i-2]+shape[dim]),)])
+_cat.defvjp(xs=lambda g,i,dim,starts,shape:
+            g[(slice(None),)*dim + (slice(starts[i-2], starts[i-1]),)].reshape(shape))
 
 def cat(tensors, # tensors of equal shape but for `dim`
         dim:int=0): # axis to join along
     "Join tensors along an axis; the gradient is cut up again."
-    xs = [x for x in tensors if x.shape!=(0,)] or tensors[:1]   # torch lets an empty vector pass
-    dim,starts = dim%(xs[0].ndim or 1),[0]
-    for x in xs: starts.append(starts[-1]+x.shape[dim])
-    return _cat(dim, starts, *xs)
+    _tensors('cat', tensors)
+    first = next((x for x in tensors if x.shape!=(0,)), tensors[0])   # empty vectors may be among them
+    dim,starts = _axis('cat', dim, first.ndim or 1),[0]
+    for x in tensors: starts.append(starts[-1] + (x.shape[dim] if x.ndim>dim else 0))
+    return _cat(dim, starts, *tensors)
 
 # %% ../nbs/06_Operations.ipynb #stack
 @op
@@ -138,7 +155,8 @@ _stack.defvjp(xs=lambda g,i,dim: g[(slice(None),)*dim + (i-1,)])
 def stack(tensors, # tensors of equal shape
           dim:int=0): # place of the new axis
     "Join tensors along a new axis."
-    return _stack(dim%(tensors[0].ndim+1), *tensors)
+    _tensors('stack', tensors)
+    return _stack(_axis('stack', dim, tensors[0].ndim+1), *tensors)
 
 # %% ../nbs/06_Operations.ipynb #reduced
 def _reduced(shape, dim):
@@ -149,9 +167,13 @@ def _reduced(shape, dim):
 @method
 @op
 def mean(x, dim=None, keepdim=False, dtype=None): return torch.mean(x, dim, keepdim, dtype=dtype)
-mean.defvjp(lambda g,shape,dim: (_unsum(g, shape, dim)/_reduced(shape, dim)).expand(shape))
+mean.defvjp(lambda g,shape,dim: (unsum(g, shape, dim)/_reduced(shape, dim)).expand(shape))
 
 # %% ../nbs/06_Operations.ipynb #var
+def _freedom(shape, dim, correction):
+    "What the squares are divided by; torch reads a correction of `None` as 1."
+    return max(_reduced(shape, dim) - (1 if correction is None else correction), 0)
+
 @method
 @op
 def var(x, dim=None, correction=1, keepdim=False):
@@ -159,7 +181,7 @@ def var(x, dim=None, correction=1, keepdim=False):
         raise TypeError(f"var: dim is {dim}; pass an axis, several or None, and for torch's older 'unbiased' correction={dim:d}")
     return torch.var(x, dim, correction=correction, keepdim=keepdim)
 var.defvjp(lambda g,x,shape,dim,correction:
-           2*_unsum(g, shape, dim)*(x - x.mean(dim, True))/max(_reduced(shape, dim)-correction, 0))
+           2*unsum(g, shape, dim)*(x - x.mean(dim, True))/_freedom(shape, dim, correction))
 
 # %% ../nbs/06_Operations.ipynb #cumsum
 @method
@@ -170,8 +192,8 @@ cumsum.defvjp(lambda g,dim: g.flip(dim).cumsum(dim).flip(dim))
 # %% ../nbs/06_Operations.ipynb #amax_vjp
 def _amax_vjp(g, x, out, shape, dim):
     "Entries that tie for the extreme share the gradient evenly; where it is nan, all get nan."
-    ties = torch.eq(x, _unsum(out, shape, dim))
-    return torch.where(ties, _unsum(g, shape, dim), 0)/ties.sum(dim, keepdim=True)
+    ties = torch.eq(x, unsum(out, shape, dim))
+    return torch.where(ties, unsum(g, shape, dim), 0)/ties.sum(dim, keepdim=True)
 
 @method
 @op
@@ -187,24 +209,13 @@ amin.defvjp(_amax_vjp)
 @op
 def logsumexp(x, dim, keepdim=False): return x.logsumexp(dim, keepdim)
 logsumexp.defvjp(lambda g,x,out,shape,dim:
-                 _unsum(g, shape, dim)*torch.exp(x - _unsum(out, shape, dim)))
-
-# %% ../nbs/06_Operations.ipynb #softmax
-@method
-@op
-def softmax(x, dim, dtype=None): return x.softmax(dim, dtype=dtype)
-softmax.defvjp(lambda g,out,dim: out*(g - (g*out).sum(dim, True)))
-
-@method
-@op
-def log_softmax(x, dim, dtype=None): return x.log_softmax(dim, dtype=dtype)
-log_softmax.defvjp(lambda g,out,dim: g - out.exp()*g.sum(dim, True))
+                 unsum(g, shape, dim)*torch.exp(x - unsum(out, shape, dim)))
 
 # %% ../nbs/06_Operations.ipynb #norm_vjp
 def _norm_vjp(g, x, out, ord, shape, dim):
     "$\\operatorname{sign}(x)\\,(|x|/\\lVert x\\rVert)^{p-1}$, and 0 where $x$ or the norm is 0."
     if ord==0: return torch.zeros_like(x)                       # a count of entries: constant
-    g,out = _unsum(g, shape, dim),_unsum(out, shape, dim)
+    g,out = unsum(g, shape, dim),unsum(out, shape, dim)
     safe = torch.where(torch.eq(out, 0), 1., out)
     if ord==2: return g*torch.where(torch.eq(out, 0), 0., x/safe)
     sign = torch.where(torch.eq(out, 0), 0., torch.sign(x))     # of negative order, a norm is 0 where one entry is
@@ -225,7 +236,7 @@ def vector_norm(x, # `(...)`
     return _vector_norm(x, ord, dim, keepdim, dtype)
 
 # %% ../nbs/06_Operations.ipynb #a533fccb
-_functions.update(cat=cat, concat=cat, concatenate=cat, stack=stack, linalg_vector_norm=vector_norm,
+torch_functions.update(cat=cat, concat=cat, concatenate=cat, stack=stack, linalg_vector_norm=vector_norm,
                   special_logsumexp=logsumexp, special_softmax=softmax, special_log_softmax=log_softmax,
                   special_expit=sigmoid, special_log1p=log1p, clip=clamp, absolute=abs, swapaxes=Var.transpose,
                   multiply=Var.mul, divide=Var.div, true_divide=Var.div, subtract=Var.sub, negative=Var.neg)

@@ -5,9 +5,10 @@ import pytest, torch
 from PIL import Image
 from mlfound.data import mnist
 from mlfound.pictures import read_digit
-from mlfound.training import accuracy, fit, init_he, network, absorb_scaling, standardized
+from mlfound.fit import fit
+from mlfound.training import accuracy, init_he, network, absorb_scaling, standardized
 
-count = 15 # digits in each condition
+count = 20 # digits in each condition
 
 def large(u, k): return np.asarray(Image.fromarray(u).resize((28*k, 28*k), Image.Resampling.BICUBIC), np.float32)/255
 def sheet(ink, rng, h, w):

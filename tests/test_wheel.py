@@ -24,18 +24,20 @@ def test_sdist_gives_the_same_wheel(wheel, tmp_path):
     record = next(n for n in wheel[1] if n.endswith('RECORD')) # lists the others, in the order in which they were packed
     assert build(tmp_path)[1] | {record: b''} == wheel[1] | {record: b''}
 
+def environment(env, first):
+    "The Python of a new environment; packages are lent to it from the folders `first` and from this environment."
+    run(sys.executable, '-m', 'venv', '--without-pip', env)
+    site, = {*env.glob('lib/python*/site-packages'), *env.glob('Lib/site-packages')}
+    (site/'lent.pth').write_text('\n'.join([*first, sysconfig.get_path('purelib')]))
+    return env/('Scripts' if sys.platform == 'win32' else 'bin')/'python'
+
 @pytest.fixture(scope='module', params=[1, 2], ids='fastcore-{}'.format)
 def installed(wheel, tmp_path_factory, request):
-    "A function that runs a command of a new environment with the wheel; its other packages are lent by this one."
+    "A function that runs a command of a new environment with the wheel and one of two versions of fastcore."
     env = tmp_path_factory.mktemp('env')
-    run(sys.executable, '-m', 'venv', '--without-pip', env)
-    bin = env/('Scripts' if sys.platform == 'win32' else 'bin')
-    site, = {*env.glob('lib/python*/site-packages'), *env.glob('Lib/site-packages')}
-    lent = [sysconfig.get_path('purelib')]
-    if request.param == 2: lent.insert(0, str(root/'.fastcore2'))
-    (site/'lent.pth').write_text('\n'.join(lent))
-    run(sys.executable, '-m', 'pip', '--python', bin/'python', 'install', '--quiet', '--no-deps', '--no-index', wheel[0])
-    def call(command, *args): return run(bin/command, *args, cwd=env)
+    python = environment(env, [str(root/'.fastcore2')] if request.param == 2 else [])
+    run(sys.executable, '-m', 'pip', '--python', python, 'install', '--quiet', '--no-deps', '--no-index', wheel[0])
+    def call(command, *args): return run(python.parent/command, *args, cwd=env)
     call.major = request.param
     return call
 
@@ -65,3 +67,12 @@ def test_data(installed):
 def test_command(installed):
     assert settings()['version'] in installed('mlfound', '--version')
     assert 'all gradients agree' in installed('mlfound', 'check', '--rounds', '1')
+
+def test_editable_beside_a_folder_of_that_name(tmp_path):
+    "Whoever starts Python in the folder that holds the clone gets the library, and not the clone's folder for it."
+    clone = copy_tree(tmp_path/'mlfound')
+    python = environment(tmp_path/'env', [])
+    run(sys.executable, '-m', 'pip', '--python', python, 'install', '--quiet', '--no-deps', '--no-index',
+        '--no-build-isolation', '--editable', clone, cwd=tmp_path)
+    code = 'import mlfound; from mlfound.data import mnist; print(mlfound.__version__, len(mnist().train.x))'
+    assert run(python, '-c', code, cwd=tmp_path).split() == [settings()['version'], '50000']
