@@ -345,10 +345,10 @@ def _belong(a, b): # two patches
     apart = np.maximum(a.low, b.low) - np.minimum(a.high, b.high)     # negative where they overlap
     both = (a|b).size
     stacked = -apart[1]>=.4*min(a.size[1], b.size[1])
-    one_tall = both[0]<=1.35*max(a.size[0], b.size[0], .7*both[1])
+    one_tall = both[0]<=max(1.35*max(a.size[0], b.size[0]), 2.2*both[1])       # two digits would be taller
     small,large = sorted((a.size.max(), b.size.max()))
     near = apart.max()<(.15 if small<.5*large else .05)*large
-    return one_tall and (stacked or near)
+    return one_tall and (near or (stacked and apart[0]<.25*large))
 
 def _groups(patches):
     "The patches of each digit as one, left to right."
@@ -447,7 +447,7 @@ _STRANGE = .53     # beyond this it is no digit
 
 # %% ../nbs/16_Pictures.ipynb #poses
 _POSES = [(0,0), *((a,0) for a in (-12,12,-24,24,-36,36)), (0,.15), (0,-.15), (-24,.15), (24,.15), (-24,-.15), (24,-.15)]
-_CLEARLY = .9
+_CLEARLY = .75
 
 def _moved(z, degrees, slant): # `(h, w)` strokes
     "The strokes turned about their middle, and slanted."
