@@ -15,7 +15,7 @@ def forward_backward(rounds):
     import torch
     import torch.nn.functional as F
     from mlfound.backward import forward_and_backward, torch_forward_and_backward
-    from mlfound.cli import median_seconds, peak_bytes
+    from mlfound.report import median_seconds, peak_bytes
     from mlfound.data import mnist
     from mlfound.forward import init_params
     from mlfound.module import layers_forward_and_backward

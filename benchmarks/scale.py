@@ -26,7 +26,8 @@ def start(n, seed=0):
 def programs(n):
     "One training step by each way, and the products alone, into memory that is there already."
     import torch
-    from mlfound.training import SGD, as_layers, as_tape, as_torch, way_of
+    from mlfound.fit import way_of
+    from mlfound.training import SGD, as_layers, as_tape, as_torch
     x,y,params = start(n)
     def step(model):
         way = way_of(model)
@@ -82,7 +83,8 @@ def train(args):
     import torch
     from mlfound.data import mnist
     from mlfound.scale import BEST, BEST_SIZES, precision
-    from mlfound.training import evaluate, fit, init_he, standardized
+    from mlfound.fit import evaluate, fit
+    from mlfound.training import init_he, standardized
     train,valid,test = map(standardized, mnist())
     def runs(sizes, seeds, levels, **settings):
         "By level; all levels take their turn with each seed."
@@ -103,7 +105,8 @@ def workers(args):
     "In each of two processes: milliseconds of a sum over both, by message size, and of a step with and without the other."
     import torch, torch.distributed as dist
     from mlfound.scale import data_parallel, distributed
-    from mlfound.training import SGD, way_of
+    from mlfound.fit import way_of
+    from mlfound.training import SGD
     with distributed() as w:
         result = {'all_reduce': {}, 'step': {}}
         for n in [4**k for k in range(2, 13)]: # floats

@@ -50,7 +50,8 @@ def whole(rounds):
     "Seconds and test accuracy of a training in each way, for `rounds` seeds in turn."
     import torch
     from mlfound.data import mnist
-    from mlfound.training import absorb_scaling, as_layers, as_tape, as_torch, evaluate, fit, init_he, parameters_of, standardized
+    from mlfound.fit import evaluate, fit
+    from mlfound.training import absorb_scaling, as_layers, as_tape, as_torch, init_he, parameters_of, standardized
     digits = mnist()
     train,valid = standardized(digits.train),standardized(digits.valid)
     def ours(dress):
@@ -77,7 +78,8 @@ def step_programs(n=64, h=50):
     "One step of 784-h-10 on a batch that is there already: forward, backward, SGD with momentum. Each returns its loss."
     import torch
     import torch.nn.functional as F
-    from mlfound.training import SGD, as_layers, as_tape, as_torch, init_he, way_of
+    from mlfound.fit import way_of
+    from mlfound.training import SGD, as_layers, as_tape, as_torch, init_he
     gen = torch.Generator().manual_seed(0)
     x,y = torch.rand(n, 784, generator=gen),torch.randint(0, 10, (n,), generator=gen)
     start = init_he([784,h,10], gen)

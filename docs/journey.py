@@ -9,7 +9,8 @@ from mlfound.backward import forward_and_backward
 from mlfound.data import mnist
 from mlfound.forward import init_params, mlp, mse
 from mlfound.module import mlp_model
-from mlfound.training import cross_entropy, fit, init_he, standardized
+from mlfound.fit import fit
+from mlfound.training import cross_entropy, init_he, standardized
 
 root = Path(__file__).resolve().parents[1]
 matplotlib.rc_file(root/'nbs/matplotlibrc')

@@ -22,8 +22,8 @@ def _close(a, b): return a.shape==b.shape and relative_error(a, b)<1e-5
 def _fits_shape(got, want):
     "What explains a gradient of the wrong shape."
     if got.ndim>1 and _close(got.mT, want): yield 'a missing transpose: its transpose is right'
-    if autograd._expands(want.shape, got.shape) and _close(got.sum_to_size(want.shape), want): yield f'a missing sum: summed to shape {tuple(want.shape)} it is right'
-    if autograd._expands(got.shape, want.shape) and _close(got.expand(want.shape), want): yield f'a shape not restored: expanded to {tuple(want.shape)} it is right'
+    if autograd.expands(want.shape, got.shape) and _close(got.sum_to_size(want.shape), want): yield f'a missing sum: summed to shape {tuple(want.shape)} it is right'
+    if autograd.expands(got.shape, want.shape) and _close(got.expand(want.shape), want): yield f'a shape not restored: expanded to {tuple(want.shape)} it is right'
 
 # %% ../nbs/09_Doctor.ipynb #fits_factor
 def _fits_factor(got, want, args):

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from .autograd import Var, _functions, _unsum, method, op, spread
+from .autograd import Var, method, op, spread, torch_functions, unsum
 from .training import log_softmax, softmax
 
 # %% ../nbs/06_Operations.ipynb #sqrt
@@ -167,7 +167,7 @@ def _reduced(shape, dim):
 @method
 @op
 def mean(x, dim=None, keepdim=False, dtype=None): return torch.mean(x, dim, keepdim, dtype=dtype)
-mean.defvjp(lambda g,shape,dim: (_unsum(g, shape, dim)/_reduced(shape, dim)).expand(shape))
+mean.defvjp(lambda g,shape,dim: (unsum(g, shape, dim)/_reduced(shape, dim)).expand(shape))
 
 # %% ../nbs/06_Operations.ipynb #var
 def _freedom(shape, dim, correction):
@@ -181,7 +181,7 @@ def var(x, dim=None, correction=1, keepdim=False):
         raise TypeError(f"var: dim is {dim}; pass an axis, several or None, and for torch's older 'unbiased' correction={dim:d}")
     return torch.var(x, dim, correction=correction, keepdim=keepdim)
 var.defvjp(lambda g,x,shape,dim,correction:
-           2*_unsum(g, shape, dim)*(x - x.mean(dim, True))/_freedom(shape, dim, correction))
+           2*unsum(g, shape, dim)*(x - x.mean(dim, True))/_freedom(shape, dim, correction))
 
 # %% ../nbs/06_Operations.ipynb #cumsum
 @method
@@ -192,8 +192,8 @@ cumsum.defvjp(lambda g,dim: g.flip(dim).cumsum(dim).flip(dim))
 # %% ../nbs/06_Operations.ipynb #amax_vjp
 def _amax_vjp(g, x, out, shape, dim):
     "Entries that tie for the extreme share the gradient evenly; where it is nan, all get nan."
-    ties = torch.eq(x, _unsum(out, shape, dim))
-    return torch.where(ties, _unsum(g, shape, dim), 0)/ties.sum(dim, keepdim=True)
+    ties = torch.eq(x, unsum(out, shape, dim))
+    return torch.where(ties, unsum(g, shape, dim), 0)/ties.sum(dim, keepdim=True)
 
 @method
 @op
@@ -209,13 +209,13 @@ amin.defvjp(_amax_vjp)
 @op
 def logsumexp(x, dim, keepdim=False): return x.logsumexp(dim, keepdim)
 logsumexp.defvjp(lambda g,x,out,shape,dim:
-                 _unsum(g, shape, dim)*torch.exp(x - _unsum(out, shape, dim)))
+                 unsum(g, shape, dim)*torch.exp(x - unsum(out, shape, dim)))
 
 # %% ../nbs/06_Operations.ipynb #norm_vjp
 def _norm_vjp(g, x, out, ord, shape, dim):
     "$\\operatorname{sign}(x)\\,(|x|/\\lVert x\\rVert)^{p-1}$, and 0 where $x$ or the norm is 0."
     if ord==0: return torch.zeros_like(x)                       # a count of entries: constant
-    g,out = _unsum(g, shape, dim),_unsum(out, shape, dim)
+    g,out = unsum(g, shape, dim),unsum(out, shape, dim)
     safe = torch.where(torch.eq(out, 0), 1., out)
     if ord==2: return g*torch.where(torch.eq(out, 0), 0., x/safe)
     sign = torch.where(torch.eq(out, 0), 0., torch.sign(x))     # of negative order, a norm is 0 where one entry is
@@ -236,7 +236,7 @@ def vector_norm(x, # `(...)`
     return _vector_norm(x, ord, dim, keepdim, dtype)
 
 # %% ../nbs/06_Operations.ipynb #a533fccb
-_functions.update(cat=cat, concat=cat, concatenate=cat, stack=stack, linalg_vector_norm=vector_norm,
+torch_functions.update(cat=cat, concat=cat, concatenate=cat, stack=stack, linalg_vector_norm=vector_norm,
                   special_logsumexp=logsumexp, special_softmax=softmax, special_log_softmax=log_softmax,
                   special_expit=sigmoid, special_log1p=log1p, clip=clamp, absolute=abs, swapaxes=Var.transpose,
                   multiply=Var.mul, divide=Var.div, true_divide=Var.div, subtract=Var.sub, negative=Var.neg)

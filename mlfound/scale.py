@@ -18,7 +18,9 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from .training import SGD, History, Way, _raw, fit, way_of
+from .fit import History, Way, fit, way_of
+from .autograd import raw
+from .training import SGD
 
 # %% ../nbs/13_Scale.ipynb #Cost
 class Cost(NamedTuple):
@@ -150,9 +152,9 @@ def data_parallel(model, # anything that `fit` trains
     "Each worker computes the gradients of its share of every batch; all take the step of the whole batch. All start as worker 0 does."
     way,rank,world = way_of(model),dist.get_rank(),dist.get_world_size()
     for t in way.tensors: _from_first(t)
-    buffer = torch.cat([_raw(p).detach().reshape(-1) for p in way.params] + [_raw(way.params[0]).new_zeros(2)])
+    buffer = torch.cat([raw(p).detach().reshape(-1) for p in way.params] + [raw(way.params[0]).new_zeros(2)])
     own,marks = buffer[:-1],buffer[-1:]
-    *views,loss = own.split([_raw(p).numel() for p in way.params] + [1])
+    *views,loss = own.split([raw(p).numel() for p in way.params] + [1])
     def backward(x, y):
         xs,ys,mark = x.tensor_split(world)[rank], y.tensor_split(world)[rank], _mark(x, y)
         if len(xs):
@@ -165,7 +167,7 @@ def data_parallel(model, # anything that `fit` trains
         if marks!=world*mark: raise WorkerError('data_parallel: the workers draw different batches; give fit the same examples and the same seed in each, '
                                                 'and let a transform draw from the generator that it is given')
         for p,g in zip(way.params, views):
-            if p.grad is None: p.grad = torch.empty_like(_raw(p))
+            if p.grad is None: p.grad = torch.empty_like(raw(p))
             p.grad.copy_(g.view(p.grad.shape))
         return loss[0].clone()
     return way._replace(backward=backward)

@@ -6,20 +6,16 @@
 __all__ = ['SCALING', 'AdamW', 'softmax', 'log_softmax', 'cross_entropy', 'cross_entropy_vjp', 'CrossEntropyLoss', 'accuracy',
            'init_he', 'network', 'standardized', 'absorb_scaling', 'minibatches', 'as_layers', 'as_tape', 'as_torch',
            'to_state_dict', 'from_state_dict', 'check_params', 'parameters_of', 'loss_and_gradients', 'Optimizer',
-           'SGD', 'Adam', 'one_cycle', 'Way', 'kind_of', 'way_of', 'ModelError', 'save', 'load', 'TrainingError',
-           'History', 'evaluate', 'fit']
+           'SGD', 'Adam', 'one_cycle']
 
 # %% ../nbs/05_Training.ipynb #1908c042
-import json, math, os, secrets, shutil, sys, time, zlib
-from dataclasses import dataclass, field
+import math
 from functools import partial
-from typing import NamedTuple
 
 import torch
-from fastcore.basics import patch
 from torch import Tensor, nn
 
-from .autograd import Var, _functions, _raw, linear, method, op, relu
+from .autograd import Var, linear, method, op, raw, relu, torch_functions
 from .data import Split
 from .module import Linear, Module, ReLU, Sequential
 
@@ -79,7 +75,7 @@ def _torch_cross_entropy(input, target, ignore_index=-100, label_smoothing=0., *
     if options: raise TypeError(f'cross_entropy: got {", ".join(options)}; on the tape it is the mean over classes without such options')
     return cross_entropy(input, target)
 
-_functions['cross_entropy'] = _torch_cross_entropy
+torch_functions['cross_entropy'] = _torch_cross_entropy
 
 # %% ../nbs/05_Training.ipynb #cross_entropy_vjp
 def cross_entropy_vjp(g, # `()` upstream gradient
@@ -87,7 +83,7 @@ def cross_entropy_vjp(g, # `()` upstream gradient
                       targ, # `(n,)` classes of the forward pass
                      ): # `(n, c)` gradient for `logits`
     "Pull the upstream gradient back through `cross_entropy`: $(p - y)\\,g/n$, with $y$ 1 for the right class and 0 elsewhere."
-    y = torch.zeros_like(_raw(logits)).scatter_(1, targ.long()[:,None], 1)
+    y = torch.zeros_like(raw(logits)).scatter_(1, targ.long()[:,None], 1)
     return (softmax(logits) - y)*(g/len(targ))
 
 cross_entropy.defvjp(cross_entropy_vjp)
@@ -184,7 +180,7 @@ def _key(k): return f'{2*(k//2)}.{("weight","bias")[k%2]}'   # 0.weight, 0.bias,
 
 def to_state_dict(params): # `[w1 (d, h), b1 (h,), ...]`
     "The parameters under the names, and in the layout `(h, d)`, of an `nn.Sequential` of `nn.Linear` and `nn.ReLU`."
-    return {_key(k): p.detach().T.contiguous().clone() if k%2==0 else p.detach().clone() for k,p in enumerate(map(_raw, params))}
+    return {_key(k): p.detach().T.contiguous().clone() if k%2==0 else p.detach().clone() for k,p in enumerate(map(raw, params))}
 
 def from_state_dict(state): # as the `state_dict()` of such an `nn.Sequential` gives it
     "The parameters `[w1 (d, h), b1 (h,), ...]`; raises `ValueError` where names or shapes are not those of `nn.Linear`s in a chain."
@@ -200,7 +196,7 @@ def from_state_dict(state): # as the `state_dict()` of such an `nn.Sequential` g
 #| code-fold: true
 def check_params(fn, params, names=None, error=ValueError):
     "Raise `error` unless `[w1 (d, h), b1 (h,), w2, b2, ...]` are distinct floating-point tensors of one dtype, each layer taking what the last gives."
-    params = [_raw(p) for p in params]
+    params = [raw(p) for p in params]
     names = names or [f'{"wb"[k%2]}{k//2+1}' for k in range(len(params))]
     if not params or len(params)%2: raise error(f'{fn}: {len(params)} parameters; pass a weight and a bias for each layer')
     for k,(name,p) in enumerate(zip(names, params)):
@@ -223,7 +219,7 @@ def parameters_of(model, # `[w1, b1, ...]` tensors or `Var`s, a `Sequential`, or
     if isinstance(model, nn.Module): return from_state_dict(model.state_dict())
     params = [p for l in model.layers[::2] for p in (l.w, l.b)] if isinstance(model, Module) else list(model)
     check_params('parameters_of', params)
-    return [_raw(p).detach() for p in params]
+    return [raw(p).detach() for p in params]
 
 # %% ../nbs/05_Training.ipynb #loss_and_gradients
 @torch.no_grad()
@@ -259,14 +255,14 @@ class Optimizer:
         if not self.params: raise ValueError(f'{name}: no parameters; pass a list of tensors')
         if len({id(p) for p in self.params})<len(self.params): raise ValueError(f'{name}: a parameter is in the list twice; pass each once')
         if not lr>=0: raise ValueError(f'{name}: lr is {lr!r}; pass a number of at least 0')
-        self.state = {s: [torch.zeros_like(_raw(p).detach()) for p in self.params] for s in self.slots}
+        self.state = {s: [torch.zeros_like(raw(p).detach()) for p in self.params] for s in self.slots}
 
     @torch.no_grad()
     def step(self):
         "Move every parameter that has a gradient."
         self.steps += 1
         for k,p in enumerate(self.params):
-            if p.grad is not None: self.update(_raw(p).detach(), p.grad, *(self.state[s][k] for s in self.slots))
+            if p.grad is not None: self.update(raw(p).detach(), p.grad, *(self.state[s][k] for s in self.slots))
 
     def zero_grad(self):
         "Forget the gradients."
@@ -320,377 +316,3 @@ def one_cycle(peak:float, # the highest learning rate
         a,b,t = (start,1,k/top if top>0 else 1) if k<=top else (1,end,(k-top)/(steps-1-top))
         return peak*(b + (a-b)*(1 + math.cos(math.pi*t))/2)
     return rate
-
-# %% ../nbs/05_Training.ipynb #Way
-class Way(NamedTuple):
-    "What the training loop needs to know of a model, however its gradients are computed."
-    name:str      # 'functions', 'layers', 'tape' or 'PyTorch'
-    params:list   # what the optimizer moves
-    tensors:list  # what must be kept to restore it: with batch normalisation more than the parameters
-    logits:object # `logits(x)`: scores `(n, c)`, nothing is recorded
-    backward:object # `backward(x, y)`: returns the loss `()` and fills the parameters' `.grad`
-
-# %% ../nbs/05_Training.ipynb #one_buffer
-#| code-fold: true
-def _one_buffer(params):
-    "Make the tensors windows into one, and return that; if they are windows already, nothing moves."
-    tensors = [p.detach() for p in params]
-    first,sizes = tensors[0].untyped_storage(),[t.numel() for t in tensors]
-    starts = [sum(sizes[:k]) for k in range(len(sizes))]
-    windows = all(t.untyped_storage().data_ptr()==first.data_ptr() and t.storage_offset()==s and t.is_contiguous() for t,s in zip(tensors, starts))
-    if windows: return tensors[0].new_empty(0).set_(first, 0, (sum(sizes),))
-    flat = torch.cat([t.reshape(-1) for t in tensors])
-    for p,part in zip(params, flat.split(sizes)): p.data = part.view(p.shape)
-    return flat
-
-# %% ../nbs/05_Training.ipynb #functions_way
-#| code-fold: true
-def _functions_way(params):
-    flat = _one_buffer(params)
-    flat.grad = torch.zeros_like(flat)
-    grads = [g.view(p.shape) for p,g in zip(params, flat.grad.split([p.numel() for p in params]))]
-    def backward(x, y): return loss_and_gradients(x, y, params, grads)[0]
-    return Way('functions', [flat], [flat], lambda x: network(x, params), backward)
-
-# %% ../nbs/05_Training.ipynb #layers_way
-#| code-fold: true
-def _layers_way(model):
-    loss_fn = CrossEntropyLoss()
-    def backward(x, y):
-        model.zero_grad()
-        with torch.enable_grad(): loss = loss_fn(model(x), y)
-        model.backward(loss_fn.backward())
-        return loss
-    params = list(model.parameters())
-    return Way('layers', params, params, model, backward)
-
-def _tape_way(params):
-    def backward(x, y):
-        for p in params: p.grad = None
-        loss = cross_entropy(network(x, params), y)
-        loss.backward()
-        return loss.data
-    return Way('tape', list(params), [p.data for p in params], lambda x: network(x, [p.data for p in params]), backward)
-
-# %% ../nbs/05_Training.ipynb #in_eval
-#| code-fold: true
-def _in_eval(model, x):
-    "The model's answer with dropout off and batch statistics fixed; afterwards its modes are as they were."
-    modes = [(m, m.training) for m in model.modules()]
-    model.eval()
-    try: return model(x)
-    finally:
-        for m,on in modes: m.training = on
-
-def _torch_way(model):
-    def backward(x, y):
-        model.zero_grad()
-        with torch.enable_grad(): loss = nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        return loss.detach()
-    return Way('PyTorch', list(model.parameters()), list(model.state_dict().values()), partial(_in_eval, model), backward)
-
-# %% ../nbs/05_Training.ipynb #kind_of
-def kind_of(model): # anything that `fit` trains
-    "By which method its gradients are computed: 'functions', 'layers', 'tape' or 'PyTorch'; raises `TypeError` for anything else."
-    if isinstance(model, Module): return 'layers'
-    if isinstance(model, nn.Module): return 'PyTorch'
-    kinds = {type(p) for p in model} if isinstance(model, (list,tuple)) and len(model)%2==0 else set()
-    if kinds=={Var}: return 'tape'
-    if kinds and all(issubclass(k, Tensor) for k in kinds): return 'functions'
-    raise TypeError(f'fit: the model is a {type(model).__name__}; pass [w1, b1, w2, b2, ...] of tensors or of Vars, a Module, an nn.Module, or a Way')
-
-def way_of(model, # list of tensors, list of `Var`s, `Module`, PyTorch's `nn.Module`, or a `Way` of your own
-          )->Way:
-    "How the loop trains this model."
-    if isinstance(model, Way): return model
-    if kind_of(model) in ('functions','tape'): check_params('fit', model)
-    return dict(functions=_functions_way, layers=_layers_way, tape=_tape_way, PyTorch=_torch_way)[kind_of(model)](model)
-
-# %% ../nbs/05_Training.ipynb #ModelError
-class ModelError(ValueError):
-    "A file that is not what it should be: truncated, foreign, or of another shape."
-
-# %% ../nbs/05_Training.ipynb #write
-#| code-fold: true
-def _write(path, tensors, kind, facts):
-    "Write tensors and facts so that at every moment `path` is either the old file or the new one, whole."
-    from safetensors.torch import save as to_bytes
-    target = os.path.realpath(path)   # of a link, what it points to
-    temp = f'{target}.{secrets.token_hex(4)}.part'
-    data = to_bytes({k: t.detach().cpu().clone(memory_format=torch.contiguous_format) for k,t in tensors.items()},
-                    {'mlfound': json.dumps(dict(kind=kind, facts=facts))})   # one entry: their order is not fixed
-    try:
-        with open(temp, 'xb') as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())   # on the disk before it takes the name
-        if os.path.exists(target): shutil.copymode(target, temp)
-        os.replace(temp, target)
-    except OSError as e: raise type(e)(e.errno, e.strerror, os.fspath(path)) from None
-    finally:
-        if os.path.exists(temp): os.unlink(temp)
-
-# %% ../nbs/05_Training.ipynb #read
-#| code-fold: true
-def _read(path, kind):
-    "The tensors and facts of a file that `_write` made; nothing in it is executed."
-    from safetensors import SafetensorError, safe_open
-    if os.path.isdir(path): raise ModelError(f'{path}: a folder; pass the file in it')
-    try:
-        with safe_open(os.fspath(path), 'pt') as f: facts,tensors = f.metadata() or {},{k: f.get_tensor(k) for k in f.keys()}
-    except SafetensorError as e: raise ModelError(f'{path}: not a whole safetensors file ({e})') from None
-    try: known = json.loads(facts.get('mlfound', '{"kind": "file not written by mlfound", "facts": {}}'))
-    except ValueError: known = None
-    if not isinstance(known, dict) or not isinstance(known.get('facts'), dict): raise ModelError(f'{path}: its facts cannot be read')
-    if known.get('kind')!=kind: raise ModelError(f'{path}: a {known.get("kind")}; a {kind} is needed')
-    return tensors,known['facts']
-
-@torch.no_grad()
-def _fill(path, want, tensors):
-    "Overwrite the tensors `want` by those of the file; raises `ModelError`, having changed nothing, unless all of them fit."
-    for name,t in want.items():
-        if name not in tensors: raise ModelError(f'{path}: holds no {name}')
-        if tensors[name].shape!=t.shape:
-            raise ModelError(f'{path}: {name} is {tuple(tensors[name].shape)} there but {tuple(t.shape)} here; make the model as it was when it was saved')
-    for name,t in want.items(): t.detach().copy_(tensors[name])
-
-# %% ../nbs/05_Training.ipynb #save
-def save(path, # file to write, by custom `.safetensors`; an old one is replaced only when the new one is whole
-         model, # as `parameters_of` takes it
-         **facts): # whatever else JSON can hold: accuracy, seed, ...
-    "Write a model's parameters and what is known of it; raises `ValueError` for what `load` would refuse."
-    params = parameters_of(model)
-    if not all(p.isfinite().all() for p in params): raise ValueError(f'save: a parameter holds nan or inf; {os.fspath(path)} is left as it was')
-    _write(path, {f'{"wb"[k%2]}{k//2+1}': p for k,p in enumerate(params)}, 'model', facts)
-
-# %% ../nbs/05_Training.ipynb #load
-def load(path, # file that `save` wrote
-         into=None, # a model, as `parameters_of` takes it, to be overwritten; of the same shapes
-        )->tuple[list[Tensor],dict]: # `[w1, b1, ...]`, and the facts
-    "Read a model; raises `ModelError` naming what does not fit, and has then changed nothing."
-    tensors,facts = _read(path, 'model')
-    names = [f'{"wb"[k%2]}{k//2+1}' for k in range(len(tensors))]
-    if not names or len(names)%2 or {*names}!={*tensors}: raise ModelError(f'{path}: holds {", ".join(sorted(tensors)) or "nothing"}; needed are w1, b1, w2, b2, ...')
-    params = [tensors[n] for n in names]
-    check_params(path, params, error=ModelError)
-    for n,p in zip(names, params):
-        if not p.isfinite().all(): raise ModelError(f'{path}: {n} holds nan or inf')
-    if into is not None: _load_into(path, into, names, params)
-    return params,facts
-
-# %% ../nbs/05_Training.ipynb #load_into
-#| code-fold: true
-def _load_into(path, model, names, params):
-    own = parameters_of(model)
-    if len(own)!=len(params): raise ModelError(f'{path}: holds {len(params)//2} layers but the model has {len(own)//2}')
-    _fill(path, dict(zip(names, own)), dict(zip(names, params)))
-    if isinstance(model, nn.Module): model.load_state_dict(to_state_dict(own))   # `own` was a copy
-
-# %% ../nbs/05_Training.ipynb #TrainingError
-class TrainingError(ArithmeticError):
-    "Training cannot go on: the loss or a parameter is no longer a number. `history` holds what happened until then."
-
-@dataclass
-class History:
-    "What happened in a training."
-    losses:list[float]=field(default_factory=list) # of each step, on its batch
-    rates:list[float]=field(default_factory=list)  # the learning rate of each step
-    epochs:list[dict]=field(default_factory=list)  # of each pass: mean 'loss', 'valid_loss' and 'accuracy' on the validation set
-    seconds:float=0.                               # for all of it
-    interrupted:bool=False                         # by Ctrl-C?
-
-# %% ../nbs/05_Training.ipynb #evaluate
-@torch.no_grad()
-def evaluate(model, # anything that `fit` trains
-             split:Split, # examples and their classes
-             block:int=4096, # rows at a time, to keep the activations small
-            )->tuple[float,float]: # mean cross-entropy, accuracy
-    "How good is the model on these examples?"
-    if isinstance(model, Way): logits = model.logits
-    elif kind_of(model)=='layers': logits = model
-    elif kind_of(model)=='PyTorch': logits = partial(_in_eval, model)
-    else: params = parameters_of(model); logits = lambda x: network(x, params)
-    z = torch.cat([logits(x) for x in split.x.split(block)])
-    return cross_entropy(z, split.y).item(), accuracy(z, split.y)
-
-# %% ../nbs/05_Training.ipynb #look
-#| code-fold: true
-def _look(losses, history, per_epoch):
-    "Add the losses that the history does not have yet; stop at the first that is no number; return how many were new."
-    past = len(history.losses)
-    values = torch.stack(losses[len(losses) - (len(history.rates)-past):]).tolist()
-    for k,v in enumerate(values):
-        if math.isfinite(v): continue
-        before = (history.losses + values[:k] or [math.nan])[-1]
-        raise TrainingError(f'fit: the loss is {v} at step {past+k+1} (epoch {(past+k)//per_epoch+1}, learning rate {history.rates[past+k]:.2g}; the step before: '
-                            f'{before:.4g}); try a smaller learning rate, a longer warm-up or initial weights of smaller spread, and look for nan in the inputs')
-    history.losses += values
-    return len(values)
-
-# %% ../nbs/05_Training.ipynb #Progress
-#| code-fold: true
-class _Progress:
-    "A bar where a person looks on, a line an epoch where the output is kept in a file, nothing if not wanted."
-    def __init__(self, total, done, wanted):
-        self.bar,self.lines = None,False
-        if wanted is False: return
-        self.lines = wanted is None and not ('ipykernel' in sys.modules or sys.stderr is not None and sys.stderr.isatty())
-        if not self.lines:
-            from tqdm import tqdm
-            self.bar = tqdm(total=total, initial=done, unit=' steps', leave=False, mininterval=.2)
-    def step(self, n, text):
-        if self.bar is not None: self.bar.set_postfix_str(text, refresh=False), self.bar.update(n)
-    def epoch(self, text):
-        if self.lines: print(text, file=sys.stderr, flush=True)
-        elif self.bar is not None: self.bar.write(text, file=sys.stderr)
-    def close(self):
-        if self.bar is not None: self.bar.close()
-
-# %% ../nbs/05_Training.ipynb #Run
-#| code-fold: true
-class _Run:
-    "A training under way: everything that a checkpoint has to hold."
-    def __init__(self, way, opt, generator, settings, rate):
-        self.way,self.opt,self.generator,self.settings,self.rate = way,opt,generator,settings,rate
-        self.history,self.best = History(),None   # best: its accuracy, and copies of the tensors
-
-    def named(self):
-        "The tensors of model and optimizer, by name: the very ones, not copies."
-        slots = {f'{s}.{k}': t for s,ts in self.opt.state.items() for k,t in enumerate(ts)}
-        return slots | {f'model.{k}': t for k,t in enumerate(self.way.tensors)}
-
-    def keep_best(self, accuracy):
-        if self.best is None or accuracy>=self.best[0]: self.best = accuracy,[t.clone() for t in self.way.tensors]   # both at once
-
-    @torch.no_grad()
-    def restore(self):
-        "Back to the best epoch, if one is complete."
-        if self.best: torch._foreach_copy_(self.way.tensors, self.best[1])
-        del self.history.rates[len(self.history.losses):]   # of steps whose loss was not looked at
-
-# %% ../nbs/05_Training.ipynb #save-2
-#| code-fold: true
-@patch
-def save(self:_Run, path):
-    h,best = self.history,self.best or (None,[])
-    facts = dict(settings=self.settings, steps=self.opt.steps, epochs=h.epochs, seconds=h.seconds, best=best[0])
-    random = {'random.order': self.generator.get_state(), 'random.torch': torch.get_rng_state()}
-    logs = {f'history.{k}': torch.tensor(getattr(h, k), dtype=torch.float64) for k in ('losses','rates')}
-    _write(path, self.named() | {f'best.{k}': t for k,t in enumerate(best[1])} | random | logs, 'checkpoint', facts)
-
-@patch
-def resume(self:_Run, path):
-    "Continue where the file left off; raises `ModelError`, having changed nothing, unless it is the same training."
-    tensors,facts = _read(path, 'checkpoint')
-    want = self.named()
-    for k,v in self.settings.items():
-        was = facts.get('settings', {}).get(k)
-        if was!=v: raise ModelError(f'{path}: a training with {k} {was}, not {v}; resume with the same settings')
-    try:
-        losses,rates = (tensors[f'history.{k}'].tolist() for k in ('losses','rates'))
-        order,torchs,(steps,epochs,seconds,best) = tensors['random.order'],tensors['random.torch'],(facts[k] for k in ('steps','epochs','seconds','best'))
-        best = None if best is None else (best,[tensors[f'best.{k}'].to(t.device) for k,t in enumerate(self.way.tensors)])
-    except KeyError as e: raise ModelError(f'{path}: not a whole checkpoint; {e} is missing') from None
-    if rates!=[self.rate(k) for k in range(steps)]: raise ModelError(f'{path}: a training with another schedule; resume with the same one')
-    _fill(path, want, tensors)
-    self.opt.steps,self.best,self.history = steps,best,History(losses, rates, epochs, seconds)
-    self.generator.set_state(order)
-    torch.set_rng_state(torchs)
-
-# %% ../nbs/05_Training.ipynb #fingerprint
-#| code-fold: true
-def _fingerprint(split):
-    "A number that other examples would hardly have: of all classes and some of the inputs."
-    if split is None: return None
-    some = split.x[::max(1, len(split.x)//256)]
-    return [zlib.crc32(t.contiguous().cpu().view(torch.uint8).numpy()) for t in (some, split.y)]
-
-def _start(model, train, valid, optimizer, schedule, transform, lr, seed, resume, epochs, batch):
-    "A training at its beginning, or where the checkpoint `resume` left it."
-    way = way_of(model)
-    for name,s in dict(train=train, valid=valid).items():
-        if s is not None: _check_split(name, s, way)
-    opt = optimizer(way.params, lr=lr)
-    if not isinstance(opt, Optimizer): raise TypeError(f'fit: optimizer made a {type(opt).__name__}; pass SGD, Adam, or another subclass of Optimizer')
-    hyper = {k: v for k,v in vars(opt).items() if k not in ('params','lr','steps','state')}
-    facts = dict(way=way.name, optimizer=type(opt).__name__, **hyper, lr=lr, seed=seed, epochs=epochs, batch=batch, examples=len(train.x),
-                 shapes=[list(t.shape) for t in way.tensors], dtypes=[str(t.dtype) for t in way.tensors],
-                 transform=getattr(transform, '__qualname__', type(transform).__name__), train=_fingerprint(train), valid=_fingerprint(valid))
-    rate = schedule(lr, epochs*math.ceil(len(train.x)/batch))
-    run = _Run(way, opt, torch.Generator().manual_seed(seed), json.loads(json.dumps(facts)), rate)
-    if resume: run.resume(resume)
-    return run
-
-# %% ../nbs/05_Training.ipynb #epoch
-def _epoch(run, train, valid, batch, per_epoch, transform, shown, every=50):
-    "One pass through the examples, and a look at the validation set."
-    way,opt,h,losses,begin = run.way,run.opt,run.history,[],time.perf_counter()
-    try:
-        for x,y in minibatches(train.x, train.y, size=batch, generator=run.generator):
-            if transform: x = transform(x, run.generator)   # 1. examples
-            opt.lr = run.rate(opt.steps)                    # 2. how far
-            h.rates.append(opt.lr)
-            losses.append(way.backward(x, y))               # 3. gradients
-            opt.step()                                      # 4. a step
-            if len(losses)%every==0 or len(losses)==per_epoch: shown.step(_look(losses, h, per_epoch), f'loss {h.losses[-1]:.3f}')
-        row = dict(loss=sum(h.losses[-per_epoch:])/per_epoch)
-        if valid is not None: row['valid_loss'],row['accuracy'] = evaluate(way, valid)
-        if not all(t.isfinite().all() for t in way.tensors): raise TrainingError(f'fit: a parameter is no longer a number after step {opt.steps}; try a smaller learning rate')
-        run.keep_best(row.get('accuracy', 0.))
-        h.epochs.append(row)
-    finally: h.seconds += time.perf_counter()-begin
-    shown.epoch(f'epoch {len(h.epochs)}: ' + ', '.join(f'{k.replace("_", " ")} {v:.4f}' for k,v in row.items()))
-
-# %% ../nbs/05_Training.ipynb #check_fit
-#| code-fold: true
-def _check_fit(train, valid, epochs, batch, lr):
-    "Raise unless the settings make sense; return the examples as `Split`s."
-    for name,k in dict(epochs=epochs, batch=batch).items():
-        if type(k) is not int or k<1: raise ValueError(f'fit: {name} is {k!r}; pass a whole number of at least 1')
-    if not (isinstance(lr, (int,float)) and 0<lr<math.inf): raise ValueError(f'fit: lr is {lr!r}; pass a positive number')
-    def pair(name, s):
-        if s is None and name=='valid': return None
-        if not isinstance(s, tuple) or len(s)!=2 or not all(map(torch.is_tensor, s)): raise TypeError(f'fit: {name} is no pair of tensors; pass Split(x, y)')
-        return Split(*s)
-    return pair('train', train),pair('valid', valid)
-
-@torch.no_grad()
-def _check_split(name, split, way):
-    "Raise unless the model takes these inputs and has a score for each of these classes."
-    x,y = split
-    if not len(x): raise ValueError(f'fit: {name} holds no examples')
-    if y.shape!=(len(x),): raise ValueError(f'fit: {name}.y is {tuple(y.shape)} for {len(x)} examples; pass one class for each, shaped ({len(x)},)')
-    if y.dtype!=torch.int64: raise TypeError(f'fit: {name}.y is {y.dtype}; pass class numbers, int64')
-    c,lo,hi = way.logits(x[:1]).shape[-1],*y.aminmax()
-    if lo<0 or hi>=c: raise ValueError(f'fit: {name}.y holds {int(lo if lo<0 else hi)}; the model gives {c} scores, so classes are 0 to {c-1}')
-
-# %% ../nbs/05_Training.ipynb #fit
-def fit(model, # `[w1, b1, ...]` tensors or `Var`s, a `Module`, an `nn.Module` or a `Way`; trained in place
-        train:Split, # `x (n, d)` and classes `y (n,)`
-        valid:Split=None, # looked at after every epoch
-        *, epochs:int=5, # passes through the examples
-        batch:int=256, # examples in a step
-        lr:float=.2, # highest learning rate; 0.2 is for SGD with momentum, Adam wants about 1e-3
-        optimizer=partial(SGD, momentum=.9), # makes an `Optimizer` from the parameters and `lr=`
-        schedule=one_cycle, # `schedule(lr, steps)` gives the learning rate as a function of the step
-        transform=None, # `transform(x, generator)` returns the inputs to use in a batch's place
-        seed:int=0, # of the order of the examples
-        progress:bool=None, # False shows none, True a bar; None a bar on a screen and lines in a file
-        checkpoint=None, # file to write at the start and after every epoch
-        resume=None, # such a file, to go on from
-       )->History: # Ctrl-C returns it, too, with the model as it was after its best epoch
-    "Train a model, whichever way its gradients are computed; raises `TrainingError` when the loss is no longer a number."
-    train,valid = _check_fit(train, valid, epochs, batch, lr)
-    run = _start(model, train, valid, optimizer, schedule, transform, lr, seed, resume, epochs, batch)
-    if checkpoint and not resume: run.save(checkpoint)   # a path that cannot be written is known before the work is done
-    per_epoch,done = math.ceil(len(train.x)/batch),len(run.history.epochs)
-    shown = _Progress(epochs*per_epoch, done*per_epoch, progress)
-    try:
-        for _ in range(done, epochs):
-            _epoch(run, train, valid, batch, per_epoch, transform, shown)
-            if checkpoint: run.save(checkpoint)
-    except KeyboardInterrupt: run.restore(); run.history.interrupted = True
-    except TrainingError as e: run.restore(); e.history = run.history; raise
-    finally: shown.close()
-    return run.history

@@ -303,7 +303,7 @@ def _tape_calls():
         g1,g2 = gs(g, (y1,y2))
         return list(grad([y1,y1,y2], vs, [.25*g1,.75*g1,g2]))
     a,calls = autograd, [([2,3],[3]), ([2,1],[1,3]), ([],[2]), ([2,3],[2,1])]
-    return [_rule('tape', 'Var.backward', f, by_backward, None, calls, formula, parts=(a._sweep, a.Entry._fit, Var.backward)),
+    return [_rule('tape', 'Var.backward', f, by_backward, None, calls, formula, parts=(a.sweep, a.Entry.fit, Var.backward)),
             _rule('tape', 'grad', f, by_grad, _operation(f, floats)[1], calls, formula, parts=(a._roots,))]
 
 # %% ../nbs/07_Verification.ipynb #sum_to
@@ -332,12 +332,12 @@ def _arithmetic():
         _op(a.div, _two, lambda x,y: x/y, 'o', '4(x+y+o)', '4o', '8y+36o'),
         _op(a.pow, (*_two, ([3],0), ([3],_t(0,1,2))), lambda x,y: x**y, 'o', '4(x+y+o)', '2x+3y+8o', '20x+28y+72o', kinks=[zero],
             doubts={(9,'PyTorch')}, **up),
-        _op(a._matmul, [*(c[:2] for c in _dense), ([2,1],[1,2]), ([2,3,4],[4,2]), ([2,1,3,2],[2,2,3])], lambda x,y: x@y,
+        _op(a.matmul_stacks, [*(c[:2] for c in _dense), ([2,1],[1,2]), ([2,3,4],[4,2]), ([2,1,3,2],[2,2,3])], lambda x,y: x@y,
             '2ndh', '4(x+y+o)', '4ndh', '8(x+y+o)', small=20),
-        _op(a._linear, _dense, lambda x,w,b: x@w + b, '2ndh+nh', '4(nd+dh+h+nh)', '4ndh+nh', '8nd+8dh+12nh+4h', small=17),
+        _op(a.linear_rows, _dense, lambda x,w,b: x@w + b, '2ndh+nh', '4(nd+dh+h+nh)', '4ndh+nh', '8nd+8dh+12nh+4h', small=17),
         _op(a.mse_loss, _pair, _mean_square, '3x+1', '24x', '5x+4', '48x'),
-        _op(a.relu, _entries, lambda x: _sp.Max(x, 0), 'x', '8x', 'x', '12x', kinks=[_kink_relu], parts=[a._relu_vjp.op.fn]),
-        _op(a._relu_vjp, [([3],_t(0,1,2)), ([2,2],_t(1,0,.5,0).reshape(2,2)), ([],_t(1)[0])], lambda g,a: g*_sp.Heaviside(a),
+        _op(a.relu, _entries, lambda x: _sp.Max(x, 0), 'x', '8x', 'x', '12x', kinks=[_kink_relu], parts=[a.where_positive.op.fn]),
+        _op(a.where_positive, [([3],_t(0,1,2)), ([2,2],_t(1,0,.5,0).reshape(2,2)), ([],_t(1)[0])], lambda g,a: g*_sp.Heaviside(a),
             'x', '12x', 'x', '12x', wrt=(0,), kinks=[('0 at 0', (_t(1,1,1), _t(-1,0,2)), _t(3,5,7), [_t(0,0,7)])]),
         _op(a.where, [(_mask,[2,3],[2,3]), (_mask[0],[2,3],[2,1]), (_mask,[2,3],0.), (_mask,1.,[3]), (_mask[:,:1],[2,2],[2])], np.where,
             '0', 'm+4(x+y+o)', '0', '2m+16o'),
@@ -758,7 +758,7 @@ def _shape_mistakes(n):
         case ast.Call(ast.Attribute(v, 'transpose'|'permute'|'flip')): yield 'missing transpose', _u(v)
         case ast.Call(ast.Name('_inverse'), [v]): yield 'missing transpose', _u(v)
         case ast.Call(ast.Attribute(v, 'sum_to_size')): yield 'missing unbroadcast', _u(v)
-        case ast.Call(ast.Attribute(v, 'expand'|'reshape')) | ast.Call(ast.Name('_unsum'), [v, *_]): yield 'shape not restored', _u(v)
+        case ast.Call(ast.Attribute(v, 'expand'|'reshape')) | ast.Call(ast.Name('unsum'), [v, *_]): yield 'shape not restored', _u(v)
         case ast.Call(ast.Attribute(ast.Name('torch'), 'sum'), [v, _]): yield 'wrong axis', f'torch.sum({_u(v)}, 1)'
         case ast.Call(ast.Attribute(v, 'sum'|'mean'|'cumsum'), [*args]):
             yield 'missing sum', _u(v)

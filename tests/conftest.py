@@ -21,9 +21,12 @@ def modules():
 def run(*command, cwd=root):
     "What `command` prints; if it fails, the test fails and shows that."
     env = {k:v for k,v in os.environ.items() if k != 'PYTHONPATH'}
-    done = subprocess.run([str(c) for c in command], cwd=cwd, env=env, text=True, encoding='utf-8', errors='replace',
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode: pytest.fail(f'{Path(command[0]).name} {command[1] if len(command) > 1 else ""} failed:\n{done.stdout}', pytrace=False)
+    read = dict(text=True, encoding='utf-8', errors='replace')
+    done = subprocess.run([str(c) for c in command], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **read)
+    if done.returncode:
+        called = ' '.join([Path(command[0]).name, *map(str, command[1:2])])
+        pytest.fail(f'{called} failed:\n{done.stdout}', pytrace=False)
     return done.stdout
 
 def copy_tree(to):

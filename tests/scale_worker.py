@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 import torch, torch.distributed as dist
-from mlfound import training
+from mlfound import fit
 from mlfound.data import Split
 from mlfound.scale import WorkerError, data_parallel, distributed, fit_on, in_step
 from mlfound.training import SGD, as_layers, as_tape, as_torch, init_he, parameters_of
@@ -23,8 +23,8 @@ def train(workers, name, n, batch, dtype, first=0, optimizer=partial(SGD, moment
 
 def runs(workers, folder):
     "Every training that is compared, and which files were written."
-    written,write = [],training._write
-    with patch('mlfound.training._write', lambda path, *rest: (written.append(path), write(path, *rest))):
+    written,write = [],fit._write
+    with patch('mlfound.fit._write', lambda path, *rest: (written.append(path), write(path, *rest))):
         kept = {f'{name} {dtype}': train(workers, name, 128, 16, dtype, first=workers.rank if workers.world>1 else 0, checkpoint=folder/'checkpoint')
                 for name in models for dtype in (torch.float32, torch.float64)}
         kept['uneven'] = train(workers, 'functions', 22, 7, torch.float64) # batches of 7, 7, 7 and 1: with two workers one has nothing to do

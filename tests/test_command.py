@@ -136,7 +136,7 @@ def test_interrupted_and_resumed(folder):
     assert (folder/'stopped'/'model.safetensors').exists()
     assert typed(*args, '--out', 'stopped', '--resume', cwd=folder)[0] == 0
     assert typed(*args, '--out', 'whole', cwd=folder)[0] == 0
-    from mlfound.training import load
+    from mlfound.fit import load
     import torch
     stopped, whole = (load(folder/f/'model.safetensors')[0] for f in ('stopped', 'whole'))
     assert all(map(torch.equal, stopped, whole))

@@ -2,7 +2,8 @@
 import re, shutil
 import pytest
 import torch
-from mlfound.autograd import Var, draw_tape, grad, keep_values, linear, mse_loss, relu, step_through
+from mlfound.autograd import Var, grad, keep_values, linear, mse_loss, relu
+from mlfound.drawing import draw_tape, step_through
 
 api = pytest.importorskip('playwright.sync_api', reason='the figure is not tested in a browser: pip install playwright')
 chromium = shutil.which('chromium') or shutil.which('chromium-browser')

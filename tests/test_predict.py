@@ -5,7 +5,8 @@ import pytest, torch
 from PIL import Image
 from mlfound.data import mnist
 from mlfound.pictures import read_digit
-from mlfound.training import accuracy, fit, init_he, network, absorb_scaling, standardized
+from mlfound.fit import fit
+from mlfound.training import accuracy, init_he, network, absorb_scaling, standardized
 
 count = 60 # digits in each condition
 

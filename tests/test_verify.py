@@ -112,7 +112,7 @@ KINKS = dict(
     maximum=('maximum', lambda g,x,y: torch.where(x>=y, g, 0), lambda g,x,y: torch.where(y>x, g, 0)),
     minimum=('minimum', lambda g,x,y: torch.where(x<=y, g, 0), lambda g,x,y: torch.where(y<x, g, 0)),
     clamp=('clamp', lambda g,x,min,max: torch.where(_inside(x, min, max), g, 0)),
-    amax=('amax', lambda g,x,out,shape,dim: torch.where(torch.eq(x, autograd._unsum(out, shape, dim)), autograd._unsum(g, shape, dim), 0)))
+    amax=('amax', lambda g,x,out,shape,dim: torch.where(torch.eq(x, autograd.unsum(out, shape, dim)), autograd.unsum(g, shape, dim), 0)))
 def _inside(x, lo, hi): return (torch.gt(x, lo) if lo is not None else torch.ones_like(x, dtype=torch.bool)) & (torch.lt(x, hi) if hi is not None else torch.ones_like(x, dtype=torch.bool))
 
 @pytest.mark.parametrize('name', KINKS)

@@ -15,15 +15,20 @@ const bare = (name) => name.toLowerCase().replace(/\(.*/, "").trim();
 function find(query) {
   const asked = bare(query);
   const weight = (r) => r.score * (r.object ? 1.5 : 1) * (bare(r.title) === asked ? 100 : r.object && bare(r.title).endsWith("." + asked) ? 20 : 1);
-  let hits = engine.search(query);
+  const also = SYNONYMS[query.toLowerCase()]; // the word that the book has for it
+  const all = (words) => ({ combineWith: "AND", queries: [words] });
+  let hits = engine.search(also ? { combineWith: "OR", queries: [all(query), all(also)] } : query);
   if (!hits.length) hits = engine.search(query, { combineWith: "OR" });
   return hits.map((r) => ({ ...r, weight: weight(r) })).sort((a, b) => b.weight - a.weight).slice(0, 40);
 }
 
+// A term as a regular expression reads it; with the flag u, only the signs that mean something may be escaped.
+const literally = (term) => term.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+
 function excerpt(text, terms) {
   // A piece of the text around the first term, whole words, the terms marked.
   const p = document.createElement("p");
-  const words = new RegExp(`(${terms.map((t) => t.replace(/[^\p{L}\p{N}]/gu, "\\$&")).join("|")})`, "giu");
+  const words = new RegExp(`(${terms.map(literally).join("|")})`, "giu");
   const at = Math.max(text.search(words), 0);
   const start = at < 90 ? 0 : text.indexOf(" ", at - 80) + 1;
   const end = text.length < start + 240 ? text.length : text.lastIndexOf(" ", start + 240);

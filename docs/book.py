@@ -1,0 +1,89 @@
+"The book's notebooks, as everything in docs/ reads them: their names, cells, directives and links."
+import json
+import posixpath
+import re
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+root = Path(__file__).resolve().parents[1]
+nbs, out = root/'nbs', root/'_proc/pages'
+npm = Path(sys.prefix)/'npm/node_modules'
+cfg = ConfigParser()
+cfg.read(root/'settings.ini', encoding='utf-8')
+cfg = cfg['DEFAULT']
+blob = f"{cfg['git_url']}/blob/{cfg['branch']}/"
+
+# The rooms of the book, each with the number of its first chapter.
+ROOMS = {'The path': 0, 'Every rule, proved': 6, 'More networks': 10, 'Faster and larger': 12, 'Tools': 14}
+
+def docname(path):
+    "A notebook's page is called as nbdev calls it: `02_Backward.ipynb` gives `backward`."
+    return re.sub(r'^\d+[a-z]?_', '', Path(path).stem).lower()
+
+def label(path):
+    "The chapter as the navigation calls it: `02 Backward`."
+    return path.stem.replace('_', ' ')
+
+def chapters():
+    "The notebooks in order, without the home page."
+    return [p for p in sorted(nbs.glob('*.ipynb')) if p.name != cfg['readme_nb']]
+
+def room(path):
+    "The room that a chapter stands in, by its number."
+    number = int(path.name[:2])
+    return [name for name, first in ROOMS.items() if first <= number][-1]
+
+def path_chapters():
+    "The chapters that a newcomer walks through."
+    return [p for p in chapters() if room(p) == 'The path']
+
+def read(path): return json.loads(path.read_text(encoding='utf-8'))
+def source(cell): return ''.join(cell['source'])
+def cells(path): return read(path)['cells']
+
+def directives(text):
+    "Split a cell's source into its `#|` directives, without blanks, and the code under them."
+    lines = text.split('\n')
+    found = {re.sub(r'\s', '', l)[2:] for l in lines if l.startswith('#|')}
+    return found, '\n'.join(l for l in lines if not l.startswith('#|')).strip('\n')
+
+def module_of(path):
+    "The module that a notebook exports to, or None."
+    text = '\n'.join(source(c) for c in cells(path))
+    found = re.search(r'^#\|\s*default_exp\s+(\S+)', text, re.M)
+    return found and f"{cfg['lib_name']}.{found[1]}"
+
+def lead(path):
+    "The sentence under a chapter's title."
+    found = re.search(r'^> (.+)$', source(cells(path)[0]), re.M)
+    return found[1] if found else ''
+
+# Links --------------------------------------------------------------------------------------------
+
+code_in_markdown = re.compile(r'(^ *```.*?^ *```|`[^`\n]*`)', re.M | re.S)
+link = re.compile(r'(\]\(|\b(?:src|href|srcset)="|^\[[^]^][^]]*\]: *)(?![a-z]+:|[#/])([^)"#\s]+)', re.M)
+
+def outside_code(text, change):
+    "`text` with `change` made to its parts that are no code."
+    parts = code_in_markdown.split(text)
+    return ''.join(part if i % 2 else change(part) for i, part in enumerate(parts))
+
+lost = [] # links to notebooks that are not there yet: the build says so, the tests refuse them
+
+def missing(before, target):
+    if not re.fullmatch(r'\d\d_\w+\.ipynb', target):
+        raise SystemExit(f'a link to {target}, which is not there; correct the link')
+    lost.append(target)
+    return f"{before}{cfg['git_url']}/tree/{cfg['branch']}/nbs"
+
+def relink(text):
+    "Notebooks link to notebooks, which become pages, and to files, which are found on GitHub."
+    def fix(m):
+        before, path = m.groups()
+        target = posixpath.normpath(f'nbs/{path}')
+        if not (root/target).exists(): return missing(before, path)
+        if target.startswith('nbs/images/'): return before + path
+        if target.startswith('nbs/') and path.endswith('.ipynb'): return f'{before}{docname(path)}.ipynb'
+        return before + blob + target
+    return outside_code(text, lambda part: link.sub(fix, part))

@@ -1,0 +1,54 @@
+"What the search finds: a record for each section and each object, and what else readers call the book's words."
+import json
+from pathlib import Path
+
+from docutils import nodes
+from sphinx import addnodes
+
+import glossary
+from book import chapters, docname, label
+from formulas import as_text
+
+NO_PROSE = nodes.literal_block, nodes.image, nodes.raw, nodes.comment, nodes.title
+
+def text_of(node, without):
+    "A node's text as a sentence shows it, without code and the parts that have records of their own."
+    parts = []
+    def walk(n):
+        if isinstance(n, (*NO_PROSE, *without)): return
+        if isinstance(n, (nodes.math, nodes.math_block)):
+            parts.append(f' {as_text(n.astext())} ' if isinstance(n, nodes.math_block) else as_text(n.astext()))
+            return
+        if isinstance(n, nodes.Text): parts.append(str(n))
+        for child in n.children: walk(child)
+        if isinstance(n, (nodes.TextElement, nodes.entry)) and not isinstance(n, nodes.Inline): parts.append(' ')
+    for child in node.children: walk(child)
+    return ' '.join(''.join(parts).split())
+
+def title_of(section):
+    "A section's title, with its formulas as they look."
+    parts = [as_text(n.astext()) if isinstance(n, nodes.math) else n.astext() for n in section[0].children]
+    return ''.join(parts)
+
+def records(page, title, doctree):
+    "What can be found on a page: its sections, and the objects that it defines."
+    for section in doctree.findall(nodes.section):
+        place = '' if isinstance(section.parent, nodes.document) else '#' + section['ids'][0]
+        text = text_of(section, (nodes.section, addnodes.desc))
+        yield dict(title=title_of(section), text=text, page=title, url=f'{page}.html{place}')
+    for desc in doctree.findall(addnodes.desc):
+        sig = desc[0]
+        args = sig.next_node(addnodes.desc_parameterlist)
+        taken = '' if args is None else f"({', '.join(a.astext() for a in args)})"
+        text = text_of(desc, (addnodes.desc_signature, addnodes.desc))
+        yield dict(title=sig['fullname'] + taken, text=text, page=f"{sig['module']}, {title}",
+                   url=f"{page}.html#{sig['ids'][0]}", object=True)
+
+def write_search(app, exception):
+    "The records as a script: no request is needed to read it, so that it works from a folder, too."
+    if exception or app.builder.name != 'html': return
+    titles = {docname(p): label(p) for p in chapters()} | dict(index='Home')
+    found = [r for page, title in titles.items() for r in records(page, title, app.env.get_doctree(page))]
+    as_json = lambda data: json.dumps(data, ensure_ascii=False, separators=(',', ':'))
+    text = f'const SEARCH_DATA = {as_json(found)};\nconst SYNONYMS = {as_json(glossary.synonyms())};\n'
+    (Path(app.outdir)/'search-data.js').write_text(text, encoding='utf-8')

@@ -1,0 +1,101 @@
+"""What of a notebook is folded, on its page and in JupyterLab. Every cell of code is folded or in sight; none is left out.
+
+    hide                             folded with its output, on the page and in JupyterLab
+    code-fold: true, echo: false     the code is folded, its output in sight
+    export                           a page has the reference, and folds the code; imports stay in sight
+    exports, exporti, none of these  in sight
+
+What follows a text that ends with a fold, as the code of a solution does, belongs in that fold.
+
+    python docs/folds.py             tells JupyterLab so, in every notebook; `make outputs` does it
+    python docs/folds.py --check     only says which notebooks do not
+"""
+import ast
+import json
+import sys
+from typing import NamedTuple
+
+from book import directives, nbs, read, source
+
+class Fold(NamedTuple):
+    "What is folded of a cell, and what the fold is called."
+    name: str          # what stands on the fold; '' where nothing is folded
+    outputs:bool=False # are the outputs folded, too?
+
+OPEN = Fold('')
+IMPORTS = ast.Import, ast.ImportFrom
+CONTENT = ast.FunctionDef, ast.ClassDef, ast.Assert
+
+def parsed(code):
+    "The statements of a cell, without lines that only IPython reads."
+    return ast.parse('\n'.join('pass' if l.startswith(('%', '!')) else l for l in code.split('\n'))).body
+
+def only_imports(code): return all(isinstance(n, IMPORTS) for n in parsed(code))
+
+def is_setup(code):
+    "Does this code import something, and define nothing?"
+    body = parsed(code)
+    return any(isinstance(n, IMPORTS) for n in body) and not any(isinstance(n, CONTENT) for n in body)
+
+def defined(code):
+    "The names of the functions and classes that a cell defines."
+    return [n.name for n in parsed(code) if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+
+def named(code):
+    "What stands on the fold over this code."
+    names = defined(code)
+    if not names: return 'Show the code'
+    return 'Show the code of ' + ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
+
+def fold(text):
+    "How a cell of code is folded, by its directives."
+    found, code = directives(text)
+    if found & {'hide', 'include:false'}: return Fold('Set-up' if is_setup(code) else 'More tests', True)
+    if code.startswith('# Solution'): return Fold('Solution', True)
+    if found & {'code-fold:true', 'echo:false'}: return Fold(named(code))
+    if 'export' in found and not only_imports(code): return Fold(named(code))
+    return OPEN
+
+def ends_in_fold(cell):
+    "Does a text end with a fold, to which the code under it belongs?"
+    return cell['cell_type'] == 'markdown' and source(cell).rstrip().endswith('</details>')
+
+def folds(cs):
+    "Each cell, its `Fold`, and whether it belongs in the fold that the text above it ends with."
+    inside = False
+    for cell in cs:
+        if cell['cell_type'] == 'code': yield cell, fold(source(cell)), inside
+        else:
+            inside = ends_in_fold(cell)
+            yield cell, OPEN, False
+
+# JupyterLab ---------------------------------------------------------------------------------------
+
+def jupyter(cell, how, inside):
+    "The metadata by which JupyterLab folds this cell, or {} where it stays open."
+    found, code = directives(source(cell))
+    if not how.name and not inside or 'export' in found and 'code-fold:true' not in found: return {}
+    outputs = dict(outputs_hidden=True) if (how.outputs or inside) and cell['outputs'] else {}
+    return outputs | dict(source_hidden=True)
+
+def set_metadata(nb):
+    "Let JupyterLab fold in `nb` what the page folds."
+    for cell, how, inside in folds(nb['cells']):
+        if cell['cell_type'] != 'code': continue
+        cell['metadata'].pop('jupyter', None)
+        if hidden := jupyter(cell, how, inside): cell['metadata']['jupyter'] = hidden
+    return nb
+
+def text_of(nb): return json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + '\n'
+
+def out_of_step():
+    "The notebooks that JupyterLab would fold otherwise."
+    return [p for p in sorted(nbs.glob('*.ipynb')) if read(p) != set_metadata(read(p))]
+
+def main():
+    paths = out_of_step()
+    if '--check' in sys.argv and paths:
+        sys.exit(f"{', '.join(p.name for p in paths)}: not folded as the page is; run: python docs/folds.py")
+    for path in paths: path.write_text(text_of(set_metadata(read(path))), encoding='utf-8', newline='\n')
+
+if __name__ == '__main__': main()

@@ -1,0 +1,108 @@
+"""The words of the book: a page that leads each to the place where it is explained, and what else readers call them.
+
+A word's place is where a chapter first writes it emphasised, as a book does where it explains one; without such a
+place, where it first occurs."""
+import re
+from functools import cache
+from typing import NamedTuple
+
+from book import cells, chapters, code_in_markdown, docname, label, relink, source
+
+# Each word, and what somebody may look for who means it.
+WORDS = {
+    'accumulate': '', 'activation': 'nonlinearity', 'accuracy': 'precision, score', 'Adam': 'AdamW, optimiser',
+    'adjoint': 'transpose, reverse mode', 'backward pass': 'backpropagation, backprop, reverse-mode',
+    'batch': '', 'bias': 'intercept, offset', 'broadcasting': 'broadcast', 'central difference':
+    'finite difference, numerical gradient, gradcheck', 'certificate': '', 'cross-entropy':
+    'negative log-likelihood, nll, logistic loss', 'derivative': 'differentiate, calculus', 'epoch': '',
+    'forward pass': 'inference, prediction', 'gradient': 'grad, slope', 'gradient descent':
+    'stochastic gradient descent, steepest descent', 'graph': 'computational graph, dag', 'hidden unit':
+    'neuron, node', 'Hessian': 'second derivative, curvature', 'Jacobian': '', 'kink': 'subgradient',
+    'leaf': '', 'learning rate': 'step size, eta, hyperparameter', 'linear layer': 'dense, fully connected, perceptron',
+    'logits': 'scores', 'loss': 'cost function, cost, objective, error function, criterion',
+    'mean squared error': 'mse, least squares, quadratic loss', 'minibatch': 'mini-batch, stochastic',
+    'momentum': 'heavy ball', 'mutant': 'mutation testing', 'nat': 'entropy, bits',
+    'parameter': 'weights, coefficient',
+    'partial derivative': '', 'pre-activation': '', 'rectified linear unit': 'relu, ramp', 'schedule':
+    'warmup, annealing, one-cycle', 'shape': 'size, dimensions', 'softmax':
+    'probabilities, argmax', 'tape': 'autograd, automatic differentiation, wengert', 'tensor': 'array, ndarray',
+    'upstream gradient': 'cotangent, delta', 'validation set': 'hold-out, held out, development set',
+    'vector–Jacobian product': 'vjp, pullback', 'weight': 'synapse', 'weight decay':
+    'regularization, regularisation, l2 penalty, ridge'}
+
+# What readers look for and no single word stands for.
+PHRASES = {'chain rule': 'slopes multiply', 'vanishing gradient': 'dead', 'exploding gradient': 'nan',
+           'overfitting': 'by heart', 'overfit': 'by heart', 'generalization': 'by heart'}
+
+class Place(NamedTuple):
+    "Where a word is explained."
+    path:object # the notebook
+    cell:int    # which of its cells
+    at:int      # where in the cell's text
+    said:str    # the sentence there
+
+def anchor(word): return 'word-' + re.sub(r'\W+', '-', word.lower())
+
+def hidden(text):
+    "The text with blanks for what is no prose: code, formulas, titles, links' targets, tables."
+    blank = lambda m: re.sub(r'[^\n]', ' ', m[0])
+    text = code_in_markdown.sub(blank, text)
+    no_prose = r'\$\$[^$]*\$\$|\$[^$\n]+\$|^#+ .*$|^\|.*$|\]\([^)\n]*\)|<[^>\n]+>'
+    return re.sub(no_prose, blank, text, flags=re.M)
+
+def sentence(text, at):
+    "The sentence around a place, without emphasis."
+    starts = [m.end() for m in re.finditer(r'\n\n|[.?:!] |\n- |^> ', text[:at])]
+    ends = [k for k in (text.find(end, at) for end in ('\n\n', '. ', '.\n', '? ')) if k >= 0]
+    found = text[max(starts, default=0):min(ends, default=len(text))].strip().replace('\n', ' ')
+    return re.sub(r'(?<!\w)\*{1,2}|\*{1,2}(?!\w)', '', found)
+
+def search(pattern):
+    "The first place in the book that a pattern finds in prose, or None."
+    for path in chapters():
+        for k, cell in enumerate(cells(path)):
+            if cell['cell_type'] != 'markdown': continue
+            if found := re.search(pattern, hidden(source(cell)), re.I):
+                return Place(path, k, found.start(), sentence(source(cell), found.start()))
+
+def place(word):
+    "Where a word is explained: where it first is emphasised, or else where it first occurs."
+    plural = re.escape(word) + '(s|es)?'
+    return search(rf'(?<!\*)\*{{1,2}}{plural}\*{{1,2}}') or search(rf'\b{plural}\b')
+
+@cache
+def found():
+    "Each word with its place; words that the book does not have are left out."
+    places = {word: place(word) for word in WORDS}
+    return {word: p for word, p in places.items() if p}
+
+@cache
+def places():
+    "For each page and each of its cells, the words that are explained there, as (word, where)."
+    by_page = {}
+    for word, p in found().items():
+        by_page.setdefault(docname(p.path), {}).setdefault(p.cell, []).append((word, p.at))
+    return by_page
+
+def mark(text, words):
+    "Give the places of these words in a text an anchor. The text's links are mended already, so look again."
+    for word, _ in words:
+        plural = re.escape(word) + '(s|es)?'
+        seen = hidden(text)
+        at = (re.search(rf'(?<!\*)\*{{1,2}}{plural}\*{{1,2}}', seen, re.I)
+              or re.search(rf'\b{plural}\b', seen, re.I))
+        text = f'{text[:at.start()]}<span id="{anchor(word)}"></span>{text[at.start():]}'
+    return text
+
+def page():
+    "The page of words: each with its place and the sentence there."
+    parts = ['# Words', '', 'Each word leads to the place where the book explains it.', '']
+    for word, p in sorted(found().items(), key=lambda item: item[0].lower()):
+        link = f'<a href="{docname(p.path)}.html#{anchor(word)}">{word}</a>'
+        parts.append(f'- {link} ({label(p.path)}): {relink(p.said)}')
+    return '\n'.join(parts) + '\n'
+
+def synonyms():
+    "What a reader may look for, and the word of the book."
+    pairs = {other.strip(): word for word, others in WORDS.items() for other in others.split(',')}
+    return {other: word for other, word in (pairs | PHRASES).items() if other}
