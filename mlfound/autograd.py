@@ -233,12 +233,14 @@ def op(fn=None, # the forward function, on plain tensors
 
 # %% ../nbs/04_Autograd.ipynb #bind
 #| code-fold: true
+synonyms = dict(axis='dim', keepdims='keepdim')   # NumPy's words, which torch takes as well
+
 @patch
 def bind(self:Op, args, kwargs):
     "Put keywords in the order of the arguments, and fill in defaults."
     needed = self.defaults.count(inspect.Parameter.empty)
     if not kwargs and len(args)>=needed: return args+self.defaults[len(args):]
-    alias = dict(zip(('input','other'), self.names))   # torch's names
+    alias = synonyms | dict(zip(('input','other'), self.names))   # torch's names
     if 'size' in self.names: alias['shape'] = 'size'
     kwargs = {k if k in self.names else alias.get(k, k): v for k,v in kwargs.items()}
     try: bound = self.signature.bind(*args, **kwargs)
@@ -691,10 +693,22 @@ def tape_forward_and_backward(x:Tensor, # `(n, d)` inputs
     return loss.data, Grads(x.grad, *(v.grad for v in vs))
 
 # %% ../nbs/04_Autograd.ipynb #unknown
+instead = {}   # for functions that a `Var` will never have: what to write instead, by name
+
+def _advice(name):
+    if name.endswith('_') and not name.startswith('_'):
+        return ('what changes in place would overwrite what the tape keeps; '
+                f'write y = x.{name[:-1]}(...)')
+    return instead.get(name, '`import mlfound.ops` adds further operations, '
+                             '`op` and `defvjp` add your own, and .data is the plain tensor')
+
 def _unknown(self, name):   # Python asks for it when all else has failed
-    raise AttributeError(f'Var has no {name!r}; `import mlfound.ops` adds further operations, '
-                         '`op` and `defvjp` add your own, and .data is the plain tensor')
-Var.__getattr__ = _unknown
+    raise AttributeError(f'Var has no {name!r}; {_advice(name)}')
+
+def _assign(self, i, value):
+    raise TypeError('Var: x[i] = y would overwrite what the tape keeps; write y = torch.where(mask, '
+                    'new, x), x.masked_fill(mask, number), or x.scatter(dim, index, new)')
+Var.__getattr__,Var.__setitem__ = _unknown,_assign
 
 # %% ../nbs/04_Autograd.ipynb #torch_function
 # what torch.nn.functional passes along unasked
@@ -707,11 +721,14 @@ def __torch_function__(cls:Var, func, types, args=(), kwargs=None):
     is_method = func.__qualname__.startswith('Tensor')
     f = getattr(Var, name, None) if is_method else torch_functions.get(name)
     if f is None:
-        raise TypeError(f'torch.{name}: there is no such operation for a Var; '
-                        '`import mlfound.ops` adds further ones, '
-                        '`op` and `defvjp` add your own, and .data is the plain tensor')
-    kwargs = (kwargs or {}).items()
-    return f(*args, **{k:v for k,v in kwargs if v is not None and (k,v) not in _ignored})
+        raise TypeError(f'torch.{name}: there is no such operation for a Var; {_advice(name)}')
+    if not kwargs: return f(*args)
+    kwargs = {synonyms.get(k, k): v for k,v in kwargs.items()
+              if v is not None and (k,v) not in _ignored}
+    for k in {'out','inplace'} & kwargs.keys():
+        raise TypeError(f'torch.{name}: {k}= would overwrite what the tape keeps; '
+                        f'leave it out and write y = torch.{name}(...)')
+    return f(*args, **kwargs)
 
 def _torch_linear(input, weight, bias=None):   # torch keeps its weights (out, in)
     return input@weight.T if bias is None else linear(input, weight.T, bias)
