@@ -1,7 +1,7 @@
 "Draw nbs/images/journey.svg: the book in six pictures, from a digit's bytes to a network that reads, each from the real thing."
 from pathlib import Path
 
-import matplotlib
+import matplotlib.pyplot as plt
 import torch
 
 from mlfound.autograd import Var, linear, relu
@@ -13,8 +13,7 @@ from mlfound.fit import fit
 from mlfound.training import cross_entropy, init_he, standardized
 
 root = Path(__file__).resolve().parents[1]
-matplotlib.rc_file(root/'nbs/matplotlibrc')
-import matplotlib.pyplot as plt # noqa: E402 (after the style)
+plt.style.use('mlfound.assets.book')
 
 digits = mnist()
 x, y = digits.train

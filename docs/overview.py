@@ -1,7 +1,7 @@
 "Draw nbs/images/overview.svg: one digit, forward through the network, and every gradient on the way back."
 from pathlib import Path
 
-import matplotlib
+import matplotlib.pyplot as plt
 import torch
 
 from mlfound.backward import lin_vjp, mse_vjp, relu_vjp
@@ -9,8 +9,7 @@ from mlfound.data import mnist
 from mlfound.forward import init_params, lin, mse, relu
 
 root = Path(__file__).resolve().parents[1]
-matplotlib.rc_file(root/'nbs/matplotlibrc')
-import matplotlib.pyplot as plt # noqa: E402 (after the style)
+plt.style.use('mlfound.assets.book')
 
 x, y = mnist().train
 params = init_params(784, 50, 1, generator=torch.Generator().manual_seed(42))

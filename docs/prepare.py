@@ -10,7 +10,7 @@ from pathlib import Path
 
 import glossary
 from book import (cells, cfg, chapters, directives, docname, label, lead, lost, module_of, nbs, npm, out, read,
-                  relink, room, source)
+                  relink, room, root, source)
 from folds import ends_in_fold, folds
 from reference import Objects, raw
 
@@ -126,12 +126,26 @@ from importlib.util import find_spec
 if not find_spec('{lib_name}'):
     %pip install --quiet {lib_name}=={version}'''
 
+MEASURED = re.compile(r'\.\./benchmarks/(\w+\.json)')
+
+def code(name, text):
+    "A cell that the book's notebook does not have, folded in JupyterLab."
+    return dict(cell_type='code', id=name, metadata=dict(jupyter=dict(source_hidden=True)), execution_count=None,
+                outputs=[], source=text)
+
+def measured(names):
+    "The files with measured figures that a chapter reads, as code that writes them where it will look."
+    texts = {name: json.dumps(read(root/'benchmarks'/name), separators=(',', ':')) for name in names}
+    files = [f'Path({name!r}).write_text({text!r})' for name, text in texts.items()]
+    return '\n'.join(['# What was measured for this chapter.', 'from pathlib import Path', *files, 'None'])
+
 def download(path):
-    "The notebook as it is downloaded or opened in Colab: first of all it sees to the library."
-    nb = read(path)
-    install = dict(cell_type='code', id='install', metadata={}, execution_count=None, outputs=[],
-                   source=INSTALL.format(**cfg))
-    return json.dumps(nb | dict(cells=[install, *nb['cells']]), indent=1, ensure_ascii=False) + '\n'
+    "The notebook as it is downloaded or opened in Colab: first of all it sees to the library and what else it needs."
+    text = path.read_text(encoding='utf-8')
+    nb = json.loads(MEASURED.sub(r'\1', text))
+    added = [code('install', INSTALL.format(**cfg))]
+    if names := sorted({*MEASURED.findall(text)}): added.append(code('measured', measured(names)))
+    return json.dumps(nb | dict(cells=[*added, *nb['cells']]), indent=1, ensure_ascii=False) + '\n'
 
 def downloads(to):
     for path in chapters(): write(to/path.name, download(path))

@@ -105,13 +105,20 @@ def raw(x):
 #| code-fold: true
 for _n in 'shape dtype device ndim'.split():
     setattr(Var, _n, property(operator.attrgetter(f'data.{_n}')))
-for _n in 'dim numel size item tolist __len__ __bool__ __format__'.split():
+for _n in 'dim numel size item tolist __bool__ __format__'.split():
     setattr(Var, _n, lambda self,*a,_n=_n: getattr(self.data, _n)(*a))
 
 @patch
 def detach(self:Var)->Var:
     "The same data without its history."
     return wrap(self.data)
+
+@patch
+def __len__(self:Var):   # asked for by torch.tensor and others that would take the numbers out
+    if not self.ndim:
+        raise TypeError('Var: a scalar has no length (and a tensor made of it would lose the '
+                        'history: pass the Var itself, torch.stack several, or pass .data)')
+    return len(self.data)
 
 @patch
 def __repr__(self:Var):
@@ -854,7 +861,7 @@ class _Trial(NamedTuple):
 class _Depth(threading.local): transforms = 0   # how many are running in this thread
 _depth = _Depth()
 
-def _try(name, f, xs, vs=None):
+def _try(name, f, xs, vs=None, scalar=False):
     "Call `f` with fresh beginnings at `xs`, recorded even under `no_grad`."
     points,vs = _many(xs),[] if vs is None else _many(vs)
     _check_points(name, points, vs)
@@ -868,6 +875,9 @@ def _try(name, f, xs, vs=None):
     if not isinstance(y, Var):
         raise TapeError(f'{name}: f gave {type(y).__name__}, which has no history; it must give '
                         'one Var: leave out .data, .item() and float(), and stack several')
+    if scalar and y.numel()!=1:
+        raise TapeError(f'{name}: f gave shape {tuple(y.shape)}; it must give a scalar: '
+                        'take a sum or a mean')
     y = _tracked(y)
     tracked = tracked or _depth.transforms or any(e.op is None for e in behind(y.entry))
     return _Trial(leaves, y, bool(recording and tracked))
@@ -877,7 +887,7 @@ def hvp(f, # scalar function of as many `Var`s as there are `xs`
         xs, # tensor or `Var`, or a tuple of them
         vs): # direction: shaped like `xs`
     "The value of `f`, and its Hessian times `vs`: the gradient of $\\sum_i g_i v_i$, the matrix never formed."
-    t = _try('hvp', f, xs, vs)
+    t = _try('hvp', f, xs, vs, scalar=True)
     first = grad(t.y, t.leaves, create_graph=True)
     return _answer(t.y, t),_like(xs, grad(first, t.leaves, _many(vs), create_graph=t.tracked))
 
@@ -915,6 +925,6 @@ def jacobian(f, # function of as many `Var`s as there are `xs`
 def hessian(f, # scalar function of as many `Var`s as there are `xs`
             xs): # tensor or `Var`, or a tuple of them
     "All second derivatives of `f`: `(*x.shape, *x.shape)`; for a tuple, a tuple of tuples."
-    t = _try('hessian', f, xs)
+    t = _try('hessian', f, xs, scalar=True)
     first = grad(t.y, t.leaves, create_graph=True)
     return _like(xs, [_like(xs, _table(g, t.leaves, t.tracked)) for g in first])

@@ -7,8 +7,8 @@ __all__ = ['BEST_SIZES', 'BEST', 'Cost', 'step_cost', 'precision', 'shift', 'Dev
            'Workers', 'distributed', 'data_parallel', 'in_step', 'fit_on', 'ring_seconds']
 
 # %% ../nbs/13_Scale.ipynb #d982bdeb
-import os, socket
-from contextlib import contextmanager, nullcontext
+import inspect, os, socket
+from contextlib import ContextDecorator, contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
@@ -52,26 +52,45 @@ def step_cost(way:str, # 'functions', 'layers', 'tape' or 'PyTorch'
     calls = fixed + layer*len(pairs) + hidden*(len(pairs)-1) + 3*(1 if one else 2*len(pairs))
     return Cost(flops, int(4*words), 4*n*(kept*units + sizes[-1]), calls)
 
-# %% ../nbs/13_Scale.ipynb #precision
-@contextmanager
-def precision(level:str, # 'highest', 'high' or 'medium', as `torch.set_float32_matmul_precision` takes it
-             ):
-    "Compute float32 matrix products at this precision in a `with` block or a decorated function, and set it back, come what may."
-    newer = {'highest':'ieee', 'high':'tf32', 'medium':'bf16'}   # torch 2.9 has a setting for each library as well, and does not like a mixture
-    if level not in newer: raise ValueError(f'precision: level is {level!r}; pass one of {", ".join(map(repr, newer))}')
-    libraries = [b for b in (getattr(torch.backends.mkldnn, 'matmul', None), torch.backends.cuda.matmul) if hasattr(b, 'fp32_precision')]
-    before = [b.fp32_precision for b in libraries]
+# %% ../nbs/13_Scale.ipynb #set_precision
+_NEWER = {'highest':'ieee', 'high':'tf32', 'medium':'bf16'} # torch 2.9 has a setting for each library as well, and does not like a mixture
+
+def _libraries():
+    "The libraries that have a setting of their own."
+    return [b for b in (getattr(torch.backends.mkldnn, 'matmul', None), torch.backends.cuda.matmul) if hasattr(b, 'fp32_precision')]
+
+def _set_precision(level):
+    "Set it; return what was set before: for all together, and for each library."
+    before = [b.fp32_precision for b in _libraries()]
     try: old = torch.get_float32_matmul_precision()
-    except RuntimeError: old = None                                # it is mixed already
-    try:
-        if old: torch.set_float32_matmul_precision(level)
-        else:
-            for b in libraries: b.fp32_precision = 'tf32' if level=='medium' and b is torch.backends.cuda.matmul else newer[level]
-        yield
-    finally:
-        if old: torch.set_float32_matmul_precision(old)
-        for b,p in zip(libraries, before):
-            if b.fp32_precision!=p: b.fp32_precision = p
+    except RuntimeError: old = None # it is mixed already
+    if old: torch.set_float32_matmul_precision(level)
+    else:
+        for b in _libraries():
+            tensor_cores = level=='medium' and b is torch.backends.cuda.matmul
+            b.fp32_precision = 'tf32' if tensor_cores else _NEWER[level]
+    return old,before
+
+def _restore_precision(old, before):
+    if old: torch.set_float32_matmul_precision(old)
+    for b,p in zip(_libraries(), before):
+        if b.fp32_precision!=p: b.fp32_precision = p
+
+# %% ../nbs/13_Scale.ipynb #precision
+class precision(ContextDecorator):
+    "Compute float32 matrix products at this precision in a `with` block or a decorated function, and set it back, come what may."
+    def __init__(self, level:str): # 'highest', 'high' or 'medium', as `torch.set_float32_matmul_precision` takes it
+        if level not in _NEWER:
+            raise ValueError(f'precision: level is {level!r}; pass one of {", ".join(map(repr, _NEWER))}')
+        self.level,self.before = level,[] # what was set before each `with` that is open: the same object may be used in several
+
+    def __enter__(self): self.before.append(_set_precision(self.level))
+    def __exit__(self, *error): _restore_precision(*self.before.pop())
+
+    def __call__(self, f):
+        if inspect.isgeneratorfunction(f):
+            raise TypeError(f'precision: {f.__name__} is a generator, which runs later; write `with precision(...):` inside it')
+        return super().__call__(f)
 
 # %% ../nbs/13_Scale.ipynb #shift
 def shift(x:Tensor, # `(n, side*side)` images, a row each
@@ -120,16 +139,33 @@ def _loopback():
     names = [name for _,name in socket.if_nameindex()] if hasattr(socket, 'if_nameindex') else []
     return next((n for n in names if n in ('lo','lo0')), None)
 
+# %% ../nbs/13_Scale.ipynb #place
+def _place():
+    "Where `torchrun` put this process; None if nobody did; raises `WorkerError` if only half of it is known."
+    facts = 'RANK','WORLD_SIZE','MASTER_ADDR','MASTER_PORT'
+    missing = [k for k in facts if k not in os.environ]
+    if {'RANK','WORLD_SIZE'} <= {*missing}: return None
+    if missing:
+        raise WorkerError(f"distributed: {', '.join(k for k in facts if k not in missing)} set, but not {', '.join(missing)}; "
+                          'start with torchrun, which sets all of them, or unset RANK and WORLD_SIZE')
+    numbers = {k: os.environ.get(k, '0') for k in ('RANK','WORLD_SIZE','LOCAL_RANK','MASTER_PORT')}
+    for k,v in numbers.items():
+        if not v.isdecimal(): raise WorkerError(f'distributed: {k} is {v!r}; a whole number is needed, as torchrun sets it')
+    rank,world,local,_ = map(int, numbers.values())
+    if rank>=world: raise WorkerError(f'distributed: RANK is {rank} but WORLD_SIZE {world}; ranks begin with 0')
+    return Workers(rank, world, local)
+
 # %% ../nbs/13_Scale.ipynb #distributed
 @contextmanager
 def distributed(device='cpu', # where the gradients are: 'cpu' is served by gloo, 'cuda' by nccl
                 timeout:float=30, # seconds after which a process that does not answer is given up
                ): # `Workers`
     "Join the processes that `torchrun` started for the duration of a `with` block; without `torchrun`, a world of one."
-    if 'RANK' not in os.environ or 'WORLD_SIZE' not in os.environ:
+    workers = _place()
+    if workers is None:
         yield Workers()
         return
-    rank,world,local = (int(os.environ.get(k, 0)) for k in ('RANK','WORLD_SIZE','LOCAL_RANK'))
+    rank,world,local = workers.rank,workers.world,workers.local
     if not dist.is_available(): raise WorkerError(f'distributed: torch {torch.__version__} is built without torch.distributed; start one process, without torchrun')
     if torch.device(device).type=='mps': raise WorkerError('distributed: several processes cannot share mps; use cpu, or one process')
     cuda = torch.device(device).type=='cuda'
@@ -141,7 +177,7 @@ def distributed(device='cpu', # where the gradients are: 'cpu' is served by gloo
         with torch.cuda.device(local) if cuda else nullcontext():
             try: dist.init_process_group('nccl' if cuda else 'gloo', timeout=timedelta(seconds=timeout))
             except RuntimeError as e: raise WorkerError(f'worker {rank} of {world}: the others did not come ({e})') from e
-            try: yield Workers(rank, world, local)
+            try: yield workers
             finally: dist.destroy_process_group()
     finally:
         if alone: os.environ.pop('GLOO_SOCKET_IFNAME', None)

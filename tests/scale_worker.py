@@ -23,8 +23,8 @@ def train(workers, name, n, batch, dtype, first=0, optimizer=partial(SGD, moment
 
 def runs(workers, folder):
     "Every training that is compared, and which files were written."
-    written,write = [],fit._write
-    with patch('mlfound.fit._write', lambda path, *rest: (written.append(path), write(path, *rest))):
+    written,write = [],fit.write_tensors
+    with patch('mlfound.fit.write_tensors', lambda path, *rest: (written.append(path), write(path, *rest))):
         kept = {f'{name} {dtype}': train(workers, name, 128, 16, dtype, first=workers.rank if workers.world>1 else 0, checkpoint=folder/'checkpoint')
                 for name in models for dtype in (torch.float32, torch.float64)}
         kept['uneven'] = train(workers, 'functions', 22, 7, torch.float64) # batches of 7, 7, 7 and 1: with two workers one has nothing to do

@@ -1,12 +1,19 @@
 "The command as it is typed: what it prints, where, and with which exit code."
+import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
+import mlfound
 import pytest
 from conftest import root
+from fastcore.docments import docments
+from mlfound.cli import COMMANDS, CommandError, check, main, predict, train, write_pictures
+from mlfound.data import Split, mnist
 
 env = os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONWARNINGS': 'error::ResourceWarning', 'PYTHONPATH': str(root)}
 small = '--digits', '10000', '--hidden', '64', '--epochs', '1', '--batch', '50'
@@ -39,8 +46,6 @@ def folder(tmp_path_factory):
     assert 'm/model.safetensors' in out.replace('\\', '/')
     files = sorted(p.name for p in (here/'m').iterdir())
     assert files == ['checkpoint.safetensors', 'model.safetensors', 'report.png']
-    from mlfound.cli import write_pictures
-    from mlfound.data import Split, mnist
     write_pictures(Split(*(t[:3] for t in mnist().test)), here/'pictures')
     return here
 
@@ -55,57 +60,200 @@ def test_predict(folder):
 
 wrong = {
     'no command': (['bogus'], 'invalid choice'),
-    'no rate': (['train','--lr','0'], 'not a positive number'),
+    'no rate': (['train','--lr','0'], 'lr is 0.0; pass a number from'),
+    'no finite rate': (['train','--lr','1e39'], 'lr is 1e+39; pass a number from'),
+    'a rate that is no number': (['train','--lr','x'], "'x' is not a number"),
     'nothing to resume': (['train','--resume','--out','new'], 'nothing to resume'),
     'a foreign folder': (['train','--out','pictures'], 'holds other files'),
     'another seed': (['train','--resume','--seed','1','--out','m',*small], 'with seed 42, not 1'),
+    'no hidden layer': (['train','--layers','0','--hidden','9'], 'no meaning with layers 0'),
+    'best and other settings': (['train','--best','--epochs','9'], 'best sets epochs itself'),
+    'certificate and data': (['check','--certificate','--data','x'], 'certificate has no use for data'),
     'no picture': (['predict','m'], 'required: IMAGE'),
     'no model': (['predict','pictures/01-is-7.png','pictures/01-is-7.png'],
                  'not a whole safetensors file'),
+    'a line break': (['predict','m\nx\x1b[31m','7.png'], r'm\nx\x1b[31m: no such file'),
+    'an odd option': (['check','--\x1b[31m'], r'unrecognized arguments: --\x1b[31m'),
 }
 
 @pytest.mark.parametrize('case', wrong)
-def test_one_line_for_what_is_wrong(folder, case):
+def test_one_line_for_what_is_wrong(folder, case, monkeypatch):
     args, says = wrong[case]
-    code, err, _ = typed(*args, cwd=folder)
-    assert code == 2 and err.count('\n') == 1 and says in err and 'Traceback' not in err
+    monkeypatch.chdir(folder)
+    code, err, _ = said(*args)
+    assert code == 2 and err.count('\n') == 1 and says in err
 
 def said(*args):
-    "Exit code and output of the command, run in this process."
-    import io
-    from contextlib import redirect_stderr, redirect_stdout
-    from mlfound.cli import main
-    text = io.StringIO()
-    with redirect_stdout(text), redirect_stderr(text):
-        try:
-            code = main(list(args))
-        except SystemExit as e:
-            code = e.code
-    return code, text.getvalue()
+    "Exit code, standard error and output of the command, run in this process."
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(list(args))
+    return code, err.getvalue(), out.getvalue()
+
+def test_settings_from_python(folder, monkeypatch):
+    "The functions judge what they are given as the command does."
+    monkeypatch.chdir(folder)
+    calls = {
+        'train: method is \'pytorch\'; pass one of functions, layers': lambda: train('p', method='pytorch'),
+        'train: layers is -1; pass a whole number from 0 to 100': lambda: train('p', layers=-1),
+        'train: digits is -49900; pass a whole number from 1': lambda: train('p', digits=-49900),
+        'train: lr is 0; pass a number from': lambda: train('p', lr=0),
+        'train: epochs is True; pass a whole number': lambda: train('p', epochs=True),
+        'check: rounds is -2; pass a whole number from 0': lambda: check(rounds=-2),
+        "predict: images is 'a.png'; pass a list": lambda: predict('m', 'a.png'),
+    }
+    for says, call in calls.items():
+        with pytest.raises(CommandError) as caught:
+            call()
+        assert says in str(caught.value)
+    assert not (folder/'p').exists()
 
 @pytest.mark.parametrize('columns', ['40', '80', '200'])
-@pytest.mark.parametrize('command', [(), ('check',), ('train',), ('predict',), ('demo',)])
+@pytest.mark.parametrize('command', [None, *COMMANDS])
 def test_help(command, columns, monkeypatch):
     "Every option of every command can be explained, on a narrow terminal as on none."
     monkeypatch.setenv('COLUMNS', columns)
-    code, text = said(*command, '--help')
+    code, _, text = said(*[command]*(command is not None), '--help')
+    words = ''.join(text.split())
     assert code == 0 and text.startswith('usage: mlfound'), text
-    from mlfound.cli import make_parser
-    parser = make_parser()
-    for name in command:
-        parser = parser._subparsers._group_actions[0].choices[name]
-    options = parser._actions
-    assert len(options) >= 2
-    for option in options:
-        assert option.help, option
-        assert all(o in text for o in option.option_strings), option
-        names = ', '.join(map(str, option.choices or []))
-        explained = option.help % dict(vars(option), prog='mlfound', choices=names)
-        assert ''.join(explained.split()) in ''.join(text.split()), option
+    if command is None:
+        for name, c in COMMANDS.items():
+            assert name in text and ''.join(c.run.__doc__.split()) in words
+        return
+    parameters = docments(COMMANDS[command].run, returns=False)
+    shown = {k: v for k, v in parameters.items() if k not in ('progress', 'methods')}
+    for name, what in shown.items():
+        assert what and ''.join(what.replace('`', '').split()) in words, name
+        assert f'--{name}' in text or name.rstrip('s').upper() in text, name
 
 def test_help_as_typed(tmp_path):
     code, err, out = typed('train', '--help', cwd=tmp_path, env=env | dict(COLUMNS='40'))
     assert (code, err) == (0, '') and '99 % of the test' in ' '.join(out.split())
+
+def test_nothing_typed():
+    code, _, text = said()
+    assert code == 0 and 'check' in text and 'COMMAND' in text
+
+def test_version():
+    assert said('--version') == (0, '', f'mlfound {mlfound.__version__}\n')
+
+def test_endings(monkeypatch):
+    "What a command returns or raises becomes an exit code and at most one line."
+    def ending_with(outcome):
+        def run():
+            "Try."
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
+        monkeypatch.setitem(COMMANDS, 'check', COMMANDS['check']._replace(run=run))
+        return said('check')[:2]
+    assert ending_with(True) == (0, '') and ending_with(False) == (1, '')
+    assert ending_with(KeyboardInterrupt()) == (130, 'mlfound: interrupted\n')
+    assert ending_with(MemoryError())[1].startswith('mlfound: error: out of memory')
+    full = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+    assert ending_with(full)[1].startswith('mlfound: error: out of memory')
+    assert ending_with(OSError(28, 'No space', 'm')) == (2, 'mlfound: error: m: No space\n')
+    with pytest.raises(ZeroDivisionError): # a mistake of ours: its traceback is wanted
+        ending_with(ZeroDivisionError())
+
+def test_hopeless_settings(folder, monkeypatch):
+    "A warning for what will not learn, none for what is left out."
+    monkeypatch.chdir(folder)
+    few = 'train', '--digits', '500', '--hidden', '8', '--epochs', '2', '--batch', '16', '--out', 'hopeless'
+    with monkeypatch.context() as m:
+        m.setattr('mlfound.cli.report', lambda *args: None)
+        quiet, loud = said(*few), said(*few, '--lr', '.2')
+        slow = said(*few, '--batch', '500')
+    assert quiet[0] == 0 and 'warning' not in quiet[1] and 'up to 0.0125' in quiet[2]
+    assert '16 times what suits momentum with a batch of 16 (0.0125)' in loud[1]
+    assert 'only 2 steps in all' in slow[1]
+
+def test_names_that_no_line_can_show(folder, tmp_path):
+    "Line breaks, escape codes, characters that the terminal or the font lacks: printed escaped, drawn all the same."
+    names = ['a\nb.png', '\x1b[31mred.png', 'é漢$x_$.png']
+    if sys.platform == 'linux':
+        names.append(os.fsdecode(b'\xff.png'))
+    for name in names:
+        shutil.copy(folder/'pictures'/'01-is-7.png', tmp_path/name)
+    more = env | dict(PYTHONIOENCODING='ascii', PYTHONUTF8='0')
+    code, err, out = typed('predict', folder/'m', *names, '--plot', 'seen.svg', cwd=tmp_path, env=more)
+    assert (code, err) == (0, ''), err
+    assert out.count('\n') == 1 + len(names) and out.isascii() and '\x1b' not in out
+    assert r'a\nb.png' in out and r'\x1b[31mred.png' in out and r'\xe9\u6f22$x_$.png' in out
+    assert (tmp_path/'seen.svg').exists()
+
+def test_homes(folder, tmp_path):
+    "~ is expanded once, wherever a file is named; a user that nobody knows is no home."
+    shutil.copy(folder/'pictures'/'01-is-7.png', tmp_path/'7.png')
+    shutil.copytree(folder/'m', tmp_path/'m')
+    (tmp_path/'here').mkdir()
+    home = env | dict(HOME=str(tmp_path), USERPROFILE=str(tmp_path))
+    def at_home(*args):
+        code, err, out = typed(*args, cwd=tmp_path/'here', env=home)
+        assert code == 0, err
+        return out
+    at_home('predict', '~/m', '~/7.png', '--plot=~/seen.svg')
+    assert (tmp_path/'seen.svg').exists() and not any((tmp_path/'here').iterdir())
+    for out in ('~/d', '~nosuchuser/d'):
+        at_home('train', '--digits', '300', '--hidden', '4', '--epochs', '1', '--batch', '20', f'--out={out}')
+    assert (tmp_path/'d'/'model.safetensors').exists()
+    assert [p.name for p in (tmp_path/'here').iterdir()] == ['~nosuchuser']
+    at_home('predict', '~nosuchuser/d', '~/7.png')
+
+def test_many_pictures(folder, monkeypatch):
+    "A drawing holds 40 pictures, and the command says that there are more."
+    monkeypatch.chdir(folder)
+    code, err, out = said('predict', 'm', *['pictures/01-is-7.png']*41, '--plot', 'many.svg')
+    assert code == 0 and out.count('01-is-7') == 41
+    assert err == 'mlfound: many.svg: shows the first 40 of 41 pictures\n'
+
+@on_posix
+def test_a_pipe_is_no_file_for_a_drawing(folder):
+    os.mkfifo(folder/'pipe.png')
+    code, err, _ = typed('predict', 'm', 'pictures/01-is-7.png', '--plot', 'pipe.png', cwd=folder)
+    assert code == 2 and 'pipe.png: no regular file' in err
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='a full disk is imitated by /dev/full')
+def test_full_disk_under_the_streams(folder, tmp_path):
+    "What is trained is saved, the line names the stream, the exit code is not 0."
+    few = '--digits', '300', '--hidden', '4', '--epochs', '1', '--batch', '20'
+    full = open('/dev/full', 'w')
+    code, err, _ = typed('check', '--digits', '9', '--rounds', '0', cwd=tmp_path, stdout=full)
+    assert (code, err) == (2, 'mlfound: error: standard output: No space left on device\n')
+    assert typed('--help', cwd=tmp_path, stdout=full)[0] == 2
+    code, _, out = typed('train', *few, '--out', 'm', cwd=tmp_path, stderr=full)
+    assert code == 2 and 'plots m' in out and (tmp_path/'m'/'model.safetensors').exists()
+    full.close()
+
+@on_posix
+def test_closed_streams(tmp_path):
+    "A stream that is closed from the start is nobody else's file."
+    few = ['train', '--digits', '300', '--hidden', '4', '--epochs', '1', '--batch', '20', '--out']
+    for closed, code in dict(err='2', out='2').items():
+        how = dict(err='2>&-', out='>&-')[closed]
+        line = ' '.join([sys.executable, '-m', 'mlfound', *few, closed, how])
+        done = subprocess.run(line, shell=True, cwd=tmp_path, env=env, text=True, capture_output=True)
+        assert str(done.returncode) == code, done.stderr
+        assert 'Traceback' not in done.stderr
+        assert (tmp_path/closed/'model.safetensors').exists() == (closed == 'err')
+
+def test_reader_that_leaves(tmp_path):
+    "As `mlfound check | head -1`."
+    p = start('check', '--rounds', '0', '--digits', '9', cwd=tmp_path)
+    p.stdout.close()
+    err = p.stderr.read()
+    assert p.wait(timeout=120) in (141, 0) and err == ''
+
+def test_no_backend_of_that_name(folder):
+    "Drawings go into files, whatever matplotlib was told to open."
+    odd = env | dict(MPLBACKEND='nowhere')
+    code, err, _ = typed('predict', 'm', 'pictures/01-is-7.png', '--plot', 'odd.svg', cwd=folder, env=odd)
+    assert (code, err) == (0, '') and (folder/'odd.svg').exists()
+
+@pytest.mark.parametrize('some', [dict(RANK='0', WORLD_SIZE='1'), dict(RANK='0'), dict(WORLD_SIZE='2')])
+def test_half_a_torchrun(some, tmp_path):
+    code, err, _ = typed('train', '--digits', '300', cwd=tmp_path, env=env | some)
+    assert code == 2 and err.count('\n') == 1 and 'torchrun' in err, err
 
 @on_posix
 @pytest.mark.parametrize('moment', ['argparse', 'numpy.linalg', 'torch._C', 'torch', 'mlfound.data'])

@@ -2,7 +2,8 @@
 import copy, gc, itertools, math, pickle, threading, weakref
 import numpy as np, pytest, torch, torch.nn.functional as F
 from mlfound import autograd as A, ops
-from mlfound.autograd import TapeError, Var, grad, hessian, hvp, jacobian, jvp, linear, mse_loss, no_grad, op, relu
+from mlfound.autograd import (TapeError, Var, grad, hessian, hvp, jacobian, jvp, keep_values, linear, mse_loss,
+                              no_grad, op, relu, tape_forward_and_backward)
 from torch.testing import assert_close
 
 rng = torch.Generator().manual_seed(0)
@@ -107,6 +108,53 @@ def test_no_grad():
     with no_grad(): first = grad([y, y], x, [g, g], create_graph=True)
     assert_close(grad(first.sum(), [x, g]), (4*g.data, 4*x.data))
     with no_grad(): assert_close(jacobian(lambda x: x*x, x.data), torch.diag(2*x.data))   # not 0
+
+@pytest.mark.parametrize('off', [no_grad, torch.no_grad])
+def test_the_switch_is_pytorchs(off):
+    x = leaf(3)
+    @off
+    def bare(): return x*2
+    @off()
+    def called(): return x*2
+    @off()
+    def several():
+        yield x*2
+        yield x*3
+    switch = off()
+    for _ in range(2):
+        with switch: assert not (x*2).requires_grad
+    assert not any(v.requires_grad for v in (bare(), called(), *several())) and (x*2).requires_grad
+    assert switch and (x*2).requires_grad
+    with off():
+        with torch.enable_grad(): assert (x*2).requires_grad
+        assert not (x*2).requires_grad
+
+@pytest.mark.parametrize('off', [no_grad, torch.no_grad])
+def test_derivatives_are_recorded_under_either_switch(off):
+    x,v = rand(3), rand(3)
+    f,cube = (lambda u: (u**3).sum()), (lambda u: u**3)
+    w = Var(x, requires_grad=True)
+    y = (w**3).sum()
+    with off():
+        got = [jvp(cube, x, v)[1], hvp(f, x, v)[1], jacobian(cube, x), hessian(f, x)]
+        first = grad(y, w, create_graph=True)
+        loss,grads = tape_forward_and_backward(rand(4, 3), rand(4, 2), [rand(3, 5), rand(5), rand(5, 2), rand(2)])
+    assert_close(got, [3*x*x*v, 6*x*v, torch.diag(3*x*x), torch.diag(6*x)])
+    assert_close(grad(first.sum(), w), 6*x)
+    assert all(g.any() for g in grads[1:])
+
+def test_keep_values():
+    x = leaf(3)
+    keep = keep_values()
+    @keep_values
+    def bare(): return x*2
+    @keep_values()
+    def called(): return x*2
+    with keep, keep: assert (x*2).entry.values==[x.data, 2]
+    assert bare().entry.values and called().entry.values and (x*2).entry.values is None
+    with refuses('a generator; write `with keep_values', TypeError):
+        @keep_values()
+        def several(): yield x*2
 
 def test_threads_add_to_one_leaf():
     w = leaf()
@@ -227,6 +275,77 @@ def test_mixed_operands_on_either_side():
     for f in (lambda: assign(v, 1.), lambda: assign(rand(2), v[0,0])):
         with pytest.raises(TypeError): f()
 
+def test_numbers_keep_their_history():
+    v,one = leaf(3), leaf()
+    for f in (float, int, complex, math.exp, math.floor, range, lambda v: math.pow(v, 2), lambda v: [1,2,3][v],
+              lambda v: '%.2f' % v):
+        with refuses('a Python number would lose the history', TypeError): f(one)
+    for f in (np.float64, np.float32, np.array, lambda v: np.array([v, v])):
+        with refuses('an array would lose the history', TypeError): f(one)
+    for f in (lambda: torch.tensor(one), lambda: torch.tensor(v), lambda: torch.tensor([one, one]), lambda: len(one)):
+        with refuses('would lose the history', TypeError): f()
+    assert math.exp(one.item())==math.exp(Var(one.data)) and f'{one:.3f}'==f'{one.item():.3f}'
+    with torch.no_grad(): assert float(one)==one.item()          # nothing is recorded, nothing lost
+
+@pytest.mark.parametrize('f', [
+    lambda v,a: v*a, lambda v,a: a*v, lambda v,a: a+v, lambda v,a: a-v, lambda v,a: a/v, lambda v,a: v**a, lambda v,a: a**v,
+    lambda v,a: v@a, lambda v,a: a@v, lambda v,a: (v<a)*v, lambda v,a: (a<v)*v, lambda v,a: (a==v)*v, lambda v,a: v.maximum(a),
+    lambda v,a: v.clamp(max=a), lambda v,a: mse_loss(v, a), lambda v,a: F.mse_loss(v, a), lambda v,a: v[a.astype(int)%3],
+    lambda v,a: v.gather(0, a.astype(int)%3), lambda v,a: v[np.int64(1)]*np.float32(.5), lambda v,a: v**np.int64(3)])
+def test_arrays_are_copied(f):
+    x,a = rand(3).abs(), np.array([1.,2.,.5])
+    v = Var(x, requires_grad=True)
+    y = f(v, a)
+    g = rand(*y.shape)
+    want = grad(f(v, a.copy()), v, g)
+    a[:] = 77
+    assert_close(grad(y, v, g), want)
+
+def test_var_of_an_array_is_a_copy():
+    a = np.ones(2)
+    v = Var(a, requires_grad=True)
+    y = (v*v).sum()
+    a[:] = 9
+    assert_close(grad(y, v), torch.tensor([2.,2.]).double())
+
+def test_assigned_gradients():
+    v = leaf(2, dtype=torch.float32)
+    v.grad = torch.ones(2)
+    v.grad = None
+    for wrong,error in ((1., TypeError), (v, TypeError), (np.ones(2), TypeError), (torch.ones(1), ValueError),
+                        (torch.ones(2).double(), ValueError), (torch.ones(2, device='meta'), ValueError)):
+        with refuses('Var.grad: got', error): v.grad = wrong
+    with refuses('or is a result'): (v*2).grad = torch.ones(2)
+
+def test_equality():
+    v,w = Var([1.,2.], requires_grad=True), Var([1.,3.])
+    assert (v==w).tolist()==[True,False] and (v!=w).tolist()==[False,True] and (v==1).tolist()==[True,False]
+    assert (w.data==v).tolist()==[True,False] and (v==None) is False and (v!='a') is True # noqa: E711
+    assert hash(v)==object.__hash__(v) and {v: 1}[v]==1 and type(v==w) is torch.Tensor
+
+def test_autocast():
+    w,b = leaf(2, 3, dtype=torch.float32), leaf(3, dtype=torch.float32)
+    for f in (lambda: rand(4, 2, dtype=torch.float32)@w, lambda: linear(rand(4, 2, dtype=torch.float32), w, b)):
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            y = f()
+            inside = grad(y.sum(), w)
+        assert inside.dtype is torch.float32
+        with refuses('its rule met torch.bfloat16 and torch.float32 .* run backward inside it'): y.sum().backward()
+
+def test_default_dtype():
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert Var(2.).dtype is torch.float64
+        x = leaf(3, dtype=torch.float32)
+        for f in (lambda x: x**2 + 2**x + x**.5, lambda x: torch.where(x>1, x, 0.), lambda x: x.maximum(torch.tensor(1.)),
+                  lambda x: x.clamp(.1, 1.)*2.5, lambda x: x.softmax(0)+x.mean()+x.var(), lambda x: x[[0,0,2]]/3):
+            t = x.data.abs().requires_grad_()
+            v = Var(x.data.abs(), requires_grad=True)
+            y,want = f(v), f(t)
+            assert y.dtype is want.dtype is torch.float32
+            assert_close(grad(y.sum(), v, create_graph=True).data, torch.autograd.grad(want.sum(), t)[0])
+    finally: torch.set_default_dtype(torch.float32)
+
 def test_another_device(device='meta'):         # knows shapes and types, and no numbers
     def m(*shape): return Var(torch.empty(*shape, device=device), requires_grad=True)
     i,n = torch.zeros(2, 2, dtype=torch.long, device=device), torch.linalg.vector_norm
@@ -268,7 +387,7 @@ def test_transforms_of_easy_functions():
         assert_close(jacobian(f, x), torch.zeros(2, 3).double())
     assert_close((jvp(lambda x: x, x, x)[1], hvp(lambda x: x.sum(), x, x)[1]), (x, 0*x))
     assert jacobian(lambda x: x, torch.ones(0)).shape==(0, 0) and jacobian(lambda x: x.sum(), torch.ones(0, 2)).shape==(0, 2)
-    with refuses('only a scalar'): hessian(lambda x: x*x, x)
+    with refuses('it must give a scalar'): hessian(lambda x: x*x, x)
 
 def test_fourth_order():
     i = torch.tensor([0,0,1])
@@ -376,6 +495,24 @@ def test_declaring_operations():
     def plus(x, y): return x+y
     plus.defvjp(lambda g: g.sum(), lambda g: g)
     with refuses('plus: a rule gave shape'): plus(leaf(3), leaf(2, 3)).sum().backward()
+
+def test_a_list_as_index():
+    v = leaf(3, 3)
+    for at in ([slice(0,1),0], [None,0], [...,0], [[0,1],slice(2)]):
+        with refuses('a list holds whole numbers or booleans; pass slices and several axes as a tuple', TypeError): v[at]
+
+def test_rules_may_ask_for_all_arguments():
+    @op
+    def product(*xs): return math.prod(xs)
+    product.defvjp(lambda g,xs,i: g*math.prod(x for k,x in enumerate(xs) if k!=i))
+    vs = [leaf(2) for _ in range(3)]
+    _,want = torch.autograd.functional.hvp(lambda *xs: math.prod(xs).sum(), 
+        tuple(v.data for v in vs), tuple(v.data for v in vs))
+    y = product(*vs).sum()
+    assert_close(grad(y, vs), tuple(math.prod(w.data for w in vs if w is not v) for v in vs))
+    assert_close(grad(grad(y, vs, create_graph=True), vs, [v.data for v in vs]), want)
+    vs[0].data += 1
+    with refuses("product: its argument 'xs' was changed in place"): y.backward()
 
 # -- PyTorch's functions
 

@@ -1,6 +1,7 @@
 "What is generated says what the notebooks say, and no notebook is left out."
 import ast, importlib.util, json, re, sys
 import pytest
+import book # docs/ is on the path
 from conftest import contents, copy_tree, modules, root, run, scripts, settings
 
 def changes(tmp_path, tool):
@@ -36,13 +37,10 @@ def test_symbols_indexed(name):
     assert indexed and not missing, f'mlfound.{name}: _modidx.py does not know {missing or "any name"}; does its notebook have "auto" in its name?'
 
 def test_no_notebook_is_skipped():
-    "nbdev_test passes over a notebook that it does not find, and over cells that ask for it."
-    from nbdev.doclinks import nbglob
-    tested, found = {p.resolve() for p in nbglob(root/'nbs', as_path=True)}, set((root/'nbs').rglob('*.ipynb'))
-    found = {p for p in found if '.ipynb_checkpoints' not in p.parts}
-    assert tested == found and found, f'nbdev_test does not run {sorted(p.name for p in found - tested)}'
-    assert settings()['tst_flags'] == '', 'settings.ini: tst_flags makes nbdev_test skip cells; leave it empty'
-    assert not list((root/'nbs').rglob('.notest')), 'a file .notest makes nbdev_test skip a folder; delete it'
+    "No notebook is in a folder where nobody looks for it, and no cell asks to be passed over."
+    found = {p for p in (root/'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts}
+    run_by_tests = {*book.chapters(), book.nbs/settings()['readme_nb']}
+    assert run_by_tests == found and found, f'no test runs {sorted(p.name for p in found - run_by_tests)}'
     skip = re.compile(r'^#\|\s*(notest|skip\w*|slow|cuda)|^skip_exec:', re.M)
     asked = {p.name for p in found for c in json.loads(p.read_text(encoding='utf-8'))['cells'] if skip.search(''.join(c['source']))}
     assert not asked, f'{sorted(asked)}: every cell is a test; remove the directives that skip some'

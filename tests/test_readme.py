@@ -23,8 +23,8 @@ def test_output_false(): assert made(code('#| output: false\nx', stream('y'))) =
 
 def test_links():
     assert relink('[a](index.ipynb#x) ![b](../README.md)') == '[a](nbs/index.ipynb#x) ![b](README.md)'
-    assert relink('[![b](matplotlibrc)](index.ipynb)') == '[![b](nbs/matplotlibrc)](nbs/index.ipynb)'
-    assert relink('<img src="matplotlibrc" alt="">') == '<img src="nbs/matplotlibrc" alt="">'
+    assert relink('[![b](images/journey.svg)](index.ipynb)') == '[![b](nbs/images/journey.svg)](nbs/index.ipynb)'
+    assert relink('<img src="images/journey.svg" alt="">') == '<img src="nbs/images/journey.svg" alt="">'
     assert relink('[a]: index.ipynb') == '[a]: nbs/index.ipynb'
 @pytest.mark.parametrize('text', ['[a](https://example.org/b)', '[a](#part)', '[a](mailto:a@example.org)', '[^1]: note', '`x[0](y)`', '```\n[a](b)\n```'])
 def test_not_links(text): assert relink(text) == text

@@ -46,7 +46,7 @@ def test_two_processes_train_as_one(tmp_path):
         assert s['in_step']==[True, False, False, True], s                   # -0. and 1e-30 in place of 0.
 
 def test_the_command(tmp_path):
-    done = torchrun('-m', 'mlfound.cli', 'train', '--digits', '1000', '--epochs', '1', '--hidden', '20', '--out', tmp_path/'model')
+    done = torchrun('-m', 'mlfound', 'train', '--digits', '1000', '--epochs', '1', '--hidden', '20', '--out', tmp_path/'model')
     assert done.returncode==0 and '2 processes' in done.stdout, done.stdout
     for once in ('network 784-20-10', 'epoch 1: ', 'trained for 1 epoch', 'plots '): assert done.stdout.count(once)==1, done.stdout
     assert sorted(p.name for p in (tmp_path/'model').iterdir())==['checkpoint.safetensors', 'model.safetensors', 'report.png']

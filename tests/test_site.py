@@ -92,7 +92,9 @@ def test_every_notebook_has_its_page(site):
         text = (site/name).read_text(encoding='utf-8')
         assert f'notebooks/{path.name}' in text and f'/blob/colab/{path.name}' in text and f'nbs/{path.name}' in text, name
         there, here = [json.loads(p.read_text(encoding='utf-8'))['cells'] for p in (site/'notebooks'/path.name, path)]
-        assert f"%pip install --quiet mlfound=={book.cfg['version']}" in there[0]['source'] and there[1:] == here
+        assert f"%pip install --quiet mlfound=={book.cfg['version']}" in there[0]['source']
+        own = [c for c in there if c['id'] not in ('install', 'measured')] # a chapter with figures brings them along
+        assert own == json.loads(json.dumps(here).replace('../benchmarks/', '')) if len(own) < len(there)-1 else own == here
 
 class Shown(HTMLParser):
     "The code of a page in order, and whether a fold that is closed hides it."

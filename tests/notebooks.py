@@ -1,0 +1,70 @@
+"""Run the notebooks as a reader has them who downloads them: each from top to bottom, alone in an empty folder, with the
+library installed from its wheel. Every cell is a test. Called by tests/run.py; names of notebooks may follow."""
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+root = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(root/'docs'))
+from book import cfg, chapters, nbs # noqa: E402 (docs/ is on the path now)
+from conftest import copy_tree # noqa: E402
+from prepare import download # noqa: E402
+
+def skipped(cell):
+    "What a reader does not run, either."
+    return cell.cell_type != 'code' or '#| eval: false' in cell.source
+
+def run_one(path):
+    "Run a notebook in this process, and leave with what stopped it."
+    from execnb.nbio import read_nb
+    from execnb.shell import CaptureShell
+    nb, shell = read_nb(path), CaptureShell(path)
+    try: shell.run_all(nb, exc_stop=True, preproc=skipped)
+    except BaseException: sys.exit(shell.prettytb(path))
+    if drawn := sys.modules.get('matplotlib.pyplot'):
+        if drawn.get_fignums() and drawn.rcParams['svg.hashsalt'] != cfg['lib_name']:
+            sys.exit(f"{path}: draws without the book's style; call plt.style.use('mlfound.assets.book')")
+
+def installed(folder):
+    "The library as its wheel installs it, in a folder of its own."
+    pip = [sys.executable, '-m', 'pip', 'install', '-qq', '--disable-pip-version-check', '--no-deps', '--no-index',
+           '--no-build-isolation', '--target', folder/'library', copy_tree(folder/'copy')]
+    subprocess.run([str(p) for p in pip], check=True)
+    return folder/'library'
+
+def environment(library):
+    "Only the wheel's library, one thread each, and an error where an outcome is not the book's."
+    return os.environ | dict(PYTHONPATH=str(library), MLFOUND_STRICT='1', OMP_NUM_THREADS='1')
+
+def run_alone(path, library):
+    "What running this notebook in an empty folder says, '' if all is well, and its seconds."
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)/path.name
+        home = path.name == cfg['readme_nb'] # is no download: it stays where its links lead
+        if not home: copy.write_text(download(path), encoding='utf-8')
+        command = [sys.executable, __file__, '--one', path if home else copy.name]
+        done = subprocess.run([str(c) for c in command], cwd=nbs if home else folder, env=environment(library), text=True,
+                              encoding='utf-8', errors='replace', stdin=subprocess.DEVNULL, capture_output=True)
+        if not done.returncode: copy.unlink(missing_ok=True)
+    return done.returncode and (done.stdout + done.stderr), time.monotonic() - start
+
+def main(names):
+    "Several at a time, the largest first."
+    paths = [nbs/n for n in names] or [*chapters(), nbs/cfg['readme_nb']]
+    paths.sort(key=lambda p: -p.stat().st_size)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        library = installed(Path(folder))
+        found = dict(zip(paths, pool.map(lambda p: run_alone(p, library), paths)))
+    for path, (failed, seconds) in sorted(found.items()):
+        print(f'{path.name:28}{seconds:6.0f} s  {"failed" if failed else "passed"}')
+        if failed: print(failed)
+    return any(failed for failed, _ in found.values())
+
+if __name__ == '__main__':
+    if sys.argv[1:2] == ['--one']: run_one(sys.argv[2])
+    else: sys.exit(main(sys.argv[1:]))
