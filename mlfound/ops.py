@@ -19,7 +19,8 @@ from . import losses # noqa: F401
 from .autograd import Var, instead, matmul, method, op, raw, to, torch_functions, unsum
 from .pointwise import abs, clamp, composite, log1p, maximum, minimum, sigmoid # noqa: F401
 from .pointwise import sqrt, tanh # noqa: F401
-from .shapes import cat, diagonal, flip, gather, permute, squeeze, stack, unsqueeze # noqa: F401
+from .shapes import cat, diagonal, flip, gather, pad_constant, permute # noqa: F401
+from .shapes import squeeze, stack, stack_all, unsqueeze # noqa: F401
 from .training import log_softmax, softmax # noqa: F401
 
 # %% ../nbs/06_Operations.ipynb #reduced
@@ -37,8 +38,7 @@ mean.defvjp(lambda g,shape,dim: (unsum(g, shape, dim)/_reduced(shape, dim)).expa
 # %% ../nbs/06_Operations.ipynb #var
 def _freedom(shape, dim, correction):
     "What the squares are divided by; torch reads a correction of `None` as 1."
-    m = _reduced(shape, dim) - (1 if correction is None else correction)
-    return m if m>0 else 0
+    return max(_reduced(shape, dim) - (1 if correction is None else correction), 0)
 
 def _unbiased(f):
     "Let `f` take torch's older `unbiased` as well: True is the correction 1, False 0."
@@ -78,12 +78,12 @@ cumsum.defvjp(lambda g,dim: g.flip(dim).cumsum(dim).flip(dim))
 
 # %% ../nbs/06_Operations.ipynb #cumprod
 def _before(x, dim):
-    "For each entry the product of those before it."
-    one = torch.ones_like(x.narrow(dim, 0, 1))
-    return cat([one, x.narrow(dim, 0, x.shape[dim]-1)], dim).cumprod(dim)
+    "For each entry the product of those before it: 1, and then all but the last."
+    return pad_constant(x.movedim(dim, -1), (1,-1), 1.).cumprod(-1).movedim(-1, dim)
 
 def _others(x, dim):
     "For each entry the product of all others."
+    if not x.ndim or not x.numel(): return torch.ones_like(x)
     return _before(x, dim)*_before(x.flip(dim), dim).flip(dim)
 
 def _cumprod_vjp(g, x, out, dim):
@@ -94,7 +94,7 @@ def _cumprod_vjp(g, x, out, dim):
         after = gi if after is None else gi + after
         sums.append(after)
         after = after*xi
-    return _before(x, dim)*torch.stack(sums[::-1], dim)
+    return _before(x, dim)*stack_all(dim%x.ndim, *sums[::-1])
 
 # %% ../nbs/06_Operations.ipynb #prod
 @method
@@ -103,9 +103,8 @@ def cumprod(x, dim, dtype=None): return x.cumprod(dim, dtype=dtype)
 cumprod.defvjp(_cumprod_vjp)
 
 def _prod_vjp(g, x, shape, dim):
-    if not x.numel() or not shape: return unsum(g, shape, dim).expand(shape)
     if dim is None: return g*_others(x.reshape(-1), 0).reshape(shape)
-    return unsum(g, shape, dim)*_others(x, dim)
+    return (g if g.ndim==len(shape) else g.unsqueeze(dim))*_others(x, dim)
 
 @method
 @op
@@ -314,8 +313,9 @@ def dropout(input, p=.5, training=True):
 torch_functions['dropout'] = dropout
 
 def _converting(name, dtype):
-    def convert(x): return to(x, (dtype,))
-    convert.__name__ = name
+    "`to` with one type: it stands for the operation `to`."
+    def convert(input): return to(input, (dtype,))
+    convert.__name__,convert.__wrapped__ = name,to
     return composite(convert)
 for _n,_t in dict(half=torch.float16, bfloat16=torch.bfloat16, float=torch.float32,
                   double=torch.float64).items(): _converting(_n, _t)

@@ -47,15 +47,15 @@ log10 = pointwise(torch.log10, lambda g,x: g/(math.log(10)*x))
 sin  = pointwise(torch.sin,  lambda g,x: g*torch.cos(x))
 cos  = pointwise(torch.cos,  lambda g,x: -g*torch.sin(x))
 tan  = pointwise(torch.tan,  lambda g,out: g*(1 + out*out))
-asin = pointwise(torch.asin, lambda g,x: g*torch.rsqrt(1 - x*x))
-acos = pointwise(torch.acos, lambda g,x: -g*torch.rsqrt(1 - x*x))
+asin = pointwise(torch.asin, lambda g,x: g/(1 - x*x)**.5)
+acos = pointwise(torch.acos, lambda g,x: -g/(1 - x*x)**.5)
 atan = pointwise(torch.atan, lambda g,x: g/(1 + x*x))
 
 sinh  = pointwise(torch.sinh,  lambda g,x: g*torch.cosh(x))
 cosh  = pointwise(torch.cosh,  lambda g,x: g*torch.sinh(x))
 tanh  = pointwise(torch.tanh,  lambda g,out: g*(1 - out*out))
-asinh = pointwise(torch.asinh, lambda g,x: g*torch.rsqrt(x*x + 1))
-acosh = pointwise(torch.acosh, lambda g,x: g*torch.rsqrt(x*x - 1))
+asinh = pointwise(torch.asinh, lambda g,x: g/(x*x + 1)**.5)
+acosh = pointwise(torch.acosh, lambda g,x: g/(x*x - 1)**.5)
 atanh = pointwise(torch.atanh, lambda g,x: g/(1 - x*x))
 
 # %% ../nbs/25_Pointwise.ipynb #atan2
@@ -76,9 +76,11 @@ def _silu_slope(x, s): return s*(1 + x*(1 - s))
 # %% ../nbs/25_Pointwise.ipynb #softplus
 @method
 @op
-def softplus(x, beta=1., threshold=20.): return F.softplus(x, beta, threshold)
+def softplus(x, beta=1., threshold=20.):
+    if beta<=0: raise ValueError(f'softplus: beta is {beta}; pass a number above 0')
+    return F.softplus(x, beta, threshold)
 softplus.defvjp(lambda g,x,beta,threshold:
-                torch.where(beta*x > threshold, g, g*torch.sigmoid(beta*x)))
+                torch.where(x > threshold/beta, g, g*torch.sigmoid(torch.mul(x, beta))))
 
 @method
 @op
@@ -92,25 +94,28 @@ leaky_relu.defvjp(lambda g,x,negative_slope: torch.where(x > 0, g, g*negative_sl
 
 # %% ../nbs/25_Pointwise.ipynb #abs
 abs   = pointwise(torch.abs,   lambda g,x: g*torch.sign(x))
-floor = pointwise(torch.floor, lambda g: torch.zeros_like(g))
-ceil  = pointwise(torch.ceil,  lambda g: torch.zeros_like(g))
-trunc = pointwise(torch.trunc, lambda g: torch.zeros_like(g))
+
+def _flat(g): return torch.zeros_like(g)
+floor = pointwise(torch.floor, _flat)
+ceil  = pointwise(torch.ceil,  _flat)
+trunc = pointwise(torch.trunc, _flat)
 frac  = pointwise(torch.frac,  lambda g: g)
 
 @method
 @op
 def round(x, decimals=0): return torch.round(x, decimals=decimals)
-round.defvjp(lambda g: torch.zeros_like(g))
+round.defvjp(_flat)
 
 # %% ../nbs/25_Pointwise.ipynb #remainder
 @method
 @op(broadcast=True)
-def floor_divide(x, y): return torch.floor_divide(x, y)
-floor_divide.defvjp(lambda g: torch.zeros_like(g), lambda g: torch.zeros_like(g))
+def floor_divide(x, y): return torch.div(torch.as_tensor(x), y, rounding_mode='floor')
+def _flat_pair(g): return torch.zeros_like(g)
+floor_divide.defvjp(_flat_pair, _flat_pair)
 
 @op(broadcast=True)
-def trunc_divide(x, y): return torch.div(x, y, rounding_mode='trunc')
-trunc_divide.defvjp(lambda g: torch.zeros_like(g), lambda g: torch.zeros_like(g))
+def trunc_divide(x, y): return torch.div(torch.as_tensor(x), y, rounding_mode='trunc')
+trunc_divide.defvjp(_flat_pair, _flat_pair)
 
 @method
 @op(broadcast=True)
