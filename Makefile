@@ -19,6 +19,7 @@ test: .venv/docs ## every check there is: generated files, packaging, the site i
 	@$(BIN)/python tests/run.py
 
 lab: .venv/lab ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter trust nbs/*.ipynb >/dev/null # or Jupyter would not show their figures until they run
 	@cd nbs && ../$(BIN)/jupyter lab
 
 docs: .venv/docs ## build the site into _site/
@@ -33,6 +34,7 @@ outputs: .venv/dev ## run all notebooks afresh and save what they print; export,
 	@$(BIN)/python docs/journey.py
 	@$(BIN)/python docs/outputs.py
 	@$(BIN)/nbdev_clean
+	@$(BIN)/python docs/folds.py
 	@$(BIN)/python docs/readme.py
 
 bench: .venv/runtime ## time the library against PyTorch

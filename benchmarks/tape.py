@@ -91,7 +91,7 @@ def memory(n=50_000, h=50):
     import torch.nn.functional as F
     import mlfound.ops # noqa: F401
     from mlfound.autograd import Var, linear, relu
-    from mlfound.module import Linear, ReLU, Sequential
+    from mlfound.module import Linear, ReLU, Sequential, kept_by
     x,y,params = start(n, h)
     Q,V = [p.clone().requires_grad_() for p in params], [Var(p, requires_grad=True) for p in params]
     T = [p.detach().T.contiguous().requires_grad_() if p.ndim==2 else p for p in Q]
@@ -108,7 +108,7 @@ def memory(n=50_000, h=50):
     z = torch.addmm(params[1], x, params[0])
     o = torch.addmm(params[3], z.relu(), params[2])
     model(x)
-    records = [t for l in (model, *model.layers) for inputs,out in l._calls() for t in (*inputs, out)]
+    records = kept_by(model)
     return {'PyTorch, F.linear': saved(lambda: nll(F.linear(F.linear(x, T[0], T[1]).relu(), T[2], T[3])))[0],
             'PyTorch, x@w + b': saved(lambda: nll((x@Q[0]+Q[1]).relu()@Q[2]+Q[3]))[0],
             'tape, fused linear': size(held_by(nll(linear(relu(linear(x, *V[:2])), *V[2:])))),

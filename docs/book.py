@@ -12,6 +12,7 @@ npm = Path(sys.prefix)/'npm/node_modules'
 cfg = ConfigParser()
 cfg.read(root/'settings.ini', encoding='utf-8')
 cfg = cfg['DEFAULT']
+online = cfg['doc_host'] + cfg['doc_baseurl'] + '/'
 blob = f"{cfg['git_url']}/blob/{cfg['branch']}/"
 
 # The rooms of the book, each with the number of its first chapter.
@@ -77,13 +78,15 @@ def missing(before, target):
     lost.append(target)
     return f"{before}{cfg['git_url']}/tree/{cfg['branch']}/nbs"
 
-def relink(text):
-    "Notebooks link to notebooks, which become pages, and to files, which are found on GitHub."
+def relink(text, pages=None):
+    """Notebooks link to notebooks, which become pages, and to files, which are found on GitHub. Of a book with only
+    some of the `pages`, the others are on the site."""
     def fix(m):
         before, path = m.groups()
         target = posixpath.normpath(f'nbs/{path}')
         if not (root/target).exists(): return missing(before, path)
         if target.startswith('nbs/images/'): return before + path
-        if target.startswith('nbs/') and path.endswith('.ipynb'): return f'{before}{docname(path)}.ipynb'
-        return before + blob + target
+        if not target.startswith('nbs/') or not path.endswith('.ipynb'): return before + blob + target
+        if pages is None or docname(path) in pages: return f'{before}{docname(path)}.ipynb'
+        return f'{before}{online}{docname(path)}.html'
     return outside_code(text, lambda part: link.sub(fix, part))

@@ -4,36 +4,66 @@
     python docs/build.py --serve        shows the site, and builds it again on change
 """
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 root = Path(__file__).resolve().parents[1]
 work = root/'_proc'
 
 def run(*command):
     "The command's exit code. The order of Python's sets must not show in a page."
-    env = os.environ | dict(PYTHONPATH=str(root), PYTHONHASHSEED='0')
+    env = os.environ | dict(PYTHONPATH=str(root), PYTHONHASHSEED='0', SOURCE_DATE_EPOCH='0')
     return subprocess.run([str(c) for c in command], cwd=root, env=env).returncode
 
 def prepare(): return run(sys.executable, root/'docs/prepare.py')
 
-def sphinx(builder, to, scratch):
-    "Sphinx's exit code. It starts afresh, so that a site depends on nothing but the notebooks."
-    return run(sys.executable, '-m', 'sphinx', '-b', builder, '-W', '--keep-going', '-q', '-c', root/'docs',
-               '-d', scratch/f'doctrees-{builder}', work/'pages', to)
+def sphinx(builder, pages, to, scratch):
+    "Sphinx's exit code. It starts afresh, so that what it makes depends on nothing but the notebooks."
+    return run(sys.executable, '-m', 'sphinx', '-b', builder, '-t', builder, '-W', '--keep-going', '-q', '-c', root/'docs',
+               '-d', scratch/f'doctrees-{builder}', pages, to)
+
+def packed_page(data):
+    "A page of the e-book without the style sheet that myst-nb links to and delivers too late."
+    return re.sub(rb'<link[^>]*mystnb\.[^>]*>', b'', data)
+
+def packing_list(data, with_formulas):
+    "The e-book's list of files, which has to say where there are formulas."
+    for name in with_formulas:
+        data = data.replace(f'href="{name}"'.encode(), f'href="{name}" properties="mathml"'.encode())
+    return data
+
+def pack_again(file, to):
+    "The e-book without the time of day, and with what Sphinx leaves out."
+    with ZipFile(file) as packed: files = {name: packed.read(name) for name in packed.namelist()}
+    pages = {name: packed_page(data) for name, data in files.items() if name.endswith('.xhtml')}
+    formulas = [name for name, data in pages.items() if b'<math' in data and name != 'nav.xhtml']
+    files |= pages | {'content.opf': packing_list(files['content.opf'], formulas)}
+    with ZipFile(to, 'w') as again:
+        for name, data in files.items():
+            again.writestr(ZipInfo(name), data, ZIP_STORED if name == 'mimetype' else ZIP_DEFLATED)
+
+def ebook(site, scratch):
+    "The path as an e-book, put into the site."
+    to = scratch/'epub'
+    if failed := sphinx('epub', work/'ebook', to, scratch): return failed
+    for file in to.glob('*.epub'): pack_again(file, site/file.name)
+    return 0
 
 def remove_notes(site):
     "What the builder writes for itself, and an index that search.js does not use."
     shutil.rmtree(site/'_sources', ignore_errors=True)
     for name in '.buildinfo', 'searchindex.js': (site/name).unlink(missing_ok=True)
 
-def build(to=root/'_site', scratch=work/'build'):
+def build(to=root/'_site', scratch=work/'build', with_ebook=True):
     "Build everything next to the site's place, then put it there. The exit code of what failed, or 0."
     shutil.rmtree(scratch, ignore_errors=True)
     site = scratch/'html/site'
-    if failed := prepare() or sphinx('html', site, scratch): return failed
+    if failed := prepare() or sphinx('html', work/'pages', site, scratch): return failed
+    if with_ebook and (failed := ebook(site, scratch)): return failed
     remove_notes(site)
     shutil.rmtree(to, ignore_errors=True)
     shutil.copytree(site, to)

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from book import blob, cfg, chapters, docname, out, root # noqa: E402
+from book import blob, cfg, chapters, docname, online, out, path_chapters, root # noqa: E402
 from finding import write_search # noqa: E402
 from formulas import visit_math # noqa: E402
 from symbols import keep_anchors, link_symbols, source_of # noqa: E402
@@ -34,7 +34,7 @@ myst_heading_anchors = 4
 
 html_theme = 'furo'
 html_title = f'{project} {version}'
-html_baseurl = cfg['doc_host'] + cfg['doc_baseurl'] + '/'
+html_baseurl = online
 html_static_path = [str(theme/'static'), str(out/'static')]
 html_extra_path = [str(out/'extra')]
 html_css_files = ['fonts.css', 'katex.min.css', 'site.css']
@@ -52,6 +52,23 @@ pygments_style, pygments_dark_style = 'github-light-colorblind', 'github-dark-co
 copybutton_selector = 'div.highlight pre'
 copybutton_exclude = '.linenos, .gp'
 linkcode_resolve = source_of
+
+# The e-book of the path (docs/ebook.py) ------------------------------------------------------------
+
+epub_basename = f'{project}-path'
+epub_title = f'{project}: the path'
+epub_description = cfg['description']
+epub_uid = project
+epub_identifier = online
+epub_scheme = 'URL'
+epub_show_urls = 'no'
+epub_use_index = False
+epub_css_files = ['ebook.css']
+suppress_warnings = ['epub.unknown_project_files', 'epub.duplicated_toc_entry']
+
+if tags.has('epub'): # noqa: F821 (Sphinx defines it)
+    templates_path, extensions = [], ['myst_nb']
+    html_static_path, html_extra_path, html_css_files, html_js_files = [str(theme/'ebook')], [], [], []
 
 # A page's last touches ----------------------------------------------------------------------------
 
@@ -74,6 +91,7 @@ def page_context(app, pagename, templatename, context, doctree):
     path = next((p for p in chapters() if docname(p) == pagename), None)
     if not path: return
     repository = f"{cfg['user']}/{cfg['repo']}"
+    context['ebook'] = f'{epub_basename}.epub' if path in path_chapters() else None
     context['notebook'] = dict(
         name=path.name, source=f'{blob}nbs/{path.name}',
         colab=f'https://colab.research.google.com/github/{repository}/blob/colab/{path.name}')

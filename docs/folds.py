@@ -5,13 +5,15 @@
     export                           a page has the reference, and folds the code; imports stay in sight
     exports, exporti, none of these  in sight
 
-What follows a text that ends with a fold, as the code of a solution does, belongs in that fold.
+What follows a text that ends with a fold, as the code of a solution does, belongs in that fold. What is folded
+under the title Exercises is a solution, and so is its output.
 
     python docs/folds.py             tells JupyterLab so, in every notebook; `make outputs` does it
     python docs/folds.py --check     only says which notebooks do not
 """
 import ast
 import json
+import re
 import sys
 from typing import NamedTuple
 
@@ -51,7 +53,6 @@ def fold(text):
     "How a cell of code is folded, by its directives."
     found, code = directives(text)
     if found & {'hide', 'include:false'}: return Fold('Set-up' if is_setup(code) else 'More tests', True)
-    if code.startswith('# Solution'): return Fold('Solution', True)
     if found & {'code-fold:true', 'echo:false'}: return Fold(named(code))
     if 'export' in found and not only_imports(code): return Fold(named(code))
     return OPEN
@@ -62,12 +63,17 @@ def ends_in_fold(cell):
 
 def folds(cs):
     "Each cell, its `Fold`, and whether it belongs in the fold that the text above it ends with."
-    inside = False
+    inside = exercises = False
     for cell in cs:
-        if cell['cell_type'] == 'code': yield cell, fold(source(cell)), inside
-        else:
+        text = source(cell)
+        if cell['cell_type'] != 'code':
             inside = ends_in_fold(cell)
+            if titles := re.findall(r'^## .*$', text, re.M): exercises = 'Exercises' in titles[-1]
             yield cell, OPEN, False
+            continue
+        how = fold(text)
+        if exercises and how.name and not how.outputs: how = Fold('Solution', True)
+        yield cell, how, inside
 
 # JupyterLab ---------------------------------------------------------------------------------------
 

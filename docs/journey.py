@@ -1,4 +1,4 @@
-"Draw nbs/images/journey.svg: the book in six pictures, from a digit's bytes to a network that reads, each from the real thing."
+"Draw nbs/images/journey.svg: the book in six pictures, from a digit's bytes to a network that reads."
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -7,55 +7,104 @@ import torch
 from mlfound.autograd import Var, linear, relu
 from mlfound.backward import forward_and_backward
 from mlfound.data import mnist
+from mlfound.fit import fit
 from mlfound.forward import init_params, mlp, mse
 from mlfound.module import mlp_model
-from mlfound.fit import fit
 from mlfound.training import cross_entropy, init_he, standardized
 
 root = Path(__file__).resolve().parents[1]
 plt.style.use('mlfound.assets.book')
 
+def seeded(seed): return torch.Generator().manual_seed(seed)
+
 digits = mnist()
 x, y = digits.train
-params = init_params(784, 50, 1, generator=torch.Generator().manual_seed(42))
+params = init_params(784, 50, 1, generator=seeded(42))
 loss, grads = forward_and_backward(x, y, params)
 assert torch.allclose(loss, mse(mlp(x, params)[:,0], y))
 
-fig, axs = plt.subplots(1, 6, figsize=(11,2.1), width_ratios=[1,1,1,1,1.25,1.25])
-names = ['00 bytes', '01 forward', '02 backward', '03 layers', '04 a tape', '05 a trained network']
-for ax, name in zip(axs, names): ax.set_title(name, fontsize=10, weight='bold')
-for ax in axs[:5]: ax.set(xticks=[], yticks=[])
+def in_middle(ax, x, y, text, **more):
+    "A text on a picture without axes."
+    ax.text(x, y, text, ha='center', va='center', transform=ax.transAxes, **more)
 
-block = (x[0]*256).int().reshape(28,28)[12:22,10:18].tolist() # the middle of the first digit, as the file holds it
-axs[0].text(.5, .5, '\n'.join(' '.join(f'{b:02x}' for b in row) for row in block), ha='center', va='center', family='monospace', fontsize=6.5, transform=axs[0].transAxes)
-axs[0].set_xlabel('784 to a digit')
-axs[1].imshow(x[0].reshape(28,28)); axs[1].set_xlabel(f'loss {loss:.2f}')
-g = grads.w1[:,7].reshape(28,28)
-axs[2].imshow(g, cmap='RdBu', vmin=-g.abs().max(), vmax=g.abs().max()); axs[2].set_xlabel('gradient of 784 weights')
-layers = [type(l).__name__ for l in mlp_model(params).layers] + ['MSELoss']
-for k, layer in enumerate(layers):
-    axs[3].text(.5, .86-k*.24, layer, ha='center', va='center', fontsize=9, transform=axs[3].transAxes, bbox=dict(boxstyle='round,pad=.4', fc='0.93', ec='0.3'))
-axs[3].set_xlabel('each knows its rule')
+def draw_bytes(ax):
+    "The middle of the first digit, as the file holds it."
+    block = (x[0]*256).int().reshape(28,28)[12:22,10:18].tolist()
+    text = '\n'.join(' '.join(f'{b:02x}' for b in row) for row in block)
+    in_middle(ax, .5, .5, text, family='monospace', fontsize=6.5)
+    ax.set_xlabel('784 to a digit')
 
-w1, b1, w2, b2 = (Var(p, requires_grad=True) for p in init_params(784, 50, 10, generator=torch.Generator().manual_seed(0)))
-end = cross_entropy(linear(relu(linear(x[:64], w1, b1)), w2, b2), y[:64]).entry
-depth, todo = {end: 0}, [end] # the tape, from the loss back
-for e in todo:
-    for p in e.nodes:
-        if p and p not in depth: depth[p] = depth[e]+1; todo.append(p)
-rows = {}
-at = {}
-for e, d in depth.items(): at[e] = (-d, -rows.setdefault(d, 0)); rows[d] += 1
-for e in depth:
-    for p in e.nodes:
-        if p: axs[4].annotate('', at[e], at[p], arrowprops=dict(arrowstyle='->', color='0.4', shrinkA=11, shrinkB=11, lw=.8))
-    axs[4].text(*at[e], e.op.name.replace('cross_entropy', 'loss').replace('linear', 'lin') if e.op else 'w', ha='center', va='center', fontsize=7.5,
-                bbox=dict(boxstyle='circle,pad=.35' if e.op else 'square,pad=.4', fc='0.93' if e.op else 'white', ec='0.3'))
-deepest = max(depth.values())
-axs[4].set(xlim=(-deepest-.5,.5), ylim=(-2.6,.6)); axs[4].set_xlabel(f'{len(depth)} entries')
+def draw_forward(ax):
+    ax.imshow(x[0].reshape(28,28))
+    ax.set_xlabel(f'loss {loss:.2f}')
 
-ps = init_he([784,128,10], torch.Generator().manual_seed(0))
-history = fit(ps, standardized(digits.train), standardized(digits.valid), progress=False)
-axs[5].plot(range(1, len(history.epochs)+1), [100*e['accuracy'] for e in history.epochs], 'ko-', ms=4)
-axs[5].set(xlabel='epoch', ylabel='% read correctly')
+def draw_backward(ax):
+    g = grads.w1[:,7].reshape(28,28)
+    ax.imshow(g, cmap='RdBu', vmin=-g.abs().max(), vmax=g.abs().max())
+    ax.set_xlabel('gradient of 784 weights')
+
+def draw_layers(ax):
+    box = dict(boxstyle='round,pad=.4', fc='0.93', ec='0.3')
+    names = [type(l).__name__ for l in mlp_model(params).layers] + ['MSELoss']
+    for k, name in enumerate(names): in_middle(ax, .5, .86-k*.24, name, fontsize=9, bbox=box)
+    ax.set_xlabel('each knows its rule')
+
+# The tape of one loss -----------------------------------------------------------------------------
+
+def record():
+    "The last entry of the tape that a loss of 64 digits leaves behind."
+    w1, b1, w2, b2 = (Var(p, requires_grad=True) for p in init_params(784, 50, 10, generator=seeded(0)))
+    return cross_entropy(linear(relu(linear(x[:64], w1, b1)), w2, b2), y[:64]).entry
+
+def depths(end):
+    "How many steps each entry is from the last."
+    depth, todo = {end: 0}, [end]
+    for e in todo:
+        for p in e.nodes:
+            if p is None or p in depth: continue
+            depth[p] = depth[e] + 1
+            todo.append(p)
+    return depth
+
+def places(depth):
+    "A column for each depth, entries of the same depth one under the other."
+    rows, at = {}, {}
+    for e, d in depth.items():
+        rows[d] = rows.get(d, -1) + 1
+        at[e] = -d, -rows[d]
+    return at
+
+def short(e):
+    "An entry's name in a small circle; a parameter is a w."
+    if not e.op: return 'w'
+    return {'cross_entropy': 'loss', 'linear': 'lin'}.get(e.op.name, e.op.name)
+
+def draw_tape(ax):
+    depth = depths(record())
+    at = places(depth)
+    for e in depth:
+        for p in e.nodes:
+            if p is None: continue
+            arrow = dict(arrowstyle='->', color='0.4', shrinkA=11, shrinkB=11, lw=.8)
+            ax.annotate('', at[e], at[p], arrowprops=arrow)
+        shape = 'circle,pad=.35' if e.op else 'square,pad=.4'
+        box = dict(boxstyle=shape, fc='0.93' if e.op else 'white', ec='0.3')
+        ax.text(*at[e], short(e), ha='center', va='center', fontsize=7.5, bbox=box)
+    ax.set(xlim=(-max(depth.values())-.5, .5), ylim=(-2.6, .6), xlabel=f'{len(depth)} entries')
+
+def draw_training(ax):
+    trained = init_he([784,128,10], seeded(0))
+    history = fit(trained, standardized(digits.train), standardized(digits.valid), progress=False)
+    right = [100*e['accuracy'] for e in history.epochs]
+    ax.plot(range(1, len(right)+1), right, 'ko-', ms=4)
+    ax.set(xlabel='epoch', ylabel='% read correctly')
+
+PICTURES = {'00 bytes': draw_bytes, '01 forward': draw_forward, '02 backward': draw_backward,
+            '03 layers': draw_layers, '04 a tape': draw_tape, '05 a trained network': draw_training}
+
+fig, axs = plt.subplots(1, len(PICTURES), figsize=(11,2.1), width_ratios=[1,1,1,1,1.25,1.25])
+for ax, (name, draw) in zip(axs, PICTURES.items()):
+    ax.set_title(name, fontsize=10, weight='bold')
+    if draw is not draw_training: ax.set(xticks=[], yticks=[])
+    draw(ax)
 fig.savefig(root/'nbs/images/journey.svg', metadata={'Date': None})

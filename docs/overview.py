@@ -11,6 +11,7 @@ from mlfound.forward import init_params, lin, mse, relu
 root = Path(__file__).resolve().parents[1]
 plt.style.use('mlfound.assets.book')
 
+# The passes, on all training digits; the first digit is drawn.
 x, y = mnist().train
 params = init_params(784, 50, 1, generator=torch.Generator().manual_seed(42))
 w1, b1, w2, b2 = params
@@ -23,28 +24,43 @@ ga, gw2, gb2 = lin_vjp(gp, a, w2)
 gz = relu_vjp(ga, z)
 gx, gw1, gb1 = lin_vjp(gz, x, w1)
 
+def image(t): return t[0].reshape(28, 28)
 def bars(t): return t[0].reshape(10, 5)
+
 columns = [ # name, shape, value and gradient of the first digit, as pictures
-    ('x', '(n, 784)', x[0].reshape(28,28), gx[0].reshape(28,28)), ('z', '(n, 50)', bars(z), bars(gz)),
-    ('a', '(n, 50)', bars(a), bars(ga)), ('pred', '(n, 1)', pred[:1], gp[:1])]
+    ('x', '(n, 784)', image(x), image(gx)),
+    ('z', '(n, 50)', bars(z), bars(gz)),
+    ('a', '(n, 50)', bars(a), bars(ga)),
+    ('pred', '(n, 1)', pred[:1], gp[:1])]
+
+def show(ax, t, title, ink):
+    "A picture in ink, from 0 up, or in red and blue around 0."
+    high = t.abs().max()
+    ax.imshow(t, cmap='gray_r' if ink else 'RdBu', vmin=0 if ink else -high, vmax=high)
+    ax.set_title(title, fontsize=9)
+
 fig, axs = plt.subplots(2, 5, figsize=(9,3.4), width_ratios=[3,1.6,1.6,1.2,1.2])
 for (top, bottom), (name, shape, value, grad) in zip(axs.T, columns):
-    for ax, t, label in ((top, value, f'{name} {shape}'), (bottom, grad, f'gradient {shape}')):
-        lim = t.abs().max()
-        ax.imshow(t, cmap='gray_r' if ax is top and name in 'xa' else 'RdBu', vmin=0 if ax is top and name in 'xa' else -lim, vmax=lim)
-        ax.set_title(label, fontsize=9)
-for ax, text in ((axs[0,4], f'loss\n{loss:.2f}'), (axs[1,4], '1')): ax.text(.5, .5, text, ha='center', va='center', fontsize=13, transform=ax.transAxes)
-for ax in axs.flat: ax.set(xticks=[], yticks=[]); ax.spines[:].set_visible(ax not in axs[:,4])
+    show(top, value, f'{name} {shape}', ink=name in 'xa')
+    show(bottom, grad, f'gradient {shape}', ink=False)
+for ax, text in ((axs[0,4], f'loss\n{loss:.2f}'), (axs[1,4], '1')):
+    ax.text(.5, .5, text, ha='center', va='center', fontsize=13, transform=ax.transAxes)
+for ax in axs.flat:
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(ax not in axs[:,4])
 fig.get_layout_engine().set(w_pad=.35)
-fig.canvas.draw()
+fig.canvas.draw() # so that the places of the pictures are known
+
+def arrow(start, end, y, style):
+    "From one picture to the next, in the middle of the row."
+    gap = .006 if start < end else -.006
+    axs[0,0].annotate('', (end-gap, y), (start+gap, y), xycoords='figure fraction', textcoords='figure fraction',
+                      arrowprops=dict(arrowstyle='->', ls=style), annotation_clip=False)
+
 for k, name in enumerate(['lin', 'relu', 'lin', 'mse']):
-    for row, (here, there) in enumerate([(k, k+1), (k+1, k)]):
-        p, q = axs[row,here].get_position(), axs[row,there].get_position()
-        ends = ((p.x1, q.x0) if row==0 else (p.x0, q.x1))
-        yy = (p.y0+p.y1)/2 if row==0 else (q.y0+q.y1)/2
-        shift = .006 if row==0 else -.006
-        axs[row,0].annotate('', (ends[1]-shift, yy), (ends[0]+shift, yy), xycoords='figure fraction', textcoords='figure fraction',
-                            arrowprops=dict(arrowstyle='->', ls='-' if row==0 else '--'), annotation_clip=False)
-    p, q = axs[0,k].get_position(), axs[0,k+1].get_position()
-    fig.text((p.x1+q.x0)/2, .52, f'{name}', ha='center', va='center', fontsize=11, weight='bold')
+    left, right = axs[0,k].get_position(), axs[0,k+1].get_position()
+    arrow(left.x1, right.x0, (left.y0+left.y1)/2, '-')
+    fig.text((left.x1+right.x0)/2, .52, name, ha='center', va='center', fontsize=11, weight='bold')
+    left, right = axs[1,k].get_position(), axs[1,k+1].get_position()
+    arrow(right.x0, left.x1, (right.y0+right.y1)/2, '--')
 fig.savefig(root/'nbs/images/overview.svg', metadata={'Date': None})

@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import ebook
 import glossary
 from book import (cells, cfg, chapters, directives, docname, label, lead, lost, module_of, nbs, npm, out, read,
                   relink, room, root, source)
@@ -60,8 +61,9 @@ CLOSE = '</details>'
 
 def opening(name): return html(f'<details class="fold"><summary>{name}</summary>')
 
-def page(path, objects=None):
-    "The cells of a notebook's page. What is folded together shares one fold, and a solution its code."
+def page(path, objects=None, pages=None):
+    """The cells of a notebook's page. What is folded together shares one fold, and a solution its code. `pages` are
+    those of the book, where that is not the whole site."""
     cs, opened = cells(path), '' # the fold that is open: '', a name, or 'text' for that of a text
     words = glossary.places().get(docname(path), {})
     for i, (cell, fold, inside) in enumerate(folds(cs)):
@@ -73,7 +75,7 @@ def page(path, objects=None):
         if here and here != opened and here != 'text': yield opening(fold.name)
         opened = here
         if cell['cell_type'] == 'markdown':
-            text = glossary.mark(relink(source(cell)), words.get(i, []))
+            text = glossary.mark(relink(source(cell), pages), words.get(i, []))
             if ends_in_fold(cell) and i+1 < len(cs) and cs[i+1]['cell_type'] == 'code':
                 text, opened = text.rstrip().removesuffix(CLOSE), 'text'
             yield markdown(text)
@@ -200,6 +202,7 @@ def main():
     home = nbs/cfg['readme_nb']
     write(out/'index.ipynb', as_text([*page(home), markdown(toctree())], home))
     write(out/'api.md', api(pages))
+    ebook.prepare(page, notebook)
     write(out/'words.md', glossary.page())
     downloads(out/'extra/notebooks')
     for target in sorted({*lost}):

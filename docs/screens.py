@@ -63,7 +63,7 @@ def main():
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         site = args.site or Path(folder)/'site'
-        if not args.site and (failed := build(site)): return failed
+        if not args.site and (failed := build(site, with_ebook=False)): return failed
         with chromium() as browser:
             found = measure(browser, site.resolve(), [docname(p) for p in wanted(args.chapters)])
     head = f'{"page":14}{"words":>7}{"code lines":>12}{"folded":>8}{"folds":>7}{"screens":>9}{"unfolded":>10}'

@@ -21,7 +21,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, is_grad_enabled, no_grad
 
-from .backward import Grads, _check_batch, lin_vjp_b, lin_vjp_w, lin_vjp_x, mse_vjp
+from .backward import Grads, check_batch, lin_vjp_b, lin_vjp_w, lin_vjp_x, mse_vjp
 from .forward import Params, lin, mse, relu as relu_forward
 
 # %% ../nbs/04_Autograd.ipynb #Entry
@@ -691,7 +691,7 @@ def tape_forward_and_backward(x:Tensor, # `(n, d)` inputs
                               input_grad:bool=False, # also the gradient for `x`?
                              )->tuple[Tensor,Grads]: # the loss `()` and its gradients
     "The loss and gradients of `forward_and_backward`, by the tape of this chapter."
-    targ = _check_batch('tape_forward_and_backward', x, targ, params)
+    targ = check_batch('tape_forward_and_backward', x, targ, params)
     with torch.enable_grad():   # also where the caller has switched it off
         x,*vs = Var(x, input_grad),*(Var(p, requires_grad=True) for p in params)
         w1,b1,w2,b2 = vs

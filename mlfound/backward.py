@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .forward import Params, _check_lin
+from .forward import Params, check_lin
 
 # %% ../nbs/02_Backward.ipynb #mse_vjp
 def mse_vjp(g:Tensor, # `()` upstream gradient
@@ -152,11 +152,11 @@ class Grads(NamedTuple):
     def __repr__(self): return f"Grads({', '.join(f'{k} {None if t is None else tuple(t.shape)}' for k,t in self._asdict().items())})"
 
 # %% ../nbs/02_Backward.ipynb #check_batch
-def _check_batch(fn, x, targ, params):
+def check_batch(fn, x, targ, params):
     "Raise unless `x`, `targ` and `params` fit together; return the targets as `(n, c)` in the dtype of `x`."
     w1,b1,w2,b2 = params
-    _check_lin(x, w1, b1, fn, ('x','w1','b1'))
-    _check_lin(w1, w2, b2, fn, ('w1','w2','b2'))
+    check_lin(x, w1, b1, fn, ('x','w1','b1'))
+    check_lin(w1, w2, b2, fn, ('w1','w2','b2'))
     n,c = len(x), w2.shape[1]
     if not n:
         raise ValueError(f'{fn}: x is {tuple(x.shape)}, without examples; '
@@ -175,7 +175,7 @@ def torch_forward_and_backward(x:Tensor, # `(n, d)` inputs
                                input_grad:bool=False, # also the gradient for `x`?
                               )->tuple[Tensor,Grads]: # the loss `()` and its gradients
     "The loss and gradients of `forward_and_backward`, by PyTorch's autograd from PyTorch's functions."
-    targ = _check_batch('torch_forward_and_backward', x, targ, params)
+    targ = check_batch('torch_forward_and_backward', x, targ, params)
     with torch.enable_grad():
         w1,b1,w2,b2 = leaves = [p.detach().requires_grad_() for p in params]
         if input_grad: leaves.append(x := x.detach().requires_grad_())
@@ -225,7 +225,7 @@ def forward_and_backward(x:Tensor, # `(n, d)` inputs, one example a row
                          out:Grads=None, # gradients of an earlier call, to be overwritten
                         )->tuple[Tensor,Grads]: # the loss `()` and its gradients
     "The mean squared error of the two-layer network and its gradients, by hand; raises like `lin` and `mse`."
-    targ = _check_batch('forward_and_backward', x, targ, params)
+    targ = check_batch('forward_and_backward', x, targ, params)
     w1,b1,w2,b2 = params
     if x.element_size()<4: raise TypeError(f'forward_and_backward: x is {x.dtype}; its sums need float32 or float64, e.g. x.float()')
     grads,loss = _buffers(x, params, input_grad, out), x.new_zeros(())

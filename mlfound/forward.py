@@ -13,7 +13,7 @@ from torch import Tensor
 
 # %% ../nbs/01_Forward.ipynb #check_lin
 #| code-fold: true
-def _check_lin(x, w, b, fn='lin', names=('x','w','b')):
+def check_lin(x, w, b, fn='lin', names=('x','w','b')):
     "Raise unless `x@w + b` makes sense; `fn` and `names` word the message."
     nx,nw,nb = names
     for t,name,ndim,want in ((x,nx,2,'(n, d)'), (w,nw,2,'(d, h)'), (b,nb,1,'(h,)')):
@@ -40,7 +40,7 @@ def lin(x:Tensor, # `(n, d)` inputs, one example a row
         b:Tensor, # `(h,)` bias, added to every row
        )->Tensor: # `(n, h)`
     "A linear layer, `x@w + b`; raises `ValueError` or `TypeError` where shapes or dtypes do not fit."
-    _check_lin(x, w, b)
+    check_lin(x, w, b)
     return torch.addmm(b, x, w)
 
 # %% ../nbs/01_Forward.ipynb #relu
@@ -83,9 +83,9 @@ def mlp(x:Tensor, # `(n, d)` inputs, one example a row
        )->Tensor: # `(n, c)` outputs
     "A two-layer network (multi-layer perceptron), `lin` → `relu` → `lin`; raises like `lin`, naming the layer."
     w1,b1,w2,b2 = params
-    _check_lin(x, w1, b1, 'mlp', ('x','w1','b1'))
+    check_lin(x, w1, b1, 'mlp', ('x','w1','b1'))
     a = relu(lin(x, w1, b1))                        # (n, h)
-    _check_lin(a, w2, b2, 'mlp', ('a','w2','b2'))   # again, to name the layer
+    check_lin(a, w2, b2, 'mlp', ('a','w2','b2'))   # again, to name the layer
     return lin(a, w2, b2)                           # (n, c)
 
 # %% ../nbs/01_Forward.ipynb #mse

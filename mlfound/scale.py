@@ -31,26 +31,38 @@ class Cost(NamedTuple):
     operations:int # calls of a kernel
 
 # %% ../nbs/13_Scale.ipynb #step_cost
-_WAYS = dict( #  a hidden unit: touched, kept | a score: touched | an example: words | copies of gradients | operations: fixed, a layer, a hidden layer | parameters in one buffer?
-    functions=(5,   1,  9,  8, 0,  8, 3, 3, True),
-    layers   =(5.5, 2, 25, 18, 2, 25, 5, 5, False),
-    tape     =(5,   1, 25, 18, 0, 25, 3, 3, False),
-    PyTorch  =(5,   1,  8,  4, 0,  5, 3, 3, False))
+class _Way(NamedTuple):
+    "What a way of computing gradients costs beyond products and update."
+    touched:float # how often a hidden activation is read or written after the product that makes it
+    kept:int      # and how many copies of it are kept
+    score:int     # how often a score is touched
+    example:int   # words for each example
+    copies:int    # words for each parameter, where gradients are copied
+    fixed:int     # operations of a step,
+    layer:int     # of each layer,
+    hidden:int    # and of each hidden layer
+    one:bool      # are all parameters in one buffer?
+
+_WAYS = dict(functions=_Way(5, 1, 9, 8, 0, 8, 3, 3, True),
+             layers=_Way(5.5, 2, 13, 8, 2, 16, 5, 5, False),
+             tape=_Way(5, 1, 13, 8, 0, 16, 3, 3, False),
+             PyTorch=_Way(5, 1, 8, 4, 0, 5, 3, 3, False))
 
 def step_cost(way:str, # 'functions', 'layers', 'tape' or 'PyTorch'
               sizes, # `[d, h, ..., c]` of the network
               n:int, # examples in the batch, float32
              )->Cost:
     "The cost of a training step, by formula."
-    touched,kept,score,example,copies,fixed,layer,hidden,one = _WAYS[way]
-    pairs = list(zip(sizes, sizes[1:]))
+    w,pairs = _WAYS[way],list(zip(sizes, sizes[1:]))
     units,params = sum(sizes[1:-1]), sum(d*h + h for d,h in pairs)
     flops = sum((4 if k==0 else 6)*n*d*h for k,(d,h) in enumerate(pairs))
-    words = sum(2*(n*d + d*h) + 3*n*h + 2*h for d,h in pairs)             # forward product; products and sum for weights and bias
-    words += sum(n*d + d*h + n*h for d,h in pairs[1:])                    # products for the layers' inputs
-    words += n*(touched*units + score*sizes[-1] + example) + copies*params + 8*params  # relu, loss, copies, update
-    calls = fixed + layer*len(pairs) + hidden*(len(pairs)-1) + 3*(1 if one else 2*len(pairs))
-    return Cost(flops, int(4*words), 4*n*(kept*units + sizes[-1]), calls)
+    words = sum(2*(n*d + d*h) + 3*n*h + 2*h for d,h in pairs) # forward; weights and bias
+    words += sum(n*d + d*h + n*h for d,h in pairs[1:])        # the layers' inputs
+    words += n*(w.touched*units + w.score*sizes[-1] + w.example) # relu, loss
+    words += w.copies*params + 8*params                       # copies, update
+    updates = 3*(1 if w.one else 2*len(pairs))
+    calls = w.fixed + w.layer*len(pairs) + w.hidden*(len(pairs)-1) + updates
+    return Cost(flops, int(4*words), 4*n*(w.kept*units + sizes[-1]), calls)
 
 # %% ../nbs/13_Scale.ipynb #set_precision
 _NEWER = {'highest':'ieee', 'high':'tf32', 'medium':'bf16'} # torch 2.9 has a setting for each library as well, and does not like a mixture

@@ -203,7 +203,7 @@ def _layer(trial):
     def first(g, *args):
         layer,ys = call(args)
         g1,g2 = _split(g, ys)
-        back = [layer.backward(g2), layer.backward(g1)][::-1]
+        back = [layer.backward(g1, out=ys[0]), layer.backward(g2, out=ys[1])]
         return [*back, *(p.grad for p in layer.parameters())]
     def run(*args):
         layer,inputs = make(args[2*k:]),args[:k]

@@ -1,5 +1,13 @@
 "The built site, in a browser: it asks nobody for anything, its links resolve, it can be searched, and everyone can read it."
-import importlib.util, json, os, re, shutil, sys, zlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import sys
+import xml.etree.ElementTree
+import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
@@ -171,6 +179,19 @@ def test_symbols_are_links(site):
     text = (site/'backward.html').read_text(encoding='utf-8')
     for name,place in ('lin', 'forward.html#mlfound.forward.lin'), ('mse_vjp', '#mlfound.backward.mse_vjp'):
         assert re.search(rf'<a class="[^"]*" href="{place}"[^>]*><code[^>]*>(<span[^>]*>)?{name}<', text), name
+
+def test_the_path_as_an_ebook(site):
+    "Its pages are well-formed, its links lead to what is packed, and it loads nothing from elsewhere."
+    with zipfile.ZipFile(site/'mlfound-path.epub') as z: files = {n: z.read(n) for n in z.namelist()}
+    assert {f'{book.docname(p)}.xhtml' for p in book.path_chapters()} < set(files) and list(files)[0] == 'mimetype'
+    pages = {n: Page(data.decode()) for n, data in files.items() if n.endswith('.xhtml')}
+    for name, page in pages.items():
+        xml.etree.ElementTree.fromstring(files[name])
+        assert not [url for url in page.loads if url not in files], name
+        inside = [urldefrag(link) for link in page.links if not urlsplit(link).scheme]
+        dead = [f'{url}#{at}' for url, at in inside if (url or name) not in files or at and at not in pages[url or name].ids]
+        assert not dead, f'{name}: {dead[:5]}'
+    assert files['backward.xhtml'].count(b'<math') > 50 and b'<script' not in files['autograd.xhtml']
 
 def test_no_stray_handles(site):
     "No figure is followed by the name of what it is drawn on."

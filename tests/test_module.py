@@ -1,0 +1,369 @@
+"Layers never answer with another call's numbers: which record a gradient belongs to, what changed since, what is a parameter."
+import copy, gc, pickle, threading, weakref
+import pytest
+import torch
+from torch.testing import assert_close
+from mlfound.module import Linear, Module, MSELoss, ReLU, Sequential, accumulate, pending, returned
+
+class Square(Module):
+    def forward(self, x): return x*x
+    def bwd(self, g, x): return 2*g*x
+
+class Same(Module):
+    def forward(self, x): return x
+    def bwd(self, g, x): return g
+
+class Add(Module):
+    def forward(self, a, b): return a + b
+    def bwd(self, g, a, b): return g, g
+
+class Both(Module):
+    "Two branches through one layer, whose gradients come back in either order."
+    def __init__(self, f, last_first): self.f,self.times,self.last_first = f, Times(), last_first
+    def forward(self, a, b): return self.times(self.f(a), self.f(b))
+    def bwd(self, g, a, b):
+        ga,gb = self.times.backward(g)
+        if self.last_first:
+            gb = self.f.backward(gb)
+            return self.f.backward(ga), gb
+        return self.f.backward(ga), self.f.backward(gb)
+
+class Times(Module):
+    def forward(self, a, b): return a*b
+    def bwd(self, g, a, b): return g*b, g*a
+
+rng = torch.Generator().manual_seed(0)
+def rand(*shape): return torch.randn(*shape, generator=rng, dtype=torch.float64)
+
+def trained(look, steps=40):
+    "The parameters of a network after some steps, each with a look at other digits between forward and backward."
+    from mlfound.data import mnist
+    from mlfound.training import CrossEntropyLoss, accuracy
+    (x,y),(xv,yv) = (s[:2000] for s in mnist().train),(s[:2000] for s in mnist().valid)
+    seed = torch.Generator().manual_seed(1)
+    model = Sequential(Linear(784, 30, seed, input_grad=False), ReLU(), Linear(30, 10, seed))
+    for p in model.parameters(): p.mul_(.05)
+    loss_fn,opt = CrossEntropyLoss(), torch.optim.SGD(model.parameters(), lr=.5)
+    for k in range(steps):
+        rows = slice(50*k, 50*k+50)
+        loss_fn(model(x[rows]), y[rows])
+        if look: model(xv[rows])                # as many rows, recorded, not meant
+        model.backward(loss_fn.backward())
+        opt.step()
+        model.zero_grad()
+    with torch.no_grad(): return model.parameters(), accuracy(model(xv), yv)
+
+def test_training_with_a_look_in_between_is_training():
+    plain,share = trained(look=False)
+    looked,share2 = trained(look=True)
+    for a,b in zip(plain, looked, strict=True): assert torch.equal(a, b)
+    assert share == share2 > .6
+
+def test_one_pending_call_is_used():
+    layer,x = Square(), rand(3)
+    layer(x)
+    assert_close(layer.backward(torch.ones_like(x)), 2*x)
+
+@pytest.mark.parametrize('order', [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_the_named_output_is_used(order):
+    layer,xs = Square(), [rand(3) for _ in range(3)]
+    ys = [layer(x) for x in xs]
+    for k in order: assert_close(layer.backward(torch.ones(3).double(), out=ys[k]), 2*xs[k])
+    with pytest.raises(RuntimeError, match='no recorded call is left'): layer.backward(torch.ones(3).double())
+
+def test_an_output_of_no_pending_call_is_refused():
+    layer,x = Square(), rand(3)
+    y = layer(x)
+    with pytest.raises(RuntimeError, match='no recorded call of this output is left'): layer.backward(x, out=y.clone())
+    layer.backward(x, out=y)
+    with pytest.raises(RuntimeError, match='is left'): layer.backward(x, out=y)
+
+def test_a_returned_gradient_finds_its_call():
+    f,h = Square(), Square()
+    x1,x2 = rand(3), rand(3)
+    y1,y2 = f(x1),f(x2)
+    h(y1)
+    g = h.backward(torch.ones_like(x1))
+    assert_close(f.backward(g), 2*y1*2*x1)      # not the last call, the one that g is for
+    assert_close(f.backward(torch.ones_like(x2)), 2*x2)
+
+def test_one_layer_twice_in_a_row_at_the_outside():
+    f,h,x = Square(), Square(), rand(3)
+    h(f(f(x)))
+    g = h.backward(torch.ones_like(x))
+    assert_close(f.backward(f.backward(g)), 8*x**7)
+
+def test_several_calls_and_nothing_to_tell_is_an_error_that_counts_them():
+    f,x = Square(), rand(3)
+    for _ in range(3): f(x)
+    with pytest.raises(RuntimeError, match='3 calls are recorded and nothing says which is meant'): f.backward(x)
+    with pytest.raises(RuntimeError, match='3 calls'): f.backward(2*x)
+    assert len(pending(f)) == 3                 # a refused call loses nothing
+
+def test_a_gradient_for_two_pending_outputs_says_nothing():
+    f,add,x = Square(), Add(), rand(3)
+    y1,y2 = f(x),f(x+1)
+    add(y1, y2)
+    ga,gb = add.backward(torch.ones_like(x))
+    assert ga is gb
+    with pytest.raises(RuntimeError, match='2 calls'): f.backward(ga)
+    assert_close(f.backward(gb, out=y2), 2*(x+1))
+    assert_close(f.backward(ga), 2*x)
+
+def test_a_gradient_that_was_worked_on_says_nothing():
+    f,h,x = Square(), Square(), rand(3)
+    y = f(x)
+    f(x+1)
+    h(y)
+    with pytest.raises(RuntimeError, match='2 calls'): f.backward(2*h.backward(torch.ones_like(x)))
+
+@pytest.mark.parametrize('last_first', [True, False])
+def test_inside_a_layer_its_own_calls_are_used(last_first):
+    net,a,b = Both(Square(), last_first), rand(3), rand(3)
+    net(a, b)
+    net.f(rand(3))                              # a look from outside, recorded outside
+    ga,gb = net.backward(torch.ones(3).double())
+    assert_close(ga, 2*a*b*b)
+    assert_close(gb, 2*b*a*a)
+
+def test_a_network_used_twice_keeps_its_calls_apart():
+    layer = Linear(3, 3, rng, dtype=torch.float64)
+    net,x1,x2 = Sequential(layer, Square(), layer), rand(5, 3), rand(2, 3)
+    y1,y2 = net(x1),net(x2)
+    g1,g2 = rand(5, 3), rand(2, 3)
+    ours = [net.backward(g1, out=y1), net.backward(g2, out=y2), layer.w.grad, layer.b.grad]
+    leaves = [t.detach().clone().requires_grad_() for t in (x1, x2, layer.w, layer.b)]
+    def f(x): return (x@leaves[2] + leaves[3])**2@leaves[2] + leaves[3]
+    theirs = torch.autograd.grad([f(leaves[0]), f(leaves[1])], leaves, [g1, g2])
+    for a,b in zip(ours, theirs, strict=True): assert_close(a, b)
+
+def test_a_forward_that_raises_leaves_nothing_behind():
+    net = Sequential(Square(), Linear(3, 4))
+    with pytest.raises(TypeError): net(rand(2, 3))
+    assert not pending(net) and not pending(net.layers[0])
+
+def test_zero_grad_drops_what_is_left():
+    net = Sequential(Linear(3, 4), ReLU())
+    net(torch.ones(2, 3))
+    net.zero_grad()
+    with pytest.raises(RuntimeError, match='no recorded call is left'): net.backward(torch.ones(2, 4))
+
+def test_no_grad_records_nothing():
+    net = Sequential(Linear(3, 4), ReLU())
+    with torch.no_grad(): net(torch.ones(2, 3))
+    with torch.inference_mode(): net(torch.ones(2, 3))
+    assert not pending(net) and not pending(net.layers[0])
+
+def test_threads_keep_their_calls():
+    net,wrong = Sequential(Square(), Square()), []
+    def work(k):
+        x = torch.full((50,), 1. + k)
+        for _ in range(50):
+            y = net(x)
+            if not torch.equal(net.backward(torch.ones_like(x), out=y), 4*x**3): wrong.append(k)
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    assert not wrong
+
+def test_nothing_is_kept_alive():
+    net,loss = Sequential(Linear(3, 4), Same(), ReLU()), MSELoss()
+    x = torch.ones(2, 3)
+    y = net(x)
+    loss(y, torch.zeros(2, 4))
+    seen = [weakref.ref(t) for t in (x, y)]
+    g = loss.backward()
+    net.backward(g)
+    del x, y, g
+    gc.collect()
+    assert not any(r() is not None for r in seen) and not returned
+
+def test_one_upstream_gradient_many_times_is_no_leak():
+    layer,x,g = Same(), rand(3), torch.ones(3).double()
+    for _ in range(100):
+        layer(x)
+        layer.backward(g)
+    assert len(returned[id(g)][1]) == 1
+
+# What changes in between ---------------------------------------------------------------------------------
+
+def change_input(net, x, y): x.mul_(2)
+def change_weight(net, x, y): net.layers[0].w.add_(1)
+def step(net, x, y): torch.optim.SGD(net.parameters(), lr=0.).step()
+def change_between(net, x, y): pending(net)[0].inner[id(net.layers[1])][0].inputs[0].zero_()
+def replace(net, x, y): net.layers[2].b = net.layers[2].b.clone()
+
+@pytest.mark.parametrize('change', [change_input, change_weight, change_between, replace])
+def test_a_change_after_the_forward_pass_is_noticed(change):
+    net,x = Sequential(Linear(3, 4), ReLU(), Linear(4, 2)), torch.ones(2, 3)
+    y = net(x)
+    change(net, x, y)
+    with pytest.raises(RuntimeError, match='was changed after the forward pass'): net.backward(torch.ones(2, 2))
+
+def test_an_optimizer_step_in_between_is_noticed():
+    net,x = Sequential(Linear(3, 4), ReLU(), Linear(4, 2)), torch.ones(2, 3)
+    opt = torch.optim.SGD(net.parameters(), lr=.1)
+    y1 = net(x)
+    net.backward(torch.ones(2, 2))
+    y2 = net(x)
+    opt.step()
+    with pytest.raises(RuntimeError, match='a parameter was changed'): net.backward(torch.ones(2, 2))
+
+class Shift(Module):
+    "A buffer that moves at every call, as running means do."
+    buffer_names = 'mean',
+    def __init__(self): self.mean = torch.zeros(3)
+    def forward(self, x):
+        self.mean.add_(1)
+        return x + 1
+    def bwd(self, g, x): return g
+
+def test_buffers_may_change():
+    net = Sequential(Shift(), Square())
+    x = torch.ones(2, 3)
+    y = net(x)
+    net.layers[0].mean.mul_(3)
+    assert_close(net.backward(torch.ones(2, 3), out=y), 2*(x+1))
+    assert not net.parameters() and len(net.buffers()) == 1
+
+def test_inference_tensors_are_refused():
+    with torch.inference_mode(): x = torch.ones(2, 3)
+    with pytest.raises(RuntimeError, match='Square: an input or a parameter is an inference tensor'): Square()(x)
+    with torch.no_grad(): assert_close(Square()(x), torch.ones(2, 3))
+
+# Parameters ----------------------------------------------------------------------------------------------
+
+class Net(Module):
+    parameter_names = 'scales',
+    buffer_names = '_seen',
+    def __init__(self):
+        self.scales = {'a': torch.ones(2), 'b': [torch.ones(3)]}
+        self._seen,self.count,self.name = torch.zeros(4), torch.tensor(0), 'net'
+        self.branches = {'left': Linear(1, 2), 'right': [(Linear(2, 3),)]}
+        self._private = Linear(3, 4)
+
+def test_parameters_are_found_wherever_they_are_kept():
+    net = Net()
+    shapes = [tuple(p.shape) for p in net.parameters()]
+    assert shapes == [(2,), (3,), (1, 2), (2,), (2, 3), (3,), (3, 4), (4,)]
+    assert [tuple(b.shape) for b in net.buffers()] == [(4,)]
+    net.scales['a'].grad = torch.ones(2)
+    net.zero_grad()
+    assert net.scales['a'].grad is None
+
+def test_a_tensor_nobody_declared_is_an_error():
+    net = Net()
+    net.branches['left'].extra = [torch.ones(1)]
+    with pytest.raises(TypeError, match='Linear: extra is a tensor, and nothing says what for'): net.parameters()
+
+@pytest.mark.parametrize('kept,says', [(torch.arange(3), 'torch.int64'), ('w', "'w'"), (Linear(1, 1), 'of type Linear')])
+def test_a_parameter_that_is_none_is_an_error(kept, says):
+    net = Net()
+    net.scales['a'] = kept
+    with pytest.raises(TypeError, match=f'Net: among its parameters is {says}'): net.parameters()
+
+def test_a_missing_parameter_is_an_error():
+    net = Net()
+    del net.scales
+    with pytest.raises(AttributeError, match='named as a parameter or buffer'): net.parameters()
+    net.scales = None
+    assert len(net.parameters()) == 6
+
+def test_a_reference_to_the_parent_is_no_harm():
+    net = Sequential(Linear(1, 2), ReLU())
+    for l in net.layers: l.parent = net
+    net.layers.append(net.layers[1])
+    assert len(net.modules()) == 3 and len(net.parameters()) == 2
+    net.eval().zero_grad()
+    assert not net.layers[1].training and net.train().layers[1].training
+    assert len(copy.deepcopy(net).parameters()) == 2
+    net.kept = loop = [net]
+    loop.append(loop)
+    assert len(net.parameters()) == 2 and 'Linear(1, 2)' in repr(net)
+
+def test_a_network_inside_itself_has_a_name():
+    net = Sequential(ReLU())
+    net.layers.append(net)
+    assert '...' in repr(net)
+
+def test_copies_and_pickles_carry_no_records():
+    net = Sequential(Linear(1, 2), ReLU())
+    net(torch.ones(3, 1))
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert not pending(twin) and torch.equal(twin.layers[0].w, net.layers[0].w)
+
+# Errors ----------------------------------------------------------------------------------------------------
+
+def answering(answer, error, says):
+    class Answer(Module):
+        def forward(self, *inputs): return inputs[0] + 0
+        def bwd(self, g, *inputs): return answer(g)
+    return Answer(), error, says
+
+@pytest.mark.parametrize('layer,error,says', [
+    answering(lambda g: [g], TypeError, 'Answer.bwd: the gradient for input 0 is of type list; return a tensor or None'),
+    answering(lambda g: 1., TypeError, 'is 1.0; return a tensor'),
+    answering(lambda g: (g, 'x'), TypeError, "input 1 is 'x'"),
+    answering(lambda g: (g, g, g), ValueError, 'returned 3 gradients for 2 inputs'),
+    answering(lambda g: g[:1], ValueError, 'shape .1, 3. for an input of shape .2, 3.'),
+    answering(lambda g: g.float(), TypeError, 'a gradient of torch.float32 for an input of torch.float64')])
+def test_bwd_that_answers_wrongly(layer, error, says):
+    x = rand(2, 3)
+    layer(x, x)
+    with pytest.raises(error, match=says): layer.backward(torch.ones_like(x))
+
+@pytest.mark.parametrize('g,error,says', [
+    (None, ValueError, 'the output is .2, 3., not one number'), ([1.], TypeError, 'Square.backward: g is of type list; pass'),
+    (1., TypeError, 'g is 1.0'), (torch.ones(3, 2), ValueError, 'g is .3, 2. but output is .2, 3.; pass one entry'),
+    (torch.ones(2, 3).double(), TypeError, 'g is torch.float64 but output is torch.float32')])
+def test_a_wrong_upstream_gradient(g, error, says):
+    layer = Square()
+    layer(torch.ones(2, 3))
+    with pytest.raises(error, match=says): layer.backward(g)
+    assert_close(layer.backward(torch.ones(2, 3)), torch.full((2, 3), 2.))
+
+def test_forward_that_returns_no_tensor():
+    class Pair(Module):
+        def forward(self, x): return x, x
+    with pytest.raises(TypeError, match='Pair.forward: its result is of type tuple; return one tensor'): Pair()(rand(2))
+
+def test_autocast_is_refused():
+    layer,x = Linear(3, 4), torch.ones(2, 3)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        with pytest.raises(RuntimeError, match='Linear: called under torch.autocast'): layer(x)
+        with torch.no_grad(): assert layer(x).dtype == torch.bfloat16
+
+def test_accumulate_asks_for_one_shape_and_type():
+    with pytest.raises(ValueError, match='accumulate: gradient is .2,. but parameter is .1,.'): accumulate(torch.ones(1), torch.ones(2))
+    with pytest.raises(TypeError, match='parameter is torch.float32 but gradient is torch.float64'):
+        accumulate(torch.ones(1), torch.ones(1).double())
+
+def test_another_default_dtype():
+    torch.set_default_dtype(torch.float64)
+    try:
+        net,x = Sequential(Linear(3, 4, dtype=torch.float32), ReLU()), torch.ones(2, 3, dtype=torch.float32)
+        net(x)
+        assert net.backward(torch.ones(2, 4, dtype=torch.float32)).dtype == torch.float32
+    finally: torch.set_default_dtype(torch.float32)
+
+# PyTorch's and our own tapes beside the layers --------------------------------------------------------------
+
+def test_parameters_that_pytorch_follows():
+    w,b = (torch.nn.Parameter(t) for t in (torch.ones(3, 4), torch.zeros(4)))
+    layer,x = Linear.holding(w, b), torch.ones(2, 3)
+    layer(x)
+    gx = layer.backward(torch.ones(2, 4))
+    assert not gx.requires_grad and not w.grad.requires_grad
+    assert_close(w.grad, torch.full((3, 4), 2.))
+
+@pytest.mark.parametrize('switch', [torch.no_grad, torch.enable_grad])
+def test_a_rule_may_use_the_tape(switch):
+    from mlfound.autograd import Var, grad
+    class Taped(Module):
+        def forward(self, x): return x**3
+        def bwd(self, g, x):
+            v = Var(x, requires_grad=True)
+            return grad(v*v*v, v, g)
+    layer,x = Taped(), rand(3)
+    layer(x)
+    with switch(): assert_close(layer.backward(torch.ones_like(x)), 3*x*x)
