@@ -1,7 +1,8 @@
-"""The words of the book: a page that leads each to the place where it is explained, and what else readers call them.
+"""The words of the book: a page that leads each to the place where it is explained, and what else
+readers call it, for the search.
 
-A word's place is where a chapter first writes it emphasised, as a book does where it explains one; without such a
-place, where it first occurs."""
+A word's place is where a chapter first writes it emphasised, as a book does where it explains one;
+without such a place, where it first occurs."""
 import re
 from functools import cache
 from typing import NamedTuple
@@ -10,29 +11,58 @@ from book import cells, chapters, code_in_markdown, docname, label, relink, sour
 
 # Each word, and what somebody may look for who means it.
 WORDS = {
-    'accumulate': '', 'activation': 'nonlinearity', 'accuracy': 'precision, score', 'Adam': 'AdamW, optimiser',
-    'adjoint': 'transpose, reverse mode', 'backward pass': 'backpropagation, backprop, reverse-mode',
-    'batch': '', 'bias': 'intercept, offset', 'broadcasting': 'broadcast', 'central difference':
-    'finite difference, numerical gradient, gradcheck', 'certificate': '', 'cross-entropy':
-    'negative log-likelihood, nll, logistic loss', 'derivative': 'differentiate, calculus', 'epoch': '',
-    'forward pass': 'inference, prediction', 'gradient': 'grad, slope', 'gradient descent':
-    'stochastic gradient descent, steepest descent', 'graph': 'computational graph, dag', 'hidden unit':
-    'neuron, node', 'Hessian': 'second derivative, curvature', 'Jacobian': '', 'kink': 'subgradient',
-    'leaf': '', 'learning rate': 'step size, eta, hyperparameter', 'linear layer': 'dense, fully connected, perceptron',
-    'logits': 'scores', 'loss': 'cost function, cost, objective, error function, criterion',
-    'mean squared error': 'mse, least squares, quadratic loss', 'minibatch': 'mini-batch, stochastic',
-    'momentum': 'heavy ball', 'mutant': 'mutation testing', 'nat': 'entropy, bits',
+    'accumulate': '',
+    'accuracy': 'precision, score',
+    'activation': 'nonlinearity',
+    'Adam': 'AdamW, optimiser',
+    'adjoint': 'transpose, reverse mode',
+    'backward pass': 'backpropagation, backprop, reverse-mode',
+    'batch': '',
+    'bias': 'intercept, offset',
+    'broadcasting': 'broadcast',
+    'central difference': 'finite difference, numerical gradient, gradcheck',
+    'certificate': '',
+    'cross-entropy': 'negative log-likelihood, nll, logistic loss',
+    'derivative': 'differentiate, calculus',
+    'epoch': '',
+    'forward pass': 'inference, prediction',
+    'gradient': 'grad, slope',
+    'gradient descent': 'stochastic gradient descent, steepest descent',
+    'graph': 'computational graph, dag',
+    'Hessian': 'second derivative, curvature',
+    'hidden unit': 'neuron, node',
+    'Jacobian': '',
+    'kink': 'subgradient',
+    'leaf': '',
+    'learning rate': 'step size, eta, hyperparameter',
+    'linear layer': 'dense, fully connected, perceptron',
+    'logits': 'scores',
+    'loss': 'cost function, cost, objective, error function, criterion',
+    'mean squared error': 'mse, least squares, quadratic loss',
+    'minibatch': 'mini-batch, stochastic',
+    'momentum': 'heavy ball',
+    'mutant': 'mutation testing',
+    'nat': 'entropy, bits',
     'parameter': 'weights, coefficient',
-    'partial derivative': '', 'pre-activation': '', 'rectified linear unit': 'relu, ramp', 'schedule':
-    'warmup, annealing, one-cycle', 'shape': 'size, dimensions', 'softmax':
-    'probabilities, argmax', 'tape': 'autograd, automatic differentiation, wengert', 'tensor': 'array, ndarray',
-    'upstream gradient': 'cotangent, delta', 'validation set': 'hold-out, held out, development set',
-    'vector–Jacobian product': 'vjp, pullback', 'weight': 'synapse', 'weight decay':
-    'regularization, regularisation, l2 penalty, ridge'}
+    'partial derivative': '',
+    'pre-activation': '',
+    'rectified linear unit': 'relu, ramp',
+    'schedule': 'warmup, annealing, one-cycle',
+    'shape': 'size, dimensions',
+    'softmax': 'probabilities, argmax',
+    'tape': 'autograd, automatic differentiation, wengert',
+    'tensor': 'array, ndarray',
+    'upstream gradient': 'cotangent, delta',
+    'validation set': 'hold-out, held out, development set',
+    'vector–Jacobian product': 'vjp, pullback',
+    'weight': 'synapse',
+    'weight decay': 'regularization, regularisation, l2 penalty, ridge',
+}
 
 # What readers look for and no single word stands for.
-PHRASES = {'chain rule': 'slopes multiply', 'vanishing gradient': 'dead', 'exploding gradient': 'nan',
-           'overfitting': 'by heart', 'overfit': 'by heart', 'generalization': 'by heart'}
+PHRASES = {'chain rule': 'slopes multiply', 'vanishing gradient': 'dead',
+           'exploding gradient': 'nan', 'overfitting': 'by heart', 'overfit': 'by heart',
+           'generalization': 'by heart'}
 
 class Place(NamedTuple):
     "Where a word is explained."
@@ -85,7 +115,7 @@ def places():
     return by_page
 
 def mark(text, words):
-    "Give the places of these words in a text an anchor. The text's links are mended already, so look again."
+    "Give these words in a text an anchor. Its links are mended already, so look for them again."
     for word, _ in words:
         plural = re.escape(word) + '(s|es)?'
         seen = hidden(text)

@@ -1,4 +1,4 @@
-"The reference of what a notebook defines, as Markdown that Sphinx turns into objects that can be linked and searched."
+"The reference of what a notebook defines, as Markdown that Sphinx turns into objects."
 import ast
 import importlib
 import inspect
@@ -85,7 +85,8 @@ class Objects:
         obj = getattr(holder, node.name)
         name = f'{owner}.{node.name}' if owner else node.name
         kind, sig = ('method' if owner else 'function'), signature(node, bool(owner))
-        if isinstance(obj, property) or any('as_prop' in ast.unparse(d) for d in node.decorator_list):
+        as_prop = any('as_prop' in ast.unparse(d) for d in node.decorator_list)
+        if isinstance(obj, property) or as_prop:
             kind, sig, obj = 'property', '', obj.fget
         text = summary(node, source)
         self.add(name, sig, text)
@@ -107,11 +108,13 @@ class Objects:
         return directive('class', node.name+sig, self.module, body)
 
     def data(self, node, source):
-        for target in node.targets:
-            if not isinstance(target, ast.Name) or target.id not in self.public: continue
+        "The names of an assignment, of several at once as well."
+        parts = [n for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)]
+        for name in [n.id for n in parts if isinstance(n.ctx, ast.Store)]:
+            if name not in self.public: continue
             text = comment_after(node, source) or f'`{ast.unparse(node.value)}`'
-            self.add(target.id, '', text)
-            yield directive('data', target.id, self.module, [text])
+            self.add(name, '', text)
+            yield directive('data', name, self.module, [text])
 
     def reference(self, source, fold):
         "The reference of what one exported cell defines, as Markdown."
@@ -121,5 +124,6 @@ class Objects:
                 private = n.name.startswith('_') or (owner or '').startswith('_')
                 if not private and (owner or n.name in self.public):
                     yield self.function(n, source, owner, fold)
-            if isinstance(n, ast.ClassDef) and n.name in self.public: yield self.cls(n, source, fold)
+            if isinstance(n, ast.ClassDef) and n.name in self.public:
+                yield self.cls(n, source, fold)
             if isinstance(n, ast.Assign): yield from self.data(n, source)

@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['mse_vjp', 'relu_vjp', 'lin_vjp_x', 'lin_vjp_w', 'lin_vjp_b', 'lin_vjp', 'relative_error', 'GradientError',
-           'check_vjp', 'Grads', 'torch_forward_and_backward', 'near_kink', 'forward_and_backward']
+           'check_vjp', 'one_each', 'Grads', 'torch_forward_and_backward', 'near_kink', 'forward_and_backward']
 
 # %% ../nbs/02_Backward.ipynb #162cd804
-import math
+import copy, math
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .checks import check_number, check_same_shape, check_tensors, got as seen
 from .forward import Params, check_lin
 
 # %% ../nbs/02_Backward.ipynb #mse_vjp
@@ -21,8 +22,8 @@ def mse_vjp(g:Tensor, # `()` upstream gradient
             pred:Tensor, # `(...)` predictions of the forward pass
             targ:Tensor, # `(...)` targets of the forward pass
            )->Tensor: # `(...)` gradient for `pred`; the one for `targ` is its negative
-    "Pull the upstream gradient `g` back through `mse`, to the predictions; raises `ValueError` where the shapes differ."
-    if pred.shape!=targ.shape: raise ValueError(f'mse_vjp: pred is {tuple(pred.shape)} but targ is {tuple(targ.shape)}; give both the same shape')
+    "Pull the upstream gradient `g` back through `mse`; raises `ValueError` where the shapes differ."
+    check_same_shape('mse_vjp', pred=pred, targ=targ)
     if targ.dtype!=pred.dtype: targ = targ.to(pred.dtype)
     return g*2/pred.numel()*(pred - targ)
 
@@ -30,8 +31,8 @@ def mse_vjp(g:Tensor, # `()` upstream gradient
 def relu_vjp(g:Tensor, # `(...)` upstream gradient
              x:Tensor, # `(...)` input of the forward pass
             )->Tensor: # `(...)` gradient for `x`; 0 where `x` is exactly 0
-    "Pull the upstream gradient `g` back through `relu`; where `x` is nan, `g` passes, so that the nan is not hidden."
-    if g.shape!=x.shape: raise ValueError(f'relu_vjp: g is {tuple(g.shape)} but x is {tuple(x.shape)}; give both the same shape')
+    "Pull `g` back through `relu`; where `x` is nan, `g` passes, so that the nan is not hidden."
+    check_same_shape('relu_vjp', g=g, x=x)
     return torch.where(x<=0, 0., g)
 
 # %% ../nbs/02_Backward.ipynb #lin_vjp_x
@@ -67,78 +68,141 @@ def relative_error(got:Tensor, # `(...)` the answer to judge
     return diff/size if size and math.isfinite(diff) else math.inf
 
 # %% ../nbs/02_Backward.ipynb #central_difference
-def _central_difference(f, args, k, g, step):
-    "The slopes of `(g*f(*args)).sum()` for the entries of `args[k]`; the largest rounding error among them; the largest movement."
-    args = list(args)
-    args[k] = arg = args[k].clone(memory_format=torch.contiguous_format)
-    flat,rows = arg.view(-1),[(0.,0.,0.)]
-    for i,v in enumerate(flat.tolist()):
-        eps = step*max(1., abs(v))
-        flat[i] = v+eps; hi = g*f(*args)
-        flat[i] = v-eps; lo = g*f(*args)
-        flat[i] = v
-        dust = 8*torch.finfo(torch.float64).eps*(hi.abs()+lo.abs())[hi!=lo].sum()
-        rows.append([t.item()/((v+eps)-(v-eps)) for t in ((hi-lo).sum(), dust, (hi-lo).abs().sum())])
-    slopes,dust,size = torch.tensor(rows, dtype=torch.float64).T
-    return slopes[1:].reshape(arg.shape).to(arg.device), dust.max().item(), size.max().item()
+def copies(args): # `f` and the rule never see the checker's own
+    "Contiguous copies of tensors, copies of lists, tuples and dictionaries; anything else as it is."
+    kinds = list,tuple,dict
+    return [a.clone(memory_format=torch.contiguous_format) if torch.is_tensor(a) else
+            copy.deepcopy(a) if isinstance(a, kinds) else a for a in args]
+
+class Slopes(NamedTuple):
+    "Central differences for each entry of an argument, and how far to trust them."
+    slope:Tensor # `(...)` the slopes of `(g*f(*args)).sum()`
+    dust:Tensor  # `(...)` what rounding leaves open
+    bend:Tensor  # `(...)` what the curve leaves open, since the nudge has a size
+    size:Tensor  # `(...)` how much moved, if nothing had cancelled
+
+# %% ../nbs/02_Backward.ipynb #slope_at
+unit = torch.finfo(torch.float64).eps    # 2**-52
+
+def slope_at(s, v, eps):
+    "The slope of `s` at `v`, what is left open, and how much moved; `s(v)` gives the terms of a sum."
+    hi,lo,width = s(v+eps), s(v-eps), (v+eps)-(v-eps)
+    slope = (hi-lo).sum()/width
+    twice = (s(v+2*eps)-s(v-2*eps)).sum()/((v+2*eps)-(v-2*eps))
+    still,ends = s(v+1000*eps)==s(v), hi.abs()+lo.abs()
+    last = torch.where(still, ends/1000, ends)/2      # a last digit may be lost
+    dust = unit*torch.where(hi==lo, last, 8*ends).sum()/width
+    return [t.item() for t in (slope, dust, (twice-slope).abs()/2, (hi-lo).abs().sum()/width)]
+
+def central_difference(f, args, k, g, step=6e-6):
+    "The `Slopes` of `(g*f(*args)).sum()` for the entries of `args[k]`."
+    def s(i, to):
+        nudged = copies(args)
+        nudged[k].view(-1)[i] = to
+        return g*f(*nudged)
+    entries = args[k].flatten().tolist()
+    rows = [slope_at(lambda to: s(i, to), v, step*max(1., abs(v))) for i,v in enumerate(entries)]
+    table = torch.tensor(rows, dtype=torch.float64, device=args[k].device).reshape(-1, 4)
+    return Slopes(*(column.reshape(args[k].shape) for column in table.T))
 
 # %% ../nbs/02_Backward.ipynb #GradientError
 class GradientError(AssertionError):
     "A hand-written gradient that differs from the numerical one."
 
 # %% ../nbs/02_Backward.ipynb #compare
-def _compare(k, got, slopes, dust, size, rtol):
-    "Raise `GradientError`, naming the worst entry, unless `got` is `slopes` up to `rtol` and `dust`; return the relative error."
-    what = f'check_vjp: the gradient of argument {k}'
-    if not torch.is_tensor(got) or got.dtype!=slopes.dtype:
-        raise GradientError(f'{what} is a {got.dtype if torch.is_tensor(got) else type(got).__name__}; '
+def check_form(what, got, like):
+    "Raise `GradientError` unless `got` is a tensor like the argument."
+    if not torch.is_tensor(got) or got.dtype!=like.dtype:
+        raise GradientError(f'{what} is {seen(got)}; '
                             'return a float64 tensor for a float64 argument, or None')
-    if got.shape!=slopes.shape: raise GradientError(f'{what} has shape {tuple(got.shape)}; the argument has {tuple(slopes.shape)}')
-    if not slopes.numel(): return 0.
-    if not dust<=1e-4*size and size: raise GradientError(f'{what} cannot be judged: rounding is {dust/size:.1g} of the differences; shift or scale f')
-    diff,most = (got-slopes).abs().nan_to_num(nan=torch.inf), slopes.abs().max().item()
-    if not diff.max() <= rtol*most + dust:
-        at = tuple(int(i) for i in torch.unravel_index(diff.argmax(), diff.shape))
-        raise GradientError(f'{what} is wrong: relative error {relative_error(got, slopes):.2g}, allowed {rtol:g}; '
-                            f'worst at entry {at}: got {got[at]:.6g}, central difference {slopes[at]:.6g}')
-    return diff.max().item()/(most if most>dust else size or 1.)
+    if got.shape!=like.shape:
+        raise GradientError(f'{what} has shape {tuple(got.shape)}; the argument has {tuple(like.shape)}')
+
+def judge(got, found, rtol):
+    "How far each entry of `got` is off, and how far it may be."
+    off = (got-found.slope).abs().nan_to_num(nan=torch.inf)
+    rounding = 8*unit*found.slope.abs().max()    # of the rule itself
+    left = found.dust + found.bend + rounding if found.size.any() else 0.
+    return off, rtol*found.slope.abs() + left
+
+def compare(k, got, found, rtol):
+    "Raise `GradientError`, naming the worst entry, unless each is right; return the relative error."
+    what = f'check_vjp: the gradient of argument {k}'
+    check_form(what, got, found.slope)
+    if not got.numel(): return 0.
+    dust,bend,size,most = (t.abs().max().item() for t in (found.dust, found.bend, found.size, found.slope))
+    if size and not dust<=1e-4*size:
+        raise GradientError(f'{what} cannot be judged: rounding is {dust/size:.1g} of the differences; '
+                            'shift or scale f, or pass a larger step')
+    if not bend<=max(1e-4*size, 1e-9):
+        raise GradientError(f'{what} cannot be judged: f bends within a nudge, by {bend/size:.1g} of the '
+                            'differences; pass a smaller step')
+    off,allowed = judge(got, found, rtol)
+    bad = ~(off<=allowed)
+    if bad.any():
+        at = tuple(int(i) for i in torch.unravel_index((off/allowed).nan_to_num(nan=-1.).argmax(), off.shape))
+        raise GradientError(f'{what} is wrong in {bad.sum()} of {bad.numel()} entries, relative error '
+                            f'{relative_error(got, found.slope):.2g}; worst at entry {at}: got {got[at]:.6g}, '
+                            f'central difference {found.slope[at]:.6g}')
+    return off.max().item()/(most if most>dust+bend else size or 1.)
 
 # %% ../nbs/02_Backward.ipynb #prepare
-def _prepare(f, args, g, generator):
+def prepare(f, args, g, generator, fn='check_vjp'):
     "Copies of the arguments in float64, and the upstream gradient for `f(*args)`."
-    args = [a.detach().double().clone() if torch.is_tensor(a) and a.is_floating_point() else a for a in args]
-    out = f(*args)
+    args = [a.detach().double() if torch.is_tensor(a) and a.is_floating_point() else a for a in args]
+    args,lent = copies(args),copies(args)
+    out = f(*lent)
+    check_output(fn, out)
+    out = out.detach().clone()
+    for k,(a,b) in enumerate(zip(args, lent)):
+        if torch.is_tensor(a) and not torch.equal(a.nan_to_num(), b.nan_to_num()):
+            raise ValueError(f'{fn}: f changed argument {k} in place; let it work on a copy, e.g. of x.clone()')
+    if not torch.equal(f(*copies(args)), out):
+        raise ValueError(f'{fn}: f returned two results for the same arguments; make it deterministic and finite')
+    return args, upstream(fn, g, out, generator or torch.Generator().manual_seed(0))
+
+def check_output(fn, out):
     if not torch.is_tensor(out) or out.dtype!=torch.float64:
-        raise TypeError(f'check_vjp: f returned {out.dtype if torch.is_tensor(out) else type(out).__name__}; '
-                        'it must return one float64 tensor for float64 arguments')
-    out = out.clone()
-    if not torch.equal(f(*args), out): raise ValueError('check_vjp: f returned two results for the same arguments; make it deterministic and finite')
-    generator = generator or torch.Generator().manual_seed(0)
-    if g is None: g = torch.randn(out.shape, dtype=torch.float64, generator=generator).to(out.device)
-    if g.shape!=out.shape: raise ValueError(f'check_vjp: g is {tuple(g.shape)} but f returned {tuple(out.shape)}; give both the same shape')
-    return args, g.double()
+        raise TypeError(f'{fn}: f returned {seen(out)}; it must return one float64 tensor for float64 arguments')
+
+def upstream(fn, g, out, generator):
+    "The upstream gradient: the one that was given, or one drawn."
+    if g is None: return torch.randn(out.shape, dtype=torch.float64, generator=generator).to(out.device)
+    check_tensors(fn, g=g)
+    if g.shape!=out.shape:
+        raise ValueError(f'{fn}: g is {tuple(g.shape)} but f returned {tuple(out.shape)}; give both the same shape')
+    if out.numel() and not (g.any() and g.isfinite().all()):
+        raise ValueError(f'{fn}: g is zero everywhere or not finite, which every rule would pass or none; '
+                         'pass another, or None')
+    return g.detach().double()
 
 # %% ../nbs/02_Backward.ipynb #check_vjp
 def check_vjp(f, # `f(*args)` returns a tensor `(...)`
               vjp, # `vjp(g, *args)` returns the gradient of the first argument, or a tuple, one for each; None is not checked
               *args, # floating-point tensors, away from kinks, are checked in float64; anything else is passed along
               g:Tensor=None, # `(...)` upstream gradient; None draws one from the standard normal distribution
-              rtol:float=1e-6, # largest relative error allowed
+              rtol:float=1e-6, # largest relative error allowed, in each entry
               step:float=6e-6, # size of the nudge, times `max(1, |entry|)`
               generator:torch.Generator=None, # source of randomness for `g`; None seeds one with 0
-             )->list[float]: # the relative error of each gradient compared
-    "Compare `vjp` with central differences of `f` over every entry; raises `GradientError` naming the worst one."
-    args,g = _prepare(f, args, g, generator)
-    got = vjp(g.clone(), *(a.clone() if torch.is_tensor(a) else a for a in args))
+             )->list[float]: # the relative error of each gradient compared, as an array
+    "Compare `vjp` with central differences of `f`, entry by entry; raises `GradientError` naming the worst one."
+    check_number('check_vjp', above=0, rtol=rtol, step=step)
+    args,g = prepare(f, args, g, generator)
+    grads = one_each(vjp(g.clone(), *copies(args)), args)
+    return [compare(k, gk, central_difference(f, args, k, g, step), rtol)
+            for k,gk in enumerate(grads) if gk is not None]
+
+def one_each(got, args, fn='check_vjp'):
+    "What a rule returned, as a list with a gradient or None for each argument."
     if not isinstance(got, (tuple,list)): got = [got] + [None]*(len(args)-1)
     if len(got)!=len(args):
-        raise GradientError(f'check_vjp: vjp returned {len(got)} gradients for {len(args)} arguments; return one each, or None')
-    pairs = [(k,gk) for k,gk in enumerate(got) if gk is not None]
-    if not pairs: raise GradientError('check_vjp: vjp returned no gradient at all')
-    for k,_ in pairs:
-        if not torch.is_tensor(args[k]) or not args[k].is_floating_point():
-            raise GradientError(f'check_vjp: vjp returned a gradient for argument {k}, which is not a floating-point tensor; return None')
-    return [_compare(k, gk, *_central_difference(f, args, k, g, step), rtol) for k,gk in pairs]
+        raise GradientError(f'{fn}: vjp returned {len(got)} gradients for {len(args)} arguments; return one each, or None')
+    if all(gk is None for gk in got): raise GradientError(f'{fn}: vjp returned no gradient at all')
+    for k,(gk,a) in enumerate(zip(got, args)):
+        if gk is not None and not (torch.is_tensor(a) and a.is_floating_point()):
+            raise GradientError(f'{fn}: vjp returned a gradient for argument {k}, which is not a floating-point tensor; '
+                                'return None')
+    return list(got)
 
 # %% ../nbs/02_Backward.ipynb #Grads
 class Grads(NamedTuple):

@@ -315,7 +315,7 @@ TRIALS += [
               (mask,1.,[3]), (mask[:,:1],[2,2],[2])], np.where,
               lambda x,y,o,m: Price(0, m + 4*(x+y+o), 0, 2*m + 16*o)),
     operation('autograd.beginning', entries, lambda x: x, per_entry(0, 0, 0, 0)),
-    operation('autograd.rows', [([2,3],[2,3]), ([],[]), ([4],)], lambda *xs: np.stack(xs),
+    operation('derivatives.rows', [([2,3],[2,3]), ([],[]), ([4],)], lambda *xs: np.stack(xs),
               lambda x,y,o: Price(0, 4*(x+y+o), 0, 0)),
     operation('autograd.to', [([3,4],('cpu',torch.float64)), ([],('cpu',))], lambda x,how: x,
               per_entry(0, 12, 0, 0))]

@@ -8,68 +8,109 @@ __all__ = ['diagnose', 'Finding', 'Diagnosis']
 # %% ../nbs/09_Doctor.ipynb #imports
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from . import autograd, backward
-from .backward import GradientError, check_vjp, relative_error
-from .verify import copies, floats
+from .guards import expands
+from .backward import (GradientError, Slopes, central_difference, compare, copies, judge,
+                              one_each, prepare, relative_error)
+from .verify import floats
 
 # %% ../nbs/09_Doctor.ipynb #close
-def _close(a, b): return a.shape==b.shape and relative_error(a, b)<1e-5
+def close(a, found):
+    "Is `a` what the central differences found, entry by entry, to five digits?"
+    if a.shape!=found.slope.shape: return False
+    off,allowed = judge(a, found, 1e-5)
+    return bool((off<=allowed).all())
 
-def _fits_shape(got, want):
+def fits_shape(got, found):
     "What explains a gradient of the wrong shape."
-    if got.ndim>1 and _close(got.mT, want): yield 'a missing transpose: its transpose is right'
-    if autograd.expands(want.shape, got.shape) and _close(got.sum_to_size(want.shape), want): yield f'a missing sum: summed to shape {tuple(want.shape)} it is right'
-    if autograd.expands(got.shape, want.shape) and _close(got.expand(want.shape), want): yield f'a shape not restored: expanded to {tuple(want.shape)} it is right'
+    shape = found.slope.shape
+    if got.ndim>1 and close(got.mT, found): yield 'a missing transpose: its transpose is right'
+    if expands(shape, got.shape) and close(got.sum_to_size(shape), found):
+        yield f'a missing sum: summed to shape {tuple(shape)} it is right'
+    if expands(got.shape, shape) and close(got.expand(shape), found):
+        yield f'a shape not restored: expanded to {tuple(shape)} it is right'
 
 # %% ../nbs/09_Doctor.ipynb #fits_factor
-def _fits_factor(got, want, args):
+def scaled(found, c): return Slopes(c*found.slope, *(abs(c)*t for t in found[1:]))
+
+def fits_factor(got, found, args):
     "What explains a multiple of the right gradient."
+    want = found.slope
     c = ((got*want).sum()/(want*want).sum()).item()
     if not got.any(): yield 'zero: nothing arrives'
-    elif _close(got, -want): yield 'the sign: its negative is right'
-    elif abs(c-1)>1e-6 and _close(got, c*want):
+    elif close(-got, found): yield 'the sign: its negative is right'
+    elif abs(c-1)>1e-6 and close(got, scaled(found, c)):
         yield f'a factor: it is {c:.6g} times the right one'
-        sizes = {(f'the size of axis {d} of argument {i}', n) for i in floats(args) for d,n in enumerate(args[i].shape)}
-        for what,n in sorted(sizes | {(f'the number of entries of argument {i}', args[i].numel()) for i in floats(args)}):
-            if n>1 and abs(abs(c)/n-1)<1e-5: yield f'a missing 1/n: {n} is {what}'
-            if n>1 and abs(abs(c)*n-1)<1e-5: yield f'a 1/n too much: {n} is {what}'
+        yield from fits_size(abs(c), args)
+
+def fits_size(c, args):
+    "What in `args` has the size of a factor `c`, or of its inverse."
+    sizes = {(f'the number of entries of argument {i}', args[i].numel()) for i in floats(args)}
+    sizes |= {(f'the size of axis {d} of argument {i}', n) for i in floats(args) for d,n in enumerate(args[i].shape)}
+    for what,n in sorted(sizes):
+        if n>1 and abs(c/n-1)<1e-5: yield f'a missing 1/n: {n} is {what}'
+        if n>1 and abs(c*n-1)<1e-5: yield f'a 1/n too much: {n} is {what}'
 
 # %% ../nbs/09_Doctor.ipynb #fits_term
-def _fits_term(got, want, g, x, out):
+def terms(g, x, out):
+    "What a rule may have left out, by name, as far as the shapes allow."
+    found = {'g': g, 'the argument': x, 'the result': out, '1': torch.ones_like(x)}
+    if g.shape==x.shape: found['g times the argument'] = g*x
+    if g.shape==out.shape: found['g times the result'] = g*out
+    return {name: t for name,t in found.items() if t.shape==x.shape}
+
+def fits_term(got, found, g, x, out):
     "What explains other wrong numbers of the right shape."
-    if got.ndim>1 and _close(got.mT, want): yield 'a missing transpose: its transpose is right'
-    terms = {'g': g, 'the argument': x, 'the result': out, '1': torch.ones_like(want), 'g times the argument': (g,x), 'g times the result': (g,out)}
-    for name,t in terms.items():
-        if isinstance(t, tuple): t = t[0]*t[1] if t[0].shape==t[1].shape else out
-        if t.shape!=want.shape: continue
-        c = ((want-got)*t).sum()/(t*t).sum()
-        if _close(got + c*t, want): yield f'a term: {c.item():+.6g} times {name} is missing'
-        if _close(got*t, want): yield f'a dropped factor: times {name} it is right'
-        if (t!=0).all() and _close(got/t, want): yield f'a factor too many: without {name} it is right'
+    if got.ndim>1 and close(got.mT, found): yield 'a missing transpose: its transpose is right'
+    for name,t in terms(g, x, out).items():
+        c = ((found.slope-got)*t).sum()/(t*t).sum()
+        if close(got + c*t, found): yield f'a term: {c.item():+.6g} times {name} is missing'
+        if close(got*t, found): yield f'a dropped factor: times {name} it is right'
+        if (t!=0).all() and close(got/t, found): yield f'a factor too many: without {name} it is right'
 
 # %% ../nbs/09_Doctor.ipynb #fits_call
-def _fits_call(got, want, wants, k, rule, g, args, out):
-    "What calling the rule in other ways explains; `rule(g, *args)` gives its gradients."
-    def right(turn, *call):
-        try: return _close(turn(rule(*call)[k]), want)
-        except Exception: return False   # it does not take such arguments, so this explains nothing
-    def same(t): return t
-    for j,w in wants.items():
-        if j!=k and _close(got, w): yield f'swapped results: it is the gradient of argument {j}'
-    if not _close(rule(g, *args)[k], got): yield 'memory: called again it returns something else'
-    elif _close(rule(2*g, *args)[k], got): yield 'g left out: it returns the same for 2g'
-    if right(same, g, *args[:k], out, *args[k+1:]): yield 'input for output: given the result in place of the argument it is right'
-    if g.ndim==2 and args[k].ndim==2 and right(Tensor.t, g.T, *[a.mT if isinstance(a, Tensor) and a.ndim>1 else a for a in args]): yield 'the wrong axis: on the transposed problem it is right'
-    swapped = list(args)
+class Trial(NamedTuple):
+    "A rule, what it was called with, and what came out."
+    rule:object # `rule(g, *args)` gives a gradient or None for each argument
+    g:Tensor
+    args:list
+    out:Tensor  # the result of `f`
+    got:list    # of the rule
+    found:dict  # the `Slopes`, by argument
+
+def gives(trial, k, g, args, turn=lambda t: t):
+    "Does the rule, called with these, give the right gradient of argument `k`?"
+    try: return close(turn(trial.rule(g, *args)[k]), trial.found[k])
+    except Exception: return False   # it does not take such arguments, so this explains nothing
+
+def fits_call(trial, k):
+    "What calling the rule in other ways explains."
+    rule,g,args,got = trial.rule,trial.g,list(trial.args),trial.got[k]
+    same = Slopes(got, 0*got, 0*got, got)
+    for j,found in trial.found.items():
+        if j!=k and close(got, found): yield f'swapped results: it is the gradient of argument {j}'
+    if not close(rule(g, *args)[k], same): yield 'memory: called again it returns something else'
+    elif close(rule(2*g, *args)[k], same): yield 'g left out: it returns the same for 2g'
+    if gives(trial, k, g, args[:k]+[trial.out]+args[k+1:]):
+        yield 'input for output: given the result in place of the argument it is right'
+    turned = [a.mT if isinstance(a, Tensor) and a.ndim>1 else a for a in args]
+    if g.ndim==2 and args[k].ndim==2 and gives(trial, k, g.T, turned, Tensor.t):
+        yield 'the wrong axis: on the transposed problem it is right'
+
+# %% ../nbs/09_Doctor.ipynb #fits_swap
+def fits_swap(trial, k):
+    "What exchanging two arguments explains."
+    args = trial.args
     for j in floats(args):
-        if j>k and args[j].shape==args[k].shape:
-            swapped[k],swapped[j] = args[j],args[k]
-            if right(same, g, *swapped): yield f'swapped operands: with arguments {k} and {j} exchanged it is right'
-            swapped = list(args)
+        if j<=k or args[j].shape!=args[k].shape: continue
+        swapped = list(args)
+        swapped[k],swapped[j] = args[j],args[k]
+        if gives(trial, k, trial.g, swapped):
+            yield f'swapped operands: with arguments {k} and {j} exchanged it is right'
 
 # %% ../nbs/09_Doctor.ipynb #diagnose
 def diagnose(f, # `f(*args)` returns a tensor
@@ -77,29 +118,39 @@ def diagnose(f, # `f(*args)` returns a tensor
              *args, # as for `check_vjp`
              g:Tensor=None, # upstream gradient; None draws one
             )->'Diagnosis': # one finding for each gradient
-    "Which gradients are wrong, where, by how much, and what kind of mistake fits; raises what `f` and `vjp` raise, and what `check_vjp` says of arguments that do not fit."
-    args,g = backward._prepare(f, args, g, torch.Generator().manual_seed(1))   # not a reader's own seed 0
-    def rule(g, *args):
-        r = vjp(g.clone(), *copies(args))
-        return list(r) if isinstance(r, (tuple,list)) else [r] + [None]*(len(args)-1)
-    got,out = rule(g, *args),f(*args)
-    if len(got)!=len(args): raise GradientError(f'diagnose: vjp returned {len(got)} gradients for {len(args)} arguments; return one each, or None')
-    wants = {k: backward._central_difference(f, args, k, g, 6e-6)[0] for k in floats(args)}
-    return Diagnosis(_finding(f, rule, k, got, wants, g, args, out) for k,t in enumerate(got) if t is not None)
+    "Which gradients are wrong, where, by how much, and what mistake fits; raises what `f` and `vjp` raise."
+    generator = torch.Generator().manual_seed(1)   # not a reader's own seed 0
+    args,g = prepare(f, args, g, generator, 'diagnose')
+    def rule(g, *args): return one_each(vjp(g.clone(), *copies(args)), args, 'diagnose')
+    found = {k: central_difference(f, args, k, g) for k in floats(args)}
+    out,calls = f(*copies(args)).detach(),[rule(g, *args) for _ in range(2)]
+    first,again = (Trial(rule, g, args, out, got, found) for got in calls)   # some rules remember
+    asked = [k for k,t in enumerate(first.got) if t is not None]
+    return Diagnosis(worse(finding(first, k), finding(again, k)) for k in asked)
 
 # %% ../nbs/09_Doctor.ipynb #finding
-def _finding(f, rule, k, got, wants, g, args, out):
+def finding(trial, k):
     "What is to be said of the gradient of argument `k`."
-    def only(g, *args): return tuple(t if i==k else None for i,t in enumerate(rule(g, *args)))
-    try: return Finding(k, check_vjp(f, only, *args, g=g)[0])
+    got,found = trial.got[k],trial.found[k]
+    try: return Finding(k, compare(k, got, found, 1e-6))
     except GradientError as e: says = str(e).removeprefix('check_vjp: the gradient of ')
-    t,want = got[k],wants.get(k)
-    if not isinstance(t, Tensor) or want is None or not want.any(): return Finding(k, math.inf, says)
-    if t.shape!=want.shape: return Finding(k, math.inf, says, fits=[*_fits_shape(t, want)])
-    off = (t-want).abs() > 1e-6*want.abs().max()
-    fits = [*_fits_factor(t, want, args), *_fits_call(t, want, wants, k, rule, g, args, out)] if t.isfinite().all() else []
-    if t.any() and not any('factor:' in w or 'sign' in w for w in fits): fits += _fits_term(t, want, g, args[k], out)
-    return Finding(k, relative_error(t, want), says, int(off.sum()), want.numel(), fits)
+    if not isinstance(got, Tensor) or got.dtype!=found.slope.dtype or 'cannot be judged' in says:
+        return Finding(k, math.inf, says)
+    if got.shape!=found.slope.shape: return Finding(k, math.inf, says, fits=[*fits_shape(got, found)])
+    off,allowed = judge(got, found, 1e-6)
+    wrong = int((~(off<=allowed)).sum())
+    fits = explanations(trial, k) if got.isfinite().all() and found.slope.any() else []
+    return Finding(k, relative_error(got, found.slope), says, wrong, got.numel(), fits)
+
+def worse(a, b): return b if b.says and not a.says else a
+
+def explanations(trial, k):
+    "Every kind of mistake that would give these numbers."
+    got,found,args = trial.got[k],trial.found[k],trial.args
+    fits = [*fits_factor(got, found, args), *fits_call(trial, k), *fits_swap(trial, k)]
+    named = any('factor:' in w or 'sign' in w for w in fits)
+    if got.any() and not named: fits += fits_term(got, found, trial.g, args[k], trial.out)
+    return fits
 
 # %% ../nbs/09_Doctor.ipynb #Finding
 @dataclass
@@ -114,8 +165,7 @@ class Finding:
 
     def __str__(self):
         if not self.says: return f'argument {self.argument}: right (relative error {self.error:.0e})'
-        return '\n'.join([self.says, *([f'  {self.wrong} of {self.entries} entries are wrong'] if self.entries else []),
-                          *(f'  fits: {w}' for w in self.fits)])
+        return '\n'.join([self.says, *(f'  fits: {w}' for w in self.fits)])
 
 # %% ../nbs/09_Doctor.ipynb #Diagnosis
 class Diagnosis(list):

@@ -214,16 +214,17 @@ def _parsed(wrong, old):
     "The wrong text as a tree of the kind of the old one."
     return ast.parse(wrong).body[0] if isinstance(old, ast.stmt) else ast.parse(wrong, mode='eval').body
 
+@cache
 def mutations(f):
-    "All the wrong versions of a function's source: (mistake, syntax tree)."
+    "All the wrong versions of a function's source: pairs of mistake and syntax tree."
     root = source_of(f)
     wrong = [(s, m, t.format(text(s))) for s in _sites(root) for m,t in _WRONG.items()]
     for n in _statements(root): wrong += [(n, *w) for kind in _MISTAKES for w in kind(n)]
-    seen = {text(root)}
+    versions = {text(root): None}   # by their text: each once
     for old,mistake,new in wrong:
         node = _replaced(root, old, _parsed(new, old))
-        if text(node) not in seen: yield mistake,node
-        seen.add(text(node))
+        versions.setdefault(text(node), (mistake, node))
+    return [*versions.values()][1:]
 
 # %% ../nbs/08_Mutants.ipynb #helpers
 def _names(code):

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from . import losses # noqa: F401
-from .autograd import Var, instead, matmul, method, op, raw, to, torch_functions, unsum
+from .autograd import Var, matmul, method, op, to, torch_functions, unsum
+from .guards import instead, raw
 from .pointwise import abs, clamp, composite, log1p, maximum, minimum, sigmoid # noqa: F401
 from .pointwise import sqrt, tanh # noqa: F401
 from .shapes import cat, diagonal, flip, gather, pad_constant, permute # noqa: F401

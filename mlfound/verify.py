@@ -21,6 +21,7 @@ from torch import Tensor
 import mlfound
 from . import autograd, module
 from .autograd import Op, Var, grad
+from .guards import Guarded
 from .backward import relative_error
 from .catalogue import Trial, find, floats, found, plain, sp, total, without_gradient
 from .costs import in_words
@@ -260,7 +261,8 @@ def library(
             back = any(w in name for w in ('vjp','backward','gradients')) and inspect.isfunction(o)
             if layer or isinstance(getattr(o, 'op', None), Op) or back and o.__module__==home.__name__:
                 known[f'{o.__module__}.{o.__name__}'.removeprefix('mlfound.')] = o
-    methods = {f'Var.{n}': getattr(o, 'fget', o) for n,o in vars(Var).items() if _is_method(n, o)}
+    own = (vars(Guarded) | vars(Var)).items()
+    methods = {f'Var.{n}': getattr(o, 'fget', o) for n,o in own if _is_method(n, o)}
     return known | methods | {f'torch.{n}': f for n,f in autograd.torch_functions.items()}
 
 def _is_method(name, o):
@@ -427,6 +429,8 @@ class Certificate(list):
     __repr__ = __str__
 
 # %% ../nbs/07_Verification.ipynb #Certificate_html
+_FLAT = 'style="margin:0; padding:0; border:0; background:none"'   # a row stays a row
+
 def _certificate_html(self):
     head = ''.join(f'<th>{word}</th>' for word in self.HEAD)
     body = ''.join(map(_row_html, self, self.cells()))
@@ -434,10 +438,11 @@ def _certificate_html(self):
             f'{head}</tr></thead><tbody>{body}</tbody></table>')
 
 def _row_html(row, cells):
-    name,verdict,worst,calls = map(escape, cells)
-    said = ''.join(f'<tr><th>{word}</th><td>{escape(text)}</td></tr>' for word,text in _details(row))
-    return (f'<tr><td><code>{name}</code></td><td>{verdict}</td><td>{worst}</td><td><details'
-            f'{" open"*bool(row.failed)}><summary>{calls}</summary><table>{said}</table></details></td></tr>')
+    name,*others = map(escape, cells)
+    said = ''.join(f'<br>{word}: {escape(text)}' for word,text in _details(row))
+    fold = (f'<details {_FLAT}{" open"*bool(row.failed)}><summary><code>{name}</code></summary>'
+            f'<small>{said.removeprefix("<br>")}</small></details>')
+    return '<tr>' + ''.join(f'<td>{cell}</td>' for cell in (fold, *others)) + '</tr>'
 Certificate._repr_html_ = _certificate_html
 
 # %% ../nbs/07_Verification.ipynb #certificate

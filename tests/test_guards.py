@@ -2,8 +2,9 @@
 import copy, gc, itertools, math, pickle, threading, weakref
 import numpy as np, pytest, torch, torch.nn.functional as F
 from mlfound import autograd as A, ops
-from mlfound.autograd import (TapeError, Var, grad, hessian, hvp, jacobian, jvp, keep_values, linear, mse_loss,
-                              no_grad, op, relu, tape_forward_and_backward)
+from mlfound.autograd import Var, grad, linear, mse_loss, no_grad, op, relu, tape_forward_and_backward
+from mlfound.derivatives import hessian, hvp, jacobian, jvp
+from mlfound.guards import TapeError, keep_values
 from torch.testing import assert_close
 
 rng = torch.Generator().manual_seed(0)

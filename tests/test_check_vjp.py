@@ -1,0 +1,111 @@
+"The check of chapter 02 judges the point that it was given, each entry by itself, and nothing without evidence."
+import math
+import pytest
+import torch
+from torch import tensor
+from mlfound.backward import GradientError, central_difference, check_vjp, relu_vjp
+from mlfound.doctor import diagnose
+from mlfound.forward import relu
+
+def double(*numbers): return tensor(numbers, dtype=torch.float64)
+def cube(x): return x**3
+def cube_vjp(g, x): return 3*g*x**2
+rng = torch.Generator().manual_seed(0)
+x = torch.randn(6, 3, dtype=torch.float64, generator=rng)
+
+def passes(f, vjp, *args, **kw):
+    check_vjp(f, vjp, *args, **kw)
+    return diagnose(f, vjp, *args).ok
+
+@pytest.mark.parametrize('change', [lambda x: x.abs_(), lambda x: x.mul_(2).clone(), lambda x: x.data.neg_().clone(),
+                                    lambda x: torch.from_numpy(x.numpy()).add_(1).clone()])
+def test_an_f_that_changes_its_arguments_is_reported(change):
+    for rule in (lambda g, x: g*x.sign(), lambda g, x: -g*x.sign()):
+        with pytest.raises(ValueError, match='check_vjp: f changed argument 0 in place'): check_vjp(change, rule, x)
+        with pytest.raises(ValueError, match='diagnose: f changed argument 0 in place'): diagnose(change, rule, x)
+
+def test_a_rule_that_changes_what_it_gets_is_judged_at_the_point():
+    def spoil(g, x):
+        right = 3*g*x**2
+        x.zero_()
+        g.zero_()
+        return right
+    kept = x.clone()
+    assert passes(cube, spoil, x)
+    assert torch.equal(x, kept)
+
+def test_lists_are_copied_too():
+    def f(x, ks): return x*ks.pop()
+    assert passes(f, lambda g, x, ks: (g*ks.pop(), None), x, [2., 3.])
+
+def wrong_second(g, x): return 3*g*x**2*double(1, 0)
+def wrong_by_a_thousandth(g, x): return 3*g*x**2*double(1, 1.001)
+
+@pytest.mark.parametrize('rule', [wrong_second, wrong_by_a_thousandth])
+@pytest.mark.parametrize('at', [double(1000, .5), double(1000, -2), double(10, 1e-2)])
+def test_a_small_wrong_entry_beside_a_large_one(rule, at):
+    with pytest.raises(GradientError, match=r'wrong in 1 of 2 entries.*worst at entry \(1,\)'): check_vjp(cube, rule, at)
+    found, = diagnose(cube, rule, at)
+    assert found.says and (found.wrong, found.entries) == (1, 2)
+
+def total(x): return cube(x).sum()
+@pytest.mark.parametrize('f', [cube, total])
+def test_the_same_in_one_sum(f):
+    with pytest.raises(GradientError): check_vjp(f, wrong_second, double(1000, .5))
+    assert passes(f, cube_vjp, double(1000, .5))
+
+@pytest.mark.parametrize('f,rule,at', [
+    (cube, cube_vjp, double(1000, 0)), (cube, cube_vjp, double(0, 0)), (cube, cube_vjp, double(1e-3, 1e3, 0)),
+    (torch.sin, lambda g, x: g*x.cos(), double(0, math.pi/2, 1e3)), (torch.exp, lambda g, x: g*x.exp(), double(-40, 0, 5)),
+    (lambda x: x.logsumexp(0), lambda g, x: g*x.softmax(0), double(30, 0)),
+    (lambda x: x.logsumexp(0), lambda g, x: g*x.softmax(0), double(60, 0)),
+    (lambda x: x.softmax(0), lambda g, x: (s := x.softmax(0))*(g - (g*s).sum()), double(5, 0, -5)),
+    (lambda x: 1/x, lambda g, x: -g/x**2, double(.01, 100)), (torch.log, lambda g, x: g/x, double(1e-2, 1, 1e6)),
+    (lambda x: x.sqrt(), lambda g, x: g/(2*x.sqrt()), double(1e-2, 1e4)), (lambda x: 0*x, lambda g, x: 0*g, double(1, 2)),
+    (lambda x: x.prod(), lambda g, x: g*torch.stack([x[1]*x[2], x[0]*x[2], x[0]*x[1]]), double(1e4, 0, 1e-3)),
+    (lambda x: x.tanh(), lambda g, x: g*(1-x.tanh()**2), double(-10, 0, 3))])
+def test_right_rules_pass(f, rule, at): assert passes(f, rule, at)
+
+def test_what_nothing_depends_on_has_no_gradient():
+    with pytest.raises(GradientError, match='is wrong'): check_vjp(lambda x: 1e9 + 0*x, lambda g, x: 1e-3*g, double(1, 2))
+    with pytest.raises(GradientError): check_vjp(lambda x: 1e12 + x, lambda g, x: g, double(1, 2))
+
+def test_no_evidence_is_no_approval():
+    for g in (torch.zeros(6, 3), torch.full((6, 3), math.nan), torch.full((6, 3), math.inf)):
+        with pytest.raises(ValueError, match='g is zero everywhere or not finite'): check_vjp(relu, relu_vjp, x, g=g)
+        with pytest.raises(ValueError, match='diagnose: g is zero everywhere or not finite'): diagnose(relu, relu_vjp, x, g=g)
+    with pytest.raises(GradientError, match='no gradient at all'): check_vjp(relu, lambda g, x: None, x)
+    with pytest.raises(GradientError, match='diagnose: vjp returned no gradient at all'): diagnose(relu, lambda g, x: None, x)
+    with pytest.raises(TypeError, match='g is of type list'): check_vjp(relu, relu_vjp, x, g=[1.])
+    for bad in (0, -1, math.nan, math.inf):
+        with pytest.raises(ValueError, match='rtol is'): check_vjp(relu, relu_vjp, x, rtol=bad)
+
+def test_what_cannot_be_judged_is_not_approved():
+    with pytest.raises(GradientError, match='cannot be judged: rounding is'):
+        check_vjp(lambda x: 1e6 + x.sin(), lambda g, x: g*x.cos(), x)
+    with pytest.raises(GradientError, match='cannot be judged: f bends within a nudge'):
+        check_vjp(lambda x: (1e4*x).sin(), lambda g, x: 1e4*g*(1e4*x).cos(), x)
+    check_vjp(lambda x: (1e4*x).sin(), lambda g, x: 1e4*g*(1e4*x).cos(), x, step=1e-8, rtol=1e-5)
+
+def test_nan_gradients_are_counted():
+    def rule(g, x): return torch.where(x>0, math.nan, g)
+    found, = diagnose(lambda x: 1*x, rule, x)
+    assert found.wrong == (x>0).sum() and math.isinf(found.error)
+    assert 'got nan' in str(found) and f'wrong in {found.wrong} of 18 entries' in str(found)
+    with pytest.raises(GradientError, match='got nan'): check_vjp(lambda x: 1*x, rule, x)
+
+def test_a_float32_gradient_is_one_finding_without_explanations():
+    found, = diagnose(relu, lambda g, x: relu_vjp(g, x).float(), x)
+    assert 'is torch.float32 (6, 3); return a float64 tensor' in str(found) and not found.fits
+    assert len(str(found).splitlines()) == 1
+
+def test_a_gradient_for_whole_numbers():
+    with pytest.raises(GradientError, match='diagnose: vjp returned a gradient for argument 1'):
+        diagnose(lambda x, k: x[k], lambda g, x, k: (torch.zeros_like(x).index_add(0, k, g), k), x, tensor([1, 4]))
+
+def test_the_slopes_and_what_is_left_open():
+    at,g = double(1000, .5, 0), double(1, 1, 1)
+    found = central_difference(cube, [at], 0, g)
+    off = (found.slope - 3*at**2).abs()
+    left = found.dust + found.bend
+    assert (off <= left).all() and (left[:2] < 1e-4*found.slope[:2]).all()
