@@ -14,7 +14,7 @@ from . import autograd, training
 from .autograd import op, torch_functions
 from .checks import check_same_shape
 from .guards import raw
-from .pointwise import logsigmoid, square
+from .pointwise import logsigmoid, named, square
 from .shapes import gather
 from .training import log_softmax
 
@@ -30,7 +30,7 @@ def reduced(losses, # `(...)` a loss for each entry
 
 def loss(f):
     "Let torch find the loss `f`."
-    torch_functions[f.__name__] = f
+    torch_functions[f.__name__] = named(f)
     return f
 
 def _same_shape(fn, input, target): check_same_shape(fn, input=raw(input), target=raw(target))

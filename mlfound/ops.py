@@ -18,8 +18,8 @@ from torch import Tensor
 from . import losses # noqa: F401
 from .autograd import Var, matmul, method, op, to, torch_functions, unsum
 from .guards import instead, raw
-from .pointwise import abs, clamp, composite, log1p, maximum, minimum, sigmoid # noqa: F401
-from .pointwise import sqrt, tanh # noqa: F401
+from .pointwise import abs, clamp, composite, log1p, maximum, minimum, named # noqa: F401
+from .pointwise import sigmoid, sqrt, tanh # noqa: F401
 from .shapes import cat, diagonal, flip, gather, pad_constant, permute # noqa: F401
 from .shapes import squeeze, stack, stack_all, unsqueeze # noqa: F401
 from .training import log_softmax, softmax # noqa: F401
@@ -267,7 +267,7 @@ def einsum(equation:str, # the letters of each factor and of the result: `'ij,jk
     count = Counter(''.join(t for t,_ in pairs) + result)
     pairs = [_without(t, x, {c for c in t if count[c]==1}, torch.sum) for t,x in pairs]
     return _einsum(f'{",".join(t for t,_ in pairs)}->{result}', *(x for _,x in pairs))
-torch_functions['einsum'] = einsum
+torch_functions['einsum'] = named(einsum)
 
 # %% ../nbs/06_Operations.ipynb #mm
 def _checked(fn, input, axes, other, other_axes):
@@ -302,7 +302,7 @@ def tensordot(a, b, dims=2):
     for i,j in zip(left, right): tb[j] = ta[i]
     result = [c for c in ta + tb if (ta + tb).count(c)==1]
     return einsum(f'{"".join(ta)},{"".join(tb)}->{"".join(result)}', a, b)
-torch_functions['tensordot'] = tensordot
+torch_functions['tensordot'] = named(tensordot)
 
 # %% ../nbs/06_Operations.ipynb #dropout
 def dropout(input, p=.5, training=True):
@@ -311,7 +311,7 @@ def dropout(input, p=.5, training=True):
     if not training or p==0: return input
     kept = torch.empty_like(raw(input)).bernoulli_(1-p)
     return input*(kept if p==1 else kept/(1-p))
-torch_functions['dropout'] = dropout
+torch_functions['dropout'] = named(dropout)
 
 def _converting(name, dtype):
     "`to` with one type: it stands for the operation `to`."
@@ -332,7 +332,7 @@ for _n in '''argmax argmin argsort any all count_nonzero nonzero signbit isposin
          logical_not logical_and logical_or logical_xor'''.split(): _plain(_n)
 
 # %% ../nbs/06_Operations.ipynb #names
-torch_functions.update(linalg_vector_norm=vector_norm)
+torch_functions['linalg_vector_norm'] = named(vector_norm)
 for _n,_f in dict(expit=Var.sigmoid, **{n: torch_functions[n] for n in dir(torch.special)
                                         if n in torch_functions}).items():
     torch_functions[f'special_{_n}'] = _f

@@ -6,11 +6,11 @@
 __all__ = ['sqrt', 'rsqrt', 'square', 'reciprocal', 'exp2', 'expm1', 'log1p', 'log2', 'log10', 'sin', 'cos', 'tan', 'asin',
            'acos', 'atan', 'sinh', 'cosh', 'tanh', 'asinh', 'acosh', 'atanh', 'sigmoid', 'logsigmoid', 'silu', 'erf',
            'erfc', 'abs', 'floor', 'ceil', 'trunc', 'frac', 'pointwise', 'atan2', 'softplus', 'elu', 'leaky_relu',
-           'round', 'floor_divide', 'trunc_divide', 'remainder', 'fmod', 'maximum', 'minimum', 'clamp', 'composite',
-           'add', 'sub', 'rsub', 'div', 'alias', 'positive', 'clamp_min', 'clamp_max']
+           'round', 'floor_divide', 'trunc_divide', 'remainder', 'fmod', 'maximum', 'minimum', 'clamp', 'named',
+           'composite', 'add', 'sub', 'rsub', 'div', 'alias', 'positive', 'clamp_min', 'clamp_max']
 
 # %% ../nbs/27_Pointwise.ipynb #imports
-import math
+import inspect, math
 from functools import wraps
 
 import torch
@@ -171,11 +171,22 @@ clamp.defvjp(lambda g,x,min,max: torch.where(_within(x, min, max), g, 0),
              lambda g,x,min,max: torch.where(_above(x, min, max), g, 0))
 
 # %% ../nbs/27_Pointwise.ipynb #composite
+def named(f):
+    "`f` with NumPy's words for its keywords, and its name before the error for any other."
+    signature = inspect.signature(f)
+    @wraps(f)
+    def call(*args, **kw):
+        if not kw: return f(*args)
+        kw = {synonyms.get(k, k): v for k,v in kw.items()}
+        try: signature.bind(*args, **kw)
+        except TypeError as e:
+            raise TypeError(f'{f.__name__}: {e}; it takes {signature}') from None
+        return f(*args, **kw)
+    return call
+
 def composite(f):
     "Make a function of operations a method of `Var`, and what `torch.<name>` calls."
-    @wraps(f)
-    def call(*args, **kw): return f(*args, **{synonyms.get(k, k): v for k,v in kw.items()})
-    return method(call)
+    return method(named(f))
 
 # %% ../nbs/27_Pointwise.ipynb #arithmetic
 def _times(fn, alpha, y):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .autograd import Var, expand, method, op, place, reshape, torch_functions, transpose
 from .guards import TapeError, raw, spread
-from .pointwise import alias, composite
+from .pointwise import alias, composite, named
 
 # %% ../nbs/28_Shapes.ipynb #inverse
 def _inverse(dims):
@@ -151,7 +151,7 @@ def pad(input, # `(...)`
         raise NotImplementedError(f"pad: mode is {mode!r}; on the tape it is 'constant'; "
                                   'for others write x[..., i] with the numbers of the entries')
     return pad_constant(input, list(pad), 0. if value is None else value)
-torch_functions['pad'] = pad
+torch_functions['pad'] = named(pad)
 
 # %% ../nbs/28_Shapes.ipynb #diagonal
 @method
@@ -241,7 +241,11 @@ ungather.defvjp(lambda g,dim,index: g.gather(dim, index))
 @method
 @op
 def index_select(x, dim, index): return x.index_select(dim, index)
-index_select.defvjp(lambda g,dim,index,shape: place(g, _along(dim, index, len(shape)), shape))
+index_select.defvjp(lambda g,dim,index,shape: _put_back(g, dim, index, shape))
+
+def _put_back(g, dim, index, shape):
+    if not shape: return g.reshape(shape)   # from a number there is only one to read
+    return place(g, _along(dim, index, len(shape)), shape)
 
 @op
 def scatter_values(x, dim, index, src): return x.scatter(dim, index, src)
@@ -329,4 +333,5 @@ def stack(tensors, # tensors of equal shape
     _tensors('stack', tensors)
     return stack_all(_axis('stack', dim, tensors[0].ndim+1), *tensors)
 
-torch_functions.update(cat=cat, concat=cat, concatenate=cat, stack=stack)
+torch_functions['stack'] = named(stack)
+for _n in ('cat', 'concat', 'concatenate'): torch_functions[_n] = named(cat)
