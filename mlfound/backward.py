@@ -52,6 +52,7 @@ def lin_vjp(g:Tensor, # `(n, h)` upstream gradient
     return gx, lin_vjp_w(g, x), lin_vjp_b(g)
 
 # %% ../nbs/02_Backward.ipynb #relative_error
+#| code-fold: true
 def relative_error(got:Tensor, # `(...)` the answer to judge
                    want:Tensor, # `(...)` the answer to compare with, of the same shape
                   )->float: # 0 where they agree or are empty; inf where only `want` is zero, or a nan or inf is met
@@ -152,8 +153,8 @@ def compare(k, got, found, rtol):
         worst = (off/allowed).nan_to_num(nan=-1.).argmax()
         at = tuple(int(i) for i in torch.unravel_index(worst, off.shape))
         raise GradientError(f'{what} is wrong in {bad.sum()} of {bad.numel()} entries, '
-                            f'relative error {relative_error(got, found.slope):.2g}; worst at entry {at}: '
-                            f'got {got[at]:.6g}, central difference {found.slope[at]:.6g}')
+                            f'relative error {relative_error(got, found.slope):.2g}; '
+                            f'worst at entry {at}: got {got[at]:.6g}, central difference {found.slope[at]:.6g}')
     most,size = found.slope.abs().max().item(), found.size.max().item()
     seen_well = most>(found.dust+found.bend).max().item()
     return off.max().item()/(most if seen_well else size or 1.)
@@ -213,7 +214,7 @@ def one_each(got, args, fn='check_vjp'):
 
 # %% ../nbs/02_Backward.ipynb #check_vjp
 def check_vjp(f, # `f(*args)` returns a tensor `(...)`
-              vjp, # `vjp(g, *args)` returns the gradient of the first argument, or a tuple, one for each; None is not checked
+              vjp, # `vjp(g, *args)` returns one gradient for each argument, or that of the first; None is not checked
               *args, # floating-point tensors, away from kinks, are checked in float64; anything else is passed along
               g:Tensor=None, # `(...)` upstream gradient; None draws one from the standard normal distribution
               rtol:float=1e-6, # largest relative error allowed, in each entry
@@ -228,6 +229,7 @@ def check_vjp(f, # `f(*args)` returns a tensor `(...)`
             for k,gk in enumerate(grads) if gk is not None]
 
 # %% ../nbs/02_Backward.ipynb #Grads
+#| code-fold: true
 class Grads(NamedTuple):
     "The gradients of the loss, each shaped like what it belongs to."
     x:Tensor  # `(n, d)` for the inputs, or None if not asked for
@@ -259,6 +261,7 @@ def check_batch(fn, x, targ, params):
     return targ.to(x)
 
 # %% ../nbs/02_Backward.ipynb #torch_forward_and_backward
+#| code-fold: true
 def torch_forward_and_backward(x:Tensor, # `(n, d)` inputs
                                targ:Tensor, # `(n, c)` targets, or `(n,)` where `c` is 1
                                params:Params, # `w1 (d, h)`, `b1 (h,)`, `w2 (h, c)`, `b2 (c,)`
@@ -274,7 +277,6 @@ def torch_forward_and_backward(x:Tensor, # `(n, d)` inputs
     return loss.detach(), Grads(gx[0] if gx else None, gw1, gb1, gw2, gb2)
 
 # %% ../nbs/02_Backward.ipynb #near_kink
-#| code-fold: true
 def near_kink(x:Tensor, # `(n, d)` inputs
               params:Params, # of the network whose first layer is looked at
               within:float=2e-5, # how close to 0 a pre-activation counts as too close
@@ -286,11 +288,11 @@ def near_kink(x:Tensor, # `(n, d)` inputs
     return torch.cat([c.any(1) for c in close])
 
 # %% ../nbs/02_Backward.ipynb #buffers
-#| code-fold: true
 def check_buffer(name, t, like):
     "Raise unless `t` can take the gradient of `like`."
     if t.shape!=like.shape or t.dtype!=like.dtype or t.device!=like.device:
-        raise ValueError(f'forward_and_backward: {name} is {tuple(t.shape)} {t.dtype} on {t.device}; '
+        raise ValueError(f'forward_and_backward: {name} is {tuple(t.shape)} {t.dtype} '
+                         f'on {t.device}; '
                          f'pass one shaped {tuple(like.shape)}, {like.dtype} on {like.device}')
 
 def new_or(t, like):
@@ -314,7 +316,6 @@ def _buffers(x, params, input_grad, out):
     return Grads(*made)
 
 # %% ../nbs/02_Backward.ipynb #rows
-#| code-fold: true
 def _rows(block, x):
     "How many rows to walk at a time."
     if block is not None: check_whole('forward_and_backward', block=block)
