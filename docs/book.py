@@ -16,7 +16,8 @@ online = cfg['doc_host'] + cfg['doc_baseurl'] + '/'
 blob = f"{cfg['git_url']}/blob/{cfg['branch']}/"
 
 # The rooms of the book, each with the number of its first chapter.
-ROOMS = {'The path': 0, 'Every rule, proved': 6, 'More networks': 10, 'Faster and larger': 12, 'Tools': 14}
+ROOMS = {'The path': 0, 'Every rule, proved': 6, 'More networks': 10, 'Faster and larger': 12,
+         'Tools': 14}
 
 def docname(path):
     "A notebook's page is called as nbdev calls it: `02_Backward.ipynb` gives `backward`."
@@ -63,7 +64,8 @@ def lead(path):
 # Links --------------------------------------------------------------------------------------------
 
 code_in_markdown = re.compile(r'(^ *```.*?^ *```|`[^`\n]*`)', re.M | re.S)
-link = re.compile(r'(\]\(|\b(?:src|href|srcset)="|^\[[^]^][^]]*\]: *)(?![a-z]+:|[#/])([^)"#\s]+)', re.M)
+link = re.compile(r'(\]\(|\b(?:src|href|srcset)="|^\[[^]^][^]]*\]: *)' # what stands before a target
+                  r'(?![a-z]+:|[#/])([^)"#\s]+)', re.M)                 # a file, and no place in it
 
 def outside_code(text, change):
     "`text` with `change` made to its parts that are no code."
@@ -79,14 +81,15 @@ def missing(before, target):
     return f"{before}{cfg['git_url']}/tree/{cfg['branch']}/nbs"
 
 def relink(text, pages=None):
-    """Notebooks link to notebooks, which become pages, and to files, which are found on GitHub. Of a book with only
-    some of the `pages`, the others are on the site."""
+    """Notebooks link to notebooks, which become pages, and to files, which are found on GitHub.
+    Of a book with only some of the `pages`, the others are on the site."""
     def fix(m):
         before, path = m.groups()
         target = posixpath.normpath(f'nbs/{path}')
         if not (root/target).exists(): return missing(before, path)
         if target.startswith('nbs/images/'): return before + path
-        if not target.startswith('nbs/') or not path.endswith('.ipynb'): return before + blob + target
+        is_notebook = target.startswith('nbs/') and path.endswith('.ipynb')
+        if not is_notebook: return before + blob + target
         if pages is None or docname(path) in pages: return f'{before}{docname(path)}.ipynb'
         return f'{before}{online}{docname(path)}.html'
     return outside_code(text, lambda part: link.sub(fix, part))

@@ -22,8 +22,9 @@ def run(*command):
 def prepare(): return run(sys.executable, root/'docs/prepare.py')
 
 def sphinx(builder, pages, to, scratch):
-    "Sphinx's exit code. It starts afresh, so that what it makes depends on nothing but the notebooks."
-    return run(sys.executable, '-m', 'sphinx', '-b', builder, '-t', builder, '-W', '--keep-going', '-q', '-c', root/'docs',
+    "Sphinx's exit code. It starts afresh: what it makes depends on nothing but the notebooks."
+    return run(sys.executable, '-m', 'sphinx', '-b', builder, '-t', builder,
+               '-W', '--keep-going', '-q', '-c', root/'docs',
                '-d', scratch/f'doctrees-{builder}', pages, to)
 
 def packed_page(data):
@@ -33,7 +34,8 @@ def packed_page(data):
 def packing_list(data, with_formulas):
     "The e-book's list of files, which has to say where there are formulas."
     for name in with_formulas:
-        data = data.replace(f'href="{name}"'.encode(), f'href="{name}" properties="mathml"'.encode())
+        link = f'href="{name}"'
+        data = data.replace(link.encode(), f'{link} properties="mathml"'.encode())
     return data
 
 def pack_again(file, to):
@@ -59,7 +61,7 @@ def remove_notes(site):
     for name in '.buildinfo', 'searchindex.js': (site/name).unlink(missing_ok=True)
 
 def build(to=root/'_site', scratch=work/'build', with_ebook=True):
-    "Build everything next to the site's place, then put it there. The exit code of what failed, or 0."
+    "Build next to the site's place, then put it there. The exit code of what failed, or 0."
     shutil.rmtree(scratch, ignore_errors=True)
     site = scratch/'html/site'
     if failed := prepare() or sphinx('html', work/'pages', site, scratch): return failed
@@ -73,9 +75,9 @@ def serve():
     "Warnings are only shown here: an unfinished sentence should not stop whoever is writing it."
     watch = [o for folder in ('nbs', 'mlfound', 'docs/theme') for o in ('--watch', root/folder)]
     before = f'"{sys.executable}" "{root/"docs/prepare.py"}"'
-    return prepare() or run(sys.executable, '-m', 'sphinx_autobuild', '--port', '8000', '--pre-build', before,
-                            *watch, '-q', '-c', root/'docs', '-d', work/'serve/doctrees', work/'pages',
-                            work/'serve/html/site')
+    return prepare() or run(sys.executable, '-m', 'sphinx_autobuild', '--port', '8000',
+                            '--pre-build', before, *watch, '-q', '-c', root/'docs',
+                            '-d', work/'serve/doctrees', work/'pages', work/'serve/html/site')
 
 def main():
     if sys.argv[1:] == ['--serve']: return serve()

@@ -53,7 +53,7 @@ copybutton_selector = 'div.highlight pre'
 copybutton_exclude = '.linenos, .gp'
 linkcode_resolve = source_of
 
-# The e-book of the path (docs/ebook.py) ------------------------------------------------------------
+# The e-book of the path (docs/ebook.py) -----------------------------------------------------------
 
 epub_basename = f'{project}-path'
 epub_title = f'{project}: the path'
@@ -68,18 +68,20 @@ suppress_warnings = ['epub.unknown_project_files', 'epub.duplicated_toc_entry']
 
 if tags.has('epub'): # noqa: F821 (Sphinx defines it)
     templates_path, extensions = [], ['myst_nb']
-    html_static_path, html_extra_path, html_css_files, html_js_files = [str(theme/'ebook')], [], [], []
+    html_static_path, html_extra_path = [str(theme/'ebook')], []
+    html_css_files, html_js_files = [], []
 
 # A page's last touches ----------------------------------------------------------------------------
 
 def read_as_seen(match):
-    "A formula in a table's head, as the signs that are seen: a head with nothing but MathML counts as empty."
+    "A formula in a table's head, as the signs that are seen: MathML alone counts as empty."
     seen = re.sub(r'<span class="katex-mathml">.*?</math></span>', '', match[0])
     return seen.replace(' aria-hidden="true"', '')
 
 def mended(body):
     "A page's text without what a screen reader would stumble on."
-    body = body.replace(' aria-label="Toggle hidden content"', '') # it would hide the words on the fold
+    # the label would hide the words on the fold
+    body = body.replace(' aria-label="Toggle hidden content"', '')
     # names, brackets, blanks: no colour of their own, and a third of the page
     body = re.sub(r'<span class="(?:n|p|w|pre)">([^<]*)</span>', r'\1', body)
     body = re.sub(r'<th class="head.*?</th>', read_as_seen, body, flags=re.S)

@@ -1,4 +1,4 @@
-"The path as one book to read offline: its chapters in _proc/ebook/, for Sphinx's builder of EPUB. Called by docs/prepare.py."
+"The path as one book to read offline; docs/prepare.py has its chapters written to _proc/ebook/."
 import json
 import shutil
 
@@ -10,15 +10,16 @@ def still(cell):
     outputs = []
     for o in cell['outputs']:
         data = o.get('data', {})
-        if len(data) > 1 and 'text/html' in data: data = {k: v for k, v in data.items() if k != 'text/html'}
+        if len(data) > 1: data = {kind: v for kind, v in data.items() if kind != 'text/html'}
         outputs.append(o | dict(data=data) if data else o)
     return cell | dict(outputs=outputs)
 
 def cover():
     "The book's first page, with its chapters."
     lines = [f'{label(p)} <{docname(p)}>' for p in path_chapters()]
-    text = f"{cfg['description']}. The rest of the book, and its figures that move, are at <{online}>."
-    return '\n'.join([f"# {cfg['lib_name']}: the path", '', text, '', '```{toctree}', *lines, '```', ''])
+    text = f"{cfg['description']}. The rest of the book, and the figures that move: <{online}>."
+    title = f"# {cfg['lib_name']}: the path"
+    return '\n'.join([title, '', text, '', '```{toctree}', *lines, '```', ''])
 
 def prepare(page, notebook):
     "Write the chapters; `page` and `notebook` are those of docs/prepare.py."

@@ -1,4 +1,4 @@
-"What the search finds: a record for each section and each object, and what else readers call the book's words."
+"What the search finds: a record for each section and object, and what else readers call things."
 import json
 from pathlib import Path
 
@@ -12,23 +12,25 @@ from formulas import as_text
 NO_PROSE = nodes.literal_block, nodes.image, nodes.raw, nodes.comment, nodes.title
 
 def text_of(node, without):
-    "A node's text as a sentence shows it, without code and the parts that have records of their own."
+    "A node's text as a sentence shows it, without code and parts that have records of their own."
     parts = []
     def walk(n):
         if isinstance(n, (*NO_PROSE, *without)): return
         if isinstance(n, (nodes.math, nodes.math_block)):
-            parts.append(f' {as_text(n.astext())} ' if isinstance(n, nodes.math_block) else as_text(n.astext()))
+            space = ' ' if isinstance(n, nodes.math_block) else ''
+            parts.append(space + as_text(n.astext()) + space)
             return
         if isinstance(n, nodes.Text): parts.append(str(n))
         for child in n.children: walk(child)
-        if isinstance(n, (nodes.TextElement, nodes.entry)) and not isinstance(n, nodes.Inline): parts.append(' ')
+        block = isinstance(n, (nodes.TextElement, nodes.entry)) and not isinstance(n, nodes.Inline)
+        if block: parts.append(' ')
     for child in node.children: walk(child)
     return ' '.join(''.join(parts).split())
 
 def title_of(section):
     "A section's title, with its formulas as they look."
-    parts = [as_text(n.astext()) if isinstance(n, nodes.math) else n.astext() for n in section[0].children]
-    return ''.join(parts)
+    def seen(n): return as_text(n.astext()) if isinstance(n, nodes.math) else n.astext()
+    return ''.join(map(seen, section[0].children))
 
 def records(page, title, doctree):
     "What can be found on a page: its sections, and the objects that it defines."
@@ -48,7 +50,9 @@ def write_search(app, exception):
     "The records as a script: no request is needed to read it, so that it works from a folder, too."
     if exception or app.builder.name != 'html': return
     titles = {docname(p): label(p) for p in chapters()} | dict(index='Home')
-    found = [r for page, title in titles.items() for r in records(page, title, app.env.get_doctree(page))]
-    as_json = lambda data: json.dumps(data, ensure_ascii=False, separators=(',', ':'))
-    text = f'const SEARCH_DATA = {as_json(found)};\nconst SYNONYMS = {as_json(glossary.synonyms())};\n'
+    found = []
+    for page, title in titles.items(): found += records(page, title, app.env.get_doctree(page))
+    data = dict(SEARCH_DATA=found, SYNONYMS=glossary.synonyms())
+    short = dict(ensure_ascii=False, separators=(',', ':'))
+    text = ''.join(f'const {name} = {json.dumps(what, **short)};\n' for name, what in data.items())
     (Path(app.outdir)/'search-data.js').write_text(text, encoding='utf-8')

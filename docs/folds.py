@@ -1,12 +1,12 @@
-"""What of a notebook is folded, on its page and in JupyterLab. Every cell of code is folded or in sight; none is left out.
+"""What of a notebook is folded, on its page and in JupyterLab. No cell of code is left out.
 
     hide                             folded with its output, on the page and in JupyterLab
     code-fold: true, echo: false     the code is folded, its output in sight
-    export                           a page has the reference, and folds the code; imports stay in sight
+    export                           a page has the reference, and folds the code; not imports
     exports, exporti, none of these  in sight
 
-What follows a text that ends with a fold, as the code of a solution does, belongs in that fold. What is folded
-under the title Exercises is a solution, and so is its output.
+What follows a text that ends with a fold, as the code of a solution does, belongs in that fold.
+What is folded under the title Exercises is a solution, and so is its output.
 
     python docs/folds.py             tells JupyterLab so, in every notebook; `make outputs` does it
     python docs/folds.py --check     only says which notebooks do not
@@ -30,14 +30,15 @@ CONTENT = ast.FunctionDef, ast.ClassDef, ast.Assert
 
 def parsed(code):
     "The statements of a cell, without lines that only IPython reads."
-    return ast.parse('\n'.join('pass' if l.startswith(('%', '!')) else l for l in code.split('\n'))).body
+    lines = ['pass' if l.startswith(('%', '!')) else l for l in code.split('\n')]
+    return ast.parse('\n'.join(lines)).body
 
 def only_imports(code): return all(isinstance(n, IMPORTS) for n in parsed(code))
 
 def is_setup(code):
     "Does this code import something, and define nothing?"
-    body = parsed(code)
-    return any(isinstance(n, IMPORTS) for n in body) and not any(isinstance(n, CONTENT) for n in body)
+    def has(kinds): return any(isinstance(n, kinds) for n in parsed(code))
+    return has(IMPORTS) and not has(CONTENT)
 
 def defined(code):
     "The names of the functions and classes that a cell defines."
@@ -52,7 +53,8 @@ def named(code):
 def fold(text):
     "How a cell of code is folded, by its directives."
     found, code = directives(text)
-    if found & {'hide', 'include:false'}: return Fold('Set-up' if is_setup(code) else 'More tests', True)
+    if found & {'hide', 'include:false'}:
+        return Fold('Set-up' if is_setup(code) else 'More tests', outputs=True)
     if found & {'code-fold:true', 'echo:false'}: return Fold(named(code))
     if 'export' in found and not only_imports(code): return Fold(named(code))
     return OPEN
@@ -101,7 +103,9 @@ def out_of_step():
 def main():
     paths = out_of_step()
     if '--check' in sys.argv and paths:
-        sys.exit(f"{', '.join(p.name for p in paths)}: not folded as the page is; run: python docs/folds.py")
-    for path in paths: path.write_text(text_of(set_metadata(read(path))), encoding='utf-8', newline='\n')
+        names = ', '.join(p.name for p in paths)
+        sys.exit(f'{names}: not folded as the page is; run: python docs/folds.py')
+    for path in paths:
+        path.write_text(text_of(set_metadata(read(path))), encoding='utf-8', newline='\n')
 
 if __name__ == '__main__': main()

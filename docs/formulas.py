@@ -1,4 +1,4 @@
-"Formulas, set by KaTeX at build time: signs for a page, MathML for an e-book, a line of text for the search."
+"Formulas, set by KaTeX at build time: signs for a page, MathML for an e-book, a line of text."
 import json
 import os
 import subprocess
@@ -23,7 +23,8 @@ class Formulas:
     def __call__(self, tex, display, output='htmlAndMathml'):
         print(json.dumps([tex, display, output]), file=self.node.stdin, flush=True)
         answer = json.loads(self.node.stdout.readline())
-        if 'error' in answer: raise ExtensionError(f"a formula cannot be set: {answer['error']}, in: {tex}")
+        if 'error' in answer:
+            raise ExtensionError(f"a formula cannot be set: {answer['error']}, in: {tex}")
         return answer['html']
 
 running = []

@@ -1,5 +1,5 @@
-"""Print what a page speaks of and does not show: prose that announces code which does not follow, names that nothing
-on the page defines or imports, and names in backticks that the reader can see nowhere.
+"""Print what a page speaks of and does not show: prose that announces code which does not follow,
+names that nothing on the page defines or imports, and functions that the reader can see nowhere.
 
     python docs/gaps.py          all chapters
     python docs/gaps.py 04 14    only these
@@ -17,7 +17,8 @@ from symbols import elsewhere, index
 
 # Prose that announces code ------------------------------------------------------------------------
 
-FOLLOWS = re.compile(r'\s*(?:[-*|>$<`!]|\d+[.)] |\*\*)') # a list, a table, a formula, a fence, a picture, a fold
+# A list, a table, a formula, a fence, a picture, a fold.
+FOLLOWS = re.compile(r'\s*(?:[-*|>$<`!]|\d+[.)] |\*\*)')
 
 def announcements(path):
     "Paragraphs that end with a colon, with nothing after it that it could announce."
@@ -25,8 +26,9 @@ def announcements(path):
     for cell in page(path):
         if cell['cell_type'] == 'code': blocks.append(('', True))
         else:
-            text = re.sub(r'^```.*?^```', lambda m: '```' , source(cell), flags=re.M | re.S)
-            blocks += [(part, bool(FOLLOWS.match(part))) for part in re.split(r'\n\s*\n', text) if part.strip()]
+            text = re.sub(r'^```.*?^```', lambda m: '```', source(cell), flags=re.M | re.S)
+            parts = [part for part in re.split(r'\n\s*\n', text) if part.strip()]
+            blocks += [(part, bool(FOLLOWS.match(part))) for part in parts]
     blocks.append(('', False))
     for (text, _), (_, follows) in zip(blocks, blocks[1:]):
         if text.rstrip().endswith(':') and not text.startswith('#') and not follows:
@@ -38,7 +40,10 @@ def parsed(cell):
     "A cell's code as a tree, without what only IPython reads; None for a cell that does not run."
     found, code = directives(source(cell))
     if 'eval:false' in found: return None
-    return ast.parse('\n'.join('' if l.lstrip().startswith(('%', '!')) else l for l in code.split('\n')))
+    lines = ['' if l.lstrip().startswith(('%', '!')) else l for l in code.split('\n')]
+    return ast.parse('\n'.join(lines))
+
+NAMED = ast.ExceptHandler, ast.MatchAs, ast.MatchStar # that bind a name, or none
 
 def bound(tree):
     "Every name to which this code binds something."
@@ -48,20 +53,21 @@ def bound(tree):
         if isinstance(n, (ast.FunctionDef, ast.ClassDef)): names.add(n.name)
         if isinstance(n, ast.arg): names.add(n.arg)
         if isinstance(n, ast.alias): names.add((n.asname or n.name).split('.')[0])
-        if isinstance(n, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and n.name: names.add(n.name)
+        if isinstance(n, NAMED) and n.name: names.add(n.name)
     return names
 
-def used(tree): return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+def is_use(n): return isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+def used(tree): return {n.id for n in ast.walk(tree) if is_use(n)}
 
 def at_once(tree):
     "The names that a cell looks up when it runs, not when a function of its is called."
     top = [n for n in tree.body if not isinstance(n, (ast.FunctionDef, ast.ClassDef))]
-    inner = {id(m) for n in top for f in ast.walk(n) if isinstance(f, ast.Lambda) for m in ast.walk(f)}
-    return {m.id for n in top for m in ast.walk(n)
-            if isinstance(m, ast.Name) and isinstance(m.ctx, ast.Load) and id(m) not in inner}
+    everything = [m for n in top for m in ast.walk(n)]
+    later = {id(m) for f in everything if isinstance(f, ast.Lambda) for m in ast.walk(f)}
+    return {m.id for m in everything if is_use(m) and id(m) not in later}
 
 def unbound(path):
-    "Names that code on the page uses, and that no code above it (for a function: on the page) binds."
+    "Names that code uses, and that no code above it (for a function: on the page) binds."
     trees = [t for c, _, _ in folds(cells(path)) if c['cell_type'] == 'code' and (t := parsed(c))]
     known = {*dir(builtins), '__name__', '__file__', 'get_ipython', 'display', '__doc__'}
     everything = known.union(*map(bound, trees))
@@ -71,7 +77,7 @@ def unbound(path):
             yield f'code uses a name that the page does not define or import before: {name}'
 
 def spoken(path):
-    "What a page's text has in backticks and says of it that it can be called, or that it is private."
+    "What a page's text has in backticks that can be called, or that is private."
     for cell in cells(path):
         if cell['cell_type'] != 'markdown': continue
         for part in code_in_markdown.split(source(cell))[1::2]:
@@ -79,7 +85,7 @@ def spoken(path):
             if found and (found[2] or found[1].split('.')[-1].startswith('_')): yield found[1]
 
 def unseen(path):
-    "Functions that the text speaks of, that occur in no code of the page, and to which no link leads."
+    "Functions that the text speaks of, in no code of the page, and with no link that leads there."
     texts = [source(c) for c in cells(path)]
     code = [t for t, c in zip(texts, cells(path)) if c['cell_type'] == 'code']
     fences = re.findall(r'^ *```.*?^ *```', '\n'.join(texts), re.M | re.S)

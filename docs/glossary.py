@@ -1,7 +1,8 @@
-"""The words of the book: a page that leads each to the place where it is explained, and what else readers call them.
+"""The words of the book: a page that leads each to the place where it is explained, and what else
+readers call it, for the search.
 
-A word's place is where a chapter first writes it emphasised, as a book does where it explains one; without such a
-place, where it first occurs."""
+A word's place is where a chapter first writes it emphasised, as a book does where it explains one;
+without such a place, where it first occurs."""
 import re
 from functools import cache
 from typing import NamedTuple
@@ -10,36 +11,65 @@ from book import cells, chapters, code_in_markdown, docname, label, relink, sour
 
 # Each word, and what somebody may look for who means it.
 WORDS = {
-    'accumulate': '', 'activation': 'nonlinearity', 'accuracy': 'precision, score', 'Adam': 'AdamW, optimiser',
-    'adjoint': 'transpose, reverse mode', 'backward pass': 'backpropagation, backprop, reverse-mode',
-    'batch': '', 'bias': 'intercept, offset', 'broadcasting': 'broadcast', 'central difference':
-    'finite difference, numerical gradient, gradcheck', 'certificate': '', 'cross-entropy':
-    'negative log-likelihood, nll, logistic loss', 'derivative': 'differentiate, calculus', 'epoch': '',
-    'forward pass': 'inference, prediction', 'gradient': 'grad, slope', 'gradient descent':
-    'stochastic gradient descent, steepest descent', 'graph': 'computational graph, dag', 'hidden unit':
-    'neuron, node', 'Hessian': 'second derivative, curvature', 'Jacobian': '', 'kink': 'subgradient',
-    'leaf': '', 'learning rate': 'step size, eta, hyperparameter', 'linear layer': 'dense, fully connected, perceptron',
-    'logits': 'scores', 'loss': 'cost function, cost, objective, error function, criterion',
-    'mean squared error': 'mse, least squares, quadratic loss', 'minibatch': 'mini-batch, stochastic',
-    'momentum': 'heavy ball', 'mutant': 'mutation testing', 'nat': 'entropy, bits',
+    'accumulate': '',
+    'accuracy': 'precision, score',
+    'activation': 'nonlinearity',
+    'Adam': 'AdamW, optimiser',
+    'adjoint': 'transpose, reverse mode',
+    'backward pass': 'backpropagation, backprop, reverse-mode',
+    'batch': '',
+    'bias': 'intercept, offset',
+    'broadcasting': 'broadcast',
+    'central difference': 'finite difference, numerical gradient, gradcheck',
+    'certificate': '',
+    'cross-entropy': 'negative log-likelihood, nll, logistic loss',
+    'derivative': 'differentiate, calculus',
+    'epoch': '',
+    'forward pass': 'inference, prediction',
+    'gradient': 'grad, slope',
+    'gradient descent': 'stochastic gradient descent, steepest descent',
+    'graph': 'computational graph, dag',
+    'Hessian': 'second derivative, curvature',
+    'hidden unit': 'neuron, node',
+    'Jacobian': '',
+    'kink': 'subgradient',
+    'leaf': '',
+    'learning rate': 'step size, eta, hyperparameter',
+    'linear layer': 'dense, fully connected, perceptron',
+    'logits': 'scores',
+    'loss': 'cost function, cost, objective, error function, criterion',
+    'mean squared error': 'mse, least squares, quadratic loss',
+    'minibatch': 'mini-batch, stochastic',
+    'momentum': 'heavy ball',
+    'mutant': 'mutation testing',
+    'nat': 'entropy, bits',
     'parameter': 'weights, coefficient',
-    'partial derivative': '', 'pre-activation': '', 'rectified linear unit': 'relu, ramp', 'schedule':
-    'warmup, annealing, one-cycle', 'shape': 'size, dimensions', 'softmax':
-    'probabilities, argmax', 'tape': 'autograd, automatic differentiation, wengert', 'tensor': 'array, ndarray',
-    'upstream gradient': 'cotangent, delta', 'validation set': 'hold-out, held out, development set',
-    'vector–Jacobian product': 'vjp, pullback', 'weight': 'synapse', 'weight decay':
-    'regularization, regularisation, l2 penalty, ridge'}
+    'partial derivative': '',
+    'pre-activation': '',
+    'rectified linear unit': 'relu, ramp',
+    'schedule': 'warmup, annealing, one-cycle',
+    'shape': 'size, dimensions',
+    'softmax': 'probabilities, argmax',
+    'tape': 'autograd, automatic differentiation, wengert',
+    'tensor': 'array, ndarray',
+    'upstream gradient': 'cotangent, delta',
+    'validation set': 'hold-out, held out, development set',
+    'vector–Jacobian product': 'vjp, pullback',
+    'weight': 'synapse',
+    'weight decay': 'regularization, regularisation, l2 penalty, ridge',
+}
 
 # What readers look for and no single word stands for.
-PHRASES = {'chain rule': 'slopes multiply', 'vanishing gradient': 'dead', 'exploding gradient': 'nan',
-           'overfitting': 'by heart', 'overfit': 'by heart', 'generalization': 'by heart'}
+PHRASES = {'chain rule': 'slopes multiply', 'vanishing gradient': 'dead',
+           'exploding gradient': 'nan', 'overfitting': 'by heart', 'overfit': 'by heart',
+           'generalization': 'by heart'}
 
 class Place(NamedTuple):
     "Where a word is explained."
     path:object # the notebook
     cell:int    # which of its cells
     at:int      # where in the cell's text
-    said:str    # the sentence there
+    said:str    # the sentence there, where it explains the word
 
 def anchor(word): return 'word-' + re.sub(r'\W+', '-', word.lower())
 
@@ -53,22 +83,28 @@ def hidden(text):
 def sentence(text, at):
     "The sentence around a place, without emphasis."
     starts = [m.end() for m in re.finditer(r'\n\n|[.?:!] |\n- |^> ', text[:at])]
-    ends = [k for k in (text.find(end, at) for end in ('\n\n', '. ', '.\n', '? ')) if k >= 0]
+    ends = [m.end() for m in re.finditer(r'[.?!](?=\s)|\n\n', text) if m.end() > at]
     found = text[max(starts, default=0):min(ends, default=len(text))].strip().replace('\n', ' ')
     return re.sub(r'(?<!\w)\*{1,2}|\*{1,2}(?!\w)', '', found)
 
-def search(pattern):
+def search(pattern, explained):
     "The first place in the book that a pattern finds in prose, or None."
     for path in chapters():
         for k, cell in enumerate(cells(path)):
             if cell['cell_type'] != 'markdown': continue
             if found := re.search(pattern, hidden(source(cell)), re.I):
-                return Place(path, k, found.start(), sentence(source(cell), found.start()))
+                said = sentence(source(cell), found.start()) if explained else ''
+                return Place(path, k, found.start(), said)
+
+def patterns(word):
+    "How a text writes a word that it explains, and how it writes it elsewhere."
+    plural = re.escape(word) + '(s|es)?'
+    return rf'(?<!\*)\*{{1,2}}{plural}\*{{1,2}}', rf'\b{plural}\b'
 
 def place(word):
     "Where a word is explained: where it first is emphasised, or else where it first occurs."
-    plural = re.escape(word) + '(s|es)?'
-    return search(rf'(?<!\*)\*{{1,2}}{plural}\*{{1,2}}') or search(rf'\b{plural}\b')
+    emphasised, plain = patterns(word)
+    return search(emphasised, True) or search(plain, False)
 
 @cache
 def found():
@@ -85,12 +121,10 @@ def places():
     return by_page
 
 def mark(text, words):
-    "Give the places of these words in a text an anchor. The text's links are mended already, so look again."
+    "Give these words in a text an anchor. Its links are mended already, so look for them again."
     for word, _ in words:
-        plural = re.escape(word) + '(s|es)?'
-        seen = hidden(text)
-        at = (re.search(rf'(?<!\*)\*{{1,2}}{plural}\*{{1,2}}', seen, re.I)
-              or re.search(rf'\b{plural}\b', seen, re.I))
+        finds = [re.search(pattern, hidden(text), re.I) for pattern in patterns(word)]
+        at = finds[0] or finds[1]
         text = f'{text[:at.start()]}<span id="{anchor(word)}"></span>{text[at.start():]}'
     return text
 
@@ -99,7 +133,9 @@ def page():
     parts = ['# Words', '', 'Each word leads to the place where the book explains it.', '']
     for word, p in sorted(found().items(), key=lambda item: item[0].lower()):
         link = f'<a href="{docname(p.path)}.html#{anchor(word)}">{word}</a>'
-        parts.append(f'- {link} ({label(p.path)}): {relink(p.said)}')
+        said = relink(p.said).rstrip(',;:')
+        if said and not said.endswith(('.', '?', '!', ')')): said += '.'
+        parts.append(f'- {link} ({label(p.path)})' + (said and f': {said[0].upper()}{said[1:]}'))
     return '\n'.join(parts) + '\n'
 
 def synonyms():

@@ -1,4 +1,4 @@
-"Draw nbs/images/journey.svg: the book in six pictures, from a digit's bytes to a network that reads."
+"Draw nbs/images/journey.svg: the path in six pictures, from bytes to a network that reads."
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -53,7 +53,8 @@ def draw_layers(ax):
 
 def record():
     "The last entry of the tape that a loss of 64 digits leaves behind."
-    w1, b1, w2, b2 = (Var(p, requires_grad=True) for p in init_params(784, 50, 10, generator=seeded(0)))
+    start = init_params(784, 50, 10, generator=seeded(0))
+    w1, b1, w2, b2 = (Var(p, requires_grad=True) for p in start)
     return cross_entropy(linear(relu(linear(x[:64], w1, b1)), w2, b2), y[:64]).entry
 
 def depths(end):

@@ -1,5 +1,7 @@
 "Run the notebooks afresh, all or those that are named, and save what they print and draw."
-import os, subprocess, sys
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 nbs = Path(__file__).resolve().parents[1]/'nbs'
@@ -14,7 +16,7 @@ def run(name):
     from execnb.shell import CaptureShell
     os.chdir(nbs)
     nb, shell = read_nb(name), CaptureShell(name)
-    for cell in nb.cells: # execnb leaves a cell that prints nothing any more with what it printed last time
+    for cell in nb.cells: # execnb would leave what a cell printed last time
         if not skipped(cell): cell.outputs = []
     try: shell.run_all(nb, exc_stop=True, preproc=skipped)
     except BaseException: sys.exit(shell.prettytb(name))
@@ -22,11 +24,12 @@ def run(name):
 
 def main():
     "Each notebook gets a process of its own, one after another: nothing of one reaches the next."
-    os.environ['SOURCE_DATE_EPOCH'] = '0' # or every SVG figure would hold the time at which it was drawn
+    os.environ['SOURCE_DATE_EPOCH'] = '0' # or SVG figures would hold the time of day
     os.environ['MLFOUND_STRICT'] = '1' # what is saved is what the book says
     os.environ['MLFOUND_STRICT'] = '1' # where an outcome is not the book's, stop
     for name in sys.argv[1:] or sorted(p.name for p in nbs.glob('*.ipynb')):
         print('mlfound: running', name, flush=True)
-        if failed := subprocess.run([sys.executable, __file__, '--one', name]).returncode: return failed
+        command = [sys.executable, __file__, '--one', name]
+        if failed := subprocess.run(command).returncode: return failed
 
 if __name__ == '__main__': sys.exit(run(sys.argv[2]) if sys.argv[1:2] == ['--one'] else main())

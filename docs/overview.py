@@ -1,4 +1,4 @@
-"Draw nbs/images/overview.svg: one digit, forward through the network, and every gradient on the way back."
+"Draw nbs/images/overview.svg: a digit on its way through the network, and all gradients back."
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -54,8 +54,9 @@ fig.canvas.draw() # so that the places of the pictures are known
 def arrow(start, end, y, style):
     "From one picture to the next, in the middle of the row."
     gap = .006 if start < end else -.006
-    axs[0,0].annotate('', (end-gap, y), (start+gap, y), xycoords='figure fraction', textcoords='figure fraction',
-                      arrowprops=dict(arrowstyle='->', ls=style), annotation_clip=False)
+    axs[0,0].annotate('', (end-gap, y), (start+gap, y), annotation_clip=False,
+                      xycoords='figure fraction', textcoords='figure fraction',
+                      arrowprops=dict(arrowstyle='->', ls=style))
 
 for k, name in enumerate(['lin', 'relu', 'lin', 'mse']):
     left, right = axs[0,k].get_position(), axs[0,k+1].get_position()

@@ -1,5 +1,6 @@
-"""Turn the notebooks of nbs/ into what Sphinx reads, in _proc/pages/: a page for each, the reference of its objects,
-the API's overview, the glossary; and the notebooks that readers download or open in Colab."""
+"""Turn the notebooks of nbs/ into what Sphinx reads, in _proc/pages/: a page for each with the
+reference of its objects, the API's overview, the page of words; and the notebooks that readers
+download or open in Colab."""
 import base64
 import io
 import json
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import ebook
 import glossary
-from book import (cells, cfg, chapters, directives, docname, label, lead, lost, module_of, nbs, npm, out, read,
-                  relink, room, root, source)
+from book import (cells, cfg, chapters, directives, docname, label, lead, lost, module_of, nbs, npm,
+                  out, read, relink, room, root, source)
 from folds import ends_in_fold, folds
 from reference import Objects, raw
 
@@ -31,7 +32,7 @@ def small_png(drawn):
 def shown(output):
     "An output with its links mended and its picture made small."
     data = output.get('data', {})
-    if 'text/markdown' in data: # Sphinx does not look into outputs: there, a link names the page itself
+    if 'text/markdown' in data: # Sphinx does not look into outputs: there, a link names the page
         text = re.sub(r'(\]\([\w-]+)\.ipynb', r'\1.html', relink(''.join(data['text/markdown'])))
         return output | dict(data=data | {'text/markdown': text})
     if 'image/png' not in data or 'image/svg+xml' in data: return output
@@ -41,16 +42,19 @@ def shown(output):
 def is_handle(output):
     "Is this only the name of what a figure is drawn on, `<Axes: >`?"
     text = ''.join(output.get('data', {}).get('text/plain', ''))
-    return output['output_type'] == 'execute_result' and re.match(r'<(Axes|Figure|matplotlib)\b', text)
+    drawn = re.match(r'<(Axes|Figure|matplotlib)\b', text)
+    return output['output_type'] == 'execute_result' and drawn
 
 def code_cell(cell, fold):
-    "A cell as it is shown: what `fold` says, and the words for who cannot see its figure, as myst-nb reads them."
+    "A cell as it is shown: what `fold` says, and what its figure shows, as myst-nb reads them."
     text = source(cell)
     found, code = directives(text)
-    outputs = [] if 'output:false' in found else [shown(o) for o in cell['outputs'] if not is_handle(o)]
+    outputs = [shown(o) for o in cell['outputs'] if not is_handle(o)]
+    if 'output:false' in found: outputs = []
     notes = {}
     if fold.name: notes = dict(code_prompt_show=fold.name, code_prompt_hide=fold.name)
-    if alt := re.search(r'^#\|\s*fig-alt:\s*(.+)$', text, re.M): notes['image'] = dict(alt=alt[1].strip())
+    if alt := re.search(r'^#\|\s*fig-alt:\s*(.+)$', text, re.M):
+        notes['image'] = dict(alt=alt[1].strip())
     tags = ['hide-input'] if fold.name and not fold.outputs else []
     metadata = dict(tags=tags, mystnb=notes)
     return cell | dict(source=code, outputs=outputs, execution_count=None, metadata=metadata)
@@ -62,8 +66,8 @@ CLOSE = '</details>'
 def opening(name): return html(f'<details class="fold"><summary>{name}</summary>')
 
 def page(path, objects=None, pages=None):
-    """The cells of a notebook's page. What is folded together shares one fold, and a solution its code. `pages` are
-    those of the book, where that is not the whole site."""
+    """The cells of a notebook's page. What is folded together shares one fold, and a solution its
+    code. `pages` are those of the book, where that is not the whole site."""
     cs, opened = cells(path), '' # the fold that is open: '', a name, or 'text' for that of a text
     words = glossary.places().get(docname(path), {})
     for i, (cell, fold, inside) in enumerate(folds(cs)):
@@ -86,7 +90,7 @@ def page(path, objects=None, pages=None):
     if opened: yield html(CLOSE)
 
 def notebook(cs, path):
-    "A page's notebook, without the cells' names: they are not needed, and the added cells have none."
+    "A page's notebook, without the cells' names: nobody needs them, and the added cells have none."
     kept = [{k: v for k, v in c.items() if k not in ('id', 'attachments')} for c in cs]
     return read(path) | dict(cells=kept, nbformat_minor=4)
 
@@ -104,12 +108,14 @@ def toctree():
     rooms = {}
     for p in chapters(): rooms.setdefault(room(p), []).append(f'{label(p)} <{docname(p)}>')
     trees = [line for name, lines in rooms.items() for line in tree(name, lines)]
-    return '\n'.join([*trees, *tree('Reference', ['Words <words>', 'API <api>', 'Index <genindex>'])])
+    reference = tree('Reference', ['Words <words>', 'API <api>', 'Index <genindex>'])
+    return '\n'.join([*trees, *reference])
 
 def api(pages):
     "One line for each object of each module."
-    parts = ['# API', '', 'Every public object, one line each. A name leads to its signature, the shapes of its '
-             'arguments, the errors it raises and its source; the module leads to the chapter that builds it.', '']
+    parts = ['# API', '', 'Every public object, one line each. A name leads to its signature, the '
+             'shapes of its arguments, the errors it raises and its source; the module leads to '
+             'the chapter that builds it.', '']
     for path, objects in pages:
         parts += [f'## {objects.module}', '', f'```{{py:module}} {objects.module}\n```', '',
                   f'[{label(path)}]({docname(path)}.ipynb): {relink(lead(path))}', '',
@@ -122,8 +128,8 @@ def api(pages):
 
 # Downloads ----------------------------------------------------------------------------------------
 
-INSTALL = '''# The library of this notebook, unless it is there. Should pip not find version {version}, then it is not
-# published yet; install the repository instead: %pip install --quiet git+{git_url}
+INSTALL = '''# The library of this notebook, unless it is there. Should pip not find version {version}, it is
+# not published yet; install the repository instead: %pip install --quiet git+{git_url}
 from importlib.util import find_spec
 if not find_spec('{lib_name}'):
     %pip install --quiet {lib_name}=={version}'''
@@ -132,17 +138,20 @@ MEASURED = re.compile(r'\.\./benchmarks/(\w+\.json)')
 
 def code(name, text):
     "A cell that the book's notebook does not have, folded in JupyterLab."
-    return dict(cell_type='code', id=name, metadata=dict(jupyter=dict(source_hidden=True)), execution_count=None,
-                outputs=[], source=text)
+    folded = dict(jupyter=dict(source_hidden=True))
+    return dict(cell_type='code', id=name, metadata=folded, source=text, outputs=[],
+                execution_count=None)
 
 def measured(names):
-    "The files with measured figures that a chapter reads, as code that writes them where it will look."
-    texts = {name: json.dumps(read(root/'benchmarks'/name), separators=(',', ':')) for name in names}
-    files = [f'Path({name!r}).write_text({text!r})' for name, text in texts.items()]
-    return '\n'.join(['# What was measured for this chapter.', 'from pathlib import Path', *files, 'None'])
+    "The measured figures that a chapter reads, as code that writes them where it will look."
+    lines = ['# What was measured for this chapter.', 'from pathlib import Path']
+    for name in names:
+        text = json.dumps(read(root/'benchmarks'/name), separators=(',', ':'))
+        lines.append(f'Path({name!r}).write_text({text!r})')
+    return '\n'.join([*lines, 'None'])
 
 def download(path):
-    "The notebook as it is downloaded or opened in Colab: first of all it sees to the library and what else it needs."
+    "The notebook as it is downloaded or opened in Colab: first of all it sees to what it needs."
     text = path.read_text(encoding='utf-8')
     nb = json.loads(MEASURED.sub(r'\1', text))
     added = [code('install', INSTALL.format(**cfg))]
@@ -154,8 +163,8 @@ def downloads(to):
 
 # Fonts and style sheets ---------------------------------------------------------------------------
 
-FACE = ('@font-face{{font-family:"{family}";font-style:{style};font-weight:200 900;font-display:swap;'
-        'src:url(fonts/{file}) format("woff2")}}')
+FACE = ('@font-face{{font-family:"{family}";font-style:{style};font-weight:200 900;'
+        'font-display:swap;src:url(fonts/{file}) format("woff2")}}')
 FAMILIES = {'source-serif-4': ('Source Serif 4 Variable', ['normal', 'italic']),
             'jetbrains-mono': ('JetBrains Mono Variable', ['normal'])}
 

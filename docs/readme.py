@@ -11,7 +11,8 @@ def relink(text):
     def fix(m):
         target = posixpath.normpath(f'nbs/{m[2]}')
         if not (root/target).exists():
-            raise SystemExit(f'index.ipynb: links to {m[2]}, but there is no {target}; correct the link')
+            raise SystemExit(f'index.ipynb: links to {m[2]}, but there is no {target}; '
+                             'correct the link')
         return m[1] + target
     return outside_code(text, lambda part: link.sub(fix, part))
 
@@ -20,11 +21,13 @@ def fenced(text, language=''): return f'```{language}\n{text}\n```'
 def shown(output):
     "One output as Markdown."
     if output['output_type'] == 'error':
-        raise SystemExit(f"index.ipynb: a cell stopped with {output['ename']}; run it again and save")
+        raise SystemExit(f"index.ipynb: a cell stopped with {output['ename']}; "
+                         'run it again and save')
     data = output.get('data', {'text/plain': output.get('text')})
     if any(kind.startswith('image/') for kind in data):
         raise SystemExit('index.ipynb: an output is an image; '
-                         'save it in nbs/images/ and show it with ![what it shows](images/NAME.svg)')
+                         'save it in nbs/images/ and show it with '
+                         '![what it shows](images/NAME.svg)')
     if 'text/markdown' in data: return relink(''.join(data['text/markdown']))
     return fenced(''.join(data['text/plain']).strip('\n'))
 
@@ -45,6 +48,7 @@ def main():
     file = root/'README.md'
     if '--check' not in sys.argv: file.write_text(want, encoding='utf-8', newline='\n')
     elif file.read_text(encoding='utf-8') != want:
-        raise SystemExit('README.md does not say what nbs/index.ipynb says; run: python docs/readme.py')
+        raise SystemExit('README.md does not say what nbs/index.ipynb says; '
+                         'run: python docs/readme.py')
 
 if __name__ == '__main__': main()

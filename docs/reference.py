@@ -1,4 +1,4 @@
-"The reference of what a notebook defines, as Markdown that Sphinx turns into objects that can be linked and searched."
+"The reference of what a notebook defines, as Markdown that Sphinx turns into objects."
 import ast
 import importlib
 import inspect
@@ -71,6 +71,11 @@ def folded(text, lines, fold):
     opening = raw('<details class="reference"><summary>Reference</summary>')
     return [*opening, *lines, '', *raw('</details>')]
 
+def is_setter(node):
+    "Is this the half of a property that sets or deletes it? The other half is documented."
+    ends = tuple(ast.unparse(d).rpartition('.')[2] for d in node.decorator_list)
+    return 'setter' in ends or 'deleter' in ends
+
 class Objects:
     "What one notebook defines, read from its cells and from the module that they became."
     def __init__(self, module):
@@ -85,7 +90,8 @@ class Objects:
         obj = getattr(holder, node.name)
         name = f'{owner}.{node.name}' if owner else node.name
         kind, sig = ('method' if owner else 'function'), signature(node, bool(owner))
-        if isinstance(obj, property) or any('as_prop' in ast.unparse(d) for d in node.decorator_list):
+        as_prop = any('as_prop' in ast.unparse(d) for d in node.decorator_list)
+        if isinstance(obj, property) or as_prop:
             kind, sig, obj = 'property', '', obj.fget
         text = summary(node, source)
         self.add(name, sig, text)
@@ -100,18 +106,20 @@ class Objects:
         elif own: sig = f"({', '.join(l.split()[1][:-1] for l in own[::2])})"
         text = ast.get_docstring(node) or ''
         self.add(node.name, sig, text)
-        methods = [n for n in functions if not n.name.startswith('_')]
+        methods = [n for n in functions if not n.name.startswith('_') and not is_setter(n)]
         inner = [self.function(n, source, node.name, level=5) for n in methods]
         described_by = fields(getattr(self.py, node.name)) if init else own
         body = folded(text, [*described_by, '', *inner], fold)
         return directive('class', node.name+sig, self.module, body)
 
     def data(self, node, source):
-        for target in node.targets:
-            if not isinstance(target, ast.Name) or target.id not in self.public: continue
+        "The names of an assignment, of several at once as well."
+        parts = [n for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)]
+        for name in [n.id for n in parts if isinstance(n.ctx, ast.Store)]:
+            if name not in self.public: continue
             text = comment_after(node, source) or f'`{ast.unparse(node.value)}`'
-            self.add(target.id, '', text)
-            yield directive('data', target.id, self.module, [text])
+            self.add(name, '', text)
+            yield directive('data', name, self.module, [text])
 
     def reference(self, source, fold):
         "The reference of what one exported cell defines, as Markdown."
@@ -121,5 +129,6 @@ class Objects:
                 private = n.name.startswith('_') or (owner or '').startswith('_')
                 if not private and (owner or n.name in self.public):
                     yield self.function(n, source, owner, fold)
-            if isinstance(n, ast.ClassDef) and n.name in self.public: yield self.cls(n, source, fold)
+            if isinstance(n, ast.ClassDef) and n.name in self.public:
+                yield self.cls(n, source, fold)
             if isinstance(n, ast.Assign): yield from self.data(n, source)

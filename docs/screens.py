@@ -57,7 +57,8 @@ def wanted(names):
     return [p for p in chapters() if any(p.name.startswith(Path(n).name) for n in names)]
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    as_written = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
     parser.add_argument('chapters', nargs='*')
     parser.add_argument('--site', type=Path, help='a folder with the built site')
     args = parser.parse_args()
@@ -66,8 +67,8 @@ def main():
         if not args.site and (failed := build(site, with_ebook=False)): return failed
         with chromium() as browser:
             found = measure(browser, site.resolve(), [docname(p) for p in wanted(args.chapters)])
-    head = f'{"page":14}{"words":>7}{"code lines":>12}{"folded":>8}{"folds":>7}{"screens":>9}{"unfolded":>10}'
-    print(f'{head}   at {WIDTH} x {HEIGHT}')
+    print('page            words  code lines  folded  folds  screens  unfolded',
+          f'  at {WIDTH} x {HEIGHT}')
     for page, m in found.items():
         print(f"{page:14}{m['words']:7}{m['shown']:12}{m['folded']:8}{m['folds']:7}"
               f"{m['screens']:9.1f}{m['unfolded']:10.1f}")

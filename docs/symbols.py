@@ -1,4 +1,4 @@
-"Names in backticks become links to what the library calls so; what is linked keeps the anchor that nbdev gives it."
+"Names in backticks become links to what the library calls so, at the anchors that nbdev gives."
 import ast
 import builtins
 import importlib
@@ -35,7 +35,7 @@ def index():
             for name in {short, full, full.removeprefix(project + '.')}:
                 names.setdefault(name, {})[module] = full
     taken = set(names)
-    for module, symbols in indexed().items(): # a method by its last name, where no function is called so
+    for module, symbols in indexed().items(): # a method by its last name, where no function has it
         for full in symbols:
             name = full.rpartition('.')[2]
             method = full.count('.') == module.count('.') + 2
@@ -45,7 +45,7 @@ def index():
 
 @cache
 def own_names(page):
-    "What a page's code gives a name to without handing it to the library: `train` is there a part of the data."
+    "What a page's code gives a name to by itself: `train` may be a part of the data there."
     path = next((p for p in chapters() if docname(p) == page), None)
     names = set()
     for cell in cells(path) if path else []:
@@ -92,7 +92,7 @@ def link_symbols(app, doctree):
             ref += node
 
 def keep_anchors(app, doctree):
-    "A symbol's place keeps the anchor that nbdev gives it, beside Sphinx's: `lin` beside `mlfound.forward.lin`."
+    "A symbol keeps nbdev's anchor beside that of Sphinx: `lin` beside `mlfound.forward.lin`."
     for node in doctree.findall(addnodes.desc_signature):
         if node.get('fullname') and (name := node['fullname'].lower()) not in doctree.ids:
             node['ids'].append(name)

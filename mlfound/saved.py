@@ -127,7 +127,8 @@ def _open(path):
     _check_regular(path)
     try:
         with safe_open(os.fspath(path), 'pt') as f:
-            return {k: f.get_tensor(k) for k in f.keys()}, f.metadata() or {}
+            tensors = {k: f.get_tensor(k).clone() for k in f.keys()}   # no windows into the file
+            return tensors, f.metadata() or {}
     except (SafetensorError, UnicodeError, KeyError, TypeError, ValueError) as e:
         raise ModelError(f'{path}: not a whole safetensors file ({e})') from None
 
@@ -186,11 +187,12 @@ def checkpoint_epochs(path, # a checkpoint of `fit`
     return len(epochs),total
 
 # %% ../nbs/25_Saved.ipynb #check_finished
-def check_finished(path): # a checkpoint that is about to be overwritten
+def check_finished(path, # a checkpoint that is about to be overwritten
+                   fresh:bool=False): # may an interrupted training be lost?
     "Raise `Unfinished` if a training would be lost, and `ModelError` if the file is a stranger's."
     if not os.path.lexists(path): return
     if not is_ours(path): raise ModelError(f'{path}: not written by mlfound; name another file')
-    if not os.path.getsize(path): return
+    if fresh or not os.path.getsize(path): return
     try: done,total = checkpoint_epochs(path)
     except ModelError as e: raise Unfinished(f'{e}; say fresh to replace it') from None
     if 0<done<total:

@@ -13,9 +13,11 @@ import math
 from functools import partial
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .autograd import Var, linear, method, op, raw, relu, torch_functions
+from .checks import check_number, check_whole, got
 from .data import Split
 from .module import Linear, Module, ReLU, Sequential
 
@@ -47,15 +49,23 @@ log_softmax.defvjp(lambda g,out,dim: g - out.exp()*g.sum(dim, True))
 #| code-fold: true
 def _check_classes(fn, logits, targ):
     "Raise unless `targ` names one class for each row of `logits`."
+    if not torch.is_tensor(logits): raise TypeError(f'{fn}: logits are {got(logits)}; pass a tensor (n, c)')
     if logits.ndim!=2 or not logits.numel():
-        raise ValueError(f'{fn}: logits are {tuple(logits.shape)}; pass (n, c), one row of scores an example, with at least one')
-    if not torch.is_tensor(targ) or targ.is_floating_point() or targ.dtype in (torch.bool, torch.complex64, torch.complex128):
-        raise TypeError(f'{fn}: targ is {targ.dtype if torch.is_tensor(targ) else type(targ).__name__}; pass class numbers, int64')
+        raise ValueError(f'{fn}: logits are {tuple(logits.shape)}; pass (n, c), '
+                         'one row of scores an example, with at least one')
+    if not torch.is_tensor(targ) or targ.dtype not in _CLASSES:
+        raise TypeError(f'{fn}: targ is {targ.dtype if torch.is_tensor(targ) else got(targ)}; '
+                        'pass class numbers, int64')
     n,c = logits.shape
     if targ.shape!=(n,):
-        raise ValueError(f'{fn}: targ is {tuple(targ.shape)} but logits are {(n,c)}; pass one class number for each row, shaped {(n,)}')
+        raise ValueError(f'{fn}: targ is {tuple(targ.shape)} but logits are {(n,c)}; '
+                         f'pass one class number for each row, shaped {(n,)}')
     lo,hi = targ.aminmax()
-    if lo<0 or hi>=c: raise ValueError(f'{fn}: targ holds {int(lo if lo<0 else hi)}; with {c} columns of logits the classes are 0 to {c-1}')
+    if lo<0 or hi>=c:
+        raise ValueError(f'{fn}: targ holds {int(lo if lo<0 else hi)}; '
+                         f'with {c} columns of logits the classes are 0 to {c-1}')
+
+_CLASSES = torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64
 
 # %% ../nbs/05_Training.ipynb #cross_entropy
 @op
@@ -110,7 +120,8 @@ def init_he(sizes, # `[d, h, ..., c]`: inputs, hidden units of each layer, class
            )->list[Tensor]: # `[w1 (d, h), b1 (h,), w2, b2, ...]`
     "Weights from the normal distribution of variance `2/d`, `d` being the layer's inputs; biases 0 (He et al., arXiv:1502.01852)."
     if len(sizes)<2 or not all(isinstance(k, int) and k>0 for k in sizes):
-        raise ValueError(f'init_he: sizes are {sizes!r}; pass whole numbers of at least 1: inputs, hidden units, classes')
+        raise ValueError(f'init_he: sizes are {sizes!r}; '
+                         'pass whole numbers of at least 1: inputs, hidden units, classes')
     params = []
     for d,h in zip(sizes, sizes[1:]):
         w = torch.randn(d, h, generator=generator, dtype=dtype, device=device)
@@ -149,12 +160,13 @@ def minibatches(*tensors, # `(n, ...)` each: inputs, targets, ...
                 generator:torch.Generator=None, # of the shuffling; None is torch's global one
                 shuffle:bool=True): # False keeps the order
     "Pass once through the examples in random order: tuples of up to `size` rows from each of `tensors`."
-    n = len(tensors[0])
-    if any(len(t)!=n for t in tensors): raise ValueError(f'minibatches: the tensors have {[len(t) for t in tensors]} rows; give all the same number')
-    if size<1: raise ValueError(f'minibatches: size is {size}; pass at least 1')
+    lengths = [len(t) for t in tensors]
+    if len({*lengths})!=1: raise ValueError(f'minibatches: the tensors have {lengths} rows; give all the same number')
+    check_whole('minibatches', size=size)
+    n = lengths[0]
     order = torch.randperm(n, generator=generator) if shuffle else torch.arange(n)
     order = order.to(tensors[0].device)
-    for k in range(0, n, size): yield tuple(t.index_select(0, order[k:k+size]) for t in tensors)
+    return (tuple(t.index_select(0, order[k:k+size]) for t in tensors) for k in range(0, n, size))
 
 # %% ../nbs/05_Training.ipynb #as_layers
 def as_layers(params): # `[w1, b1, w2, b2, ...]`: shared, not copied
@@ -195,17 +207,44 @@ def from_state_dict(state): # as the `state_dict()` of such an `nn.Sequential` g
 # %% ../nbs/05_Training.ipynb #check_params
 #| code-fold: true
 def check_params(fn, params, names=None, error=ValueError):
-    "Raise `error` unless `[w1 (d, h), b1 (h,), w2, b2, ...]` are distinct floating-point tensors of one dtype, each layer taking what the last gives."
+    "Raise `error` unless `[w1 (d, h), b1 (h,), w2, b2, ...]` are distinct floating-point tensors of one dtype that chain."
     params = [raw(p) for p in params]
     names = names or [f'{"wb"[k%2]}{k//2+1}' for k in range(len(params))]
-    if not params or len(params)%2: raise error(f'{fn}: {len(params)} parameters; pass a weight and a bias for each layer')
+    if not params or len(params)%2:
+        raise error(f'{fn}: {len(params)} parameters; pass a weight and a bias for each layer')
+    first = params[0]
     for k,(name,p) in enumerate(zip(names, params)):
         what = f'{fn}: {name} is {tuple(p.shape)} {p.dtype}'
         if not p.is_floating_point() or p.ndim!=(1 if k%2 else 2) or 0 in p.shape:
-            raise error(f'{what}; a {"bias (h,)" if k%2 else "weight (d, h)"} of floating-point numbers is needed')
-        if (p.dtype,p.device)!=(params[0].dtype,params[0].device): raise error(f'{what} on {p.device} but {names[0]} is {params[0].dtype} on {params[0].device}; use one')
-        if k and p.shape[0]!=params[k-1].shape[-1]: raise error(f'{fn}: {names[k-1]} is {tuple(params[k-1].shape)} but {name} is {tuple(p.shape)}; they do not chain')
-    if len({p.data_ptr() for p in params})<len(params): raise error(f'{fn}: a parameter occurs twice; give each layer its own, or sum both uses on the tape')
+            kind = 'bias (h,)' if k%2 else 'weight (d, h)'
+            raise error(f'{what}; a {kind} of floating-point numbers is needed')
+        if (p.dtype,p.device)!=(first.dtype,first.device):
+            raise error(f'{what} on {p.device} but {names[0]} is {first.dtype} on {first.device}; use one')
+        if k and p.shape[0]!=params[k-1].shape[-1]:
+            raise error(f'{fn}: {names[k-1]} is {tuple(params[k-1].shape)} '
+                        f'but {name} is {tuple(p.shape)}; they do not chain')
+    _check_apart(fn, names, params, error)
+
+# %% ../nbs/05_Training.ipynb #check_apart
+#| code-fold: true
+def _check_apart(fn, names, params, error):
+    "Raise `error` where two entries, of one parameter or of two, lie in the same memory."
+    for k,(name,p) in enumerate(zip(names, params)):
+        if any(s==0 and size>1 for s,size in zip(p.stride(), p.shape)):
+            raise error(f'{fn}: {name} is expanded, several of its entries are one; pass {name}.clone()')
+        for other,q in zip(names[:k], params):
+            if _meet(p, q):
+                raise error(f'{fn}: a parameter occurs twice, {name} lies in the memory of {other}; '
+                            'give each layer its own, or sum both uses on the tape')
+
+def _meet(p, q):
+    "Do two tensors share an entry?"
+    def end(t): return t.storage_offset() + sum((n-1)*s for n,s in zip(t.shape, t.stride())) + 1
+    if p.untyped_storage().data_ptr()!=q.untyped_storage().data_ptr(): return False
+    if end(p)<=q.storage_offset() or end(q)<=p.storage_offset(): return False
+    taken = torch.zeros(max(end(p), end(q)), dtype=torch.bool)
+    taken.as_strided(p.shape, p.stride(), p.storage_offset()).fill_(True)
+    return taken.as_strided(q.shape, q.stride(), q.storage_offset()).any().item()
 
 # %% ../nbs/05_Training.ipynb #parameters_of
 def parameters_of(model, # `[w1, b1, ...]` tensors or `Var`s, a `Sequential`, or an `nn.Sequential`
@@ -248,13 +287,9 @@ class Optimizer:
 
     def __init__(self,
                  params, # tensors or `Var`s with a `.grad`
-                 lr): # learning rate: the step's length
-        name = type(self).__name__
-        if isinstance(params, (Tensor,Var)): raise TypeError(f'{name}: params is one {type(params).__name__}; pass a list, [p]')
-        self.params,self.lr,self.steps = list(params),lr,0
-        if not self.params: raise ValueError(f'{name}: no parameters; pass a list of tensors')
-        if len({id(p) for p in self.params})<len(self.params): raise ValueError(f'{name}: a parameter is in the list twice; pass each once')
-        if not lr>=0: raise ValueError(f'{name}: lr is {lr!r}; pass a number of at least 0')
+                 lr:float): # learning rate: the step's length
+        self.params = _check_optimizer(type(self).__name__, params, lr)
+        self.lr,self.steps = float(lr),0
         self.state = {s: [torch.zeros_like(raw(p).detach()) for p in self.params] for s in self.slots}
 
     @torch.no_grad()
@@ -262,11 +297,39 @@ class Optimizer:
         "Move every parameter that has a gradient."
         self.steps += 1
         for k,p in enumerate(self.params):
-            if p.grad is not None: self.update(raw(p).detach(), p.grad, *(self.state[s][k] for s in self.slots))
+            if p.grad is not None:
+                self.update(raw(p).detach(), p.grad, *(self.state[s][k] for s in self.slots))
 
     def zero_grad(self):
         "Forget the gradients."
         for p in self.params: p.grad = None
+
+# %% ../nbs/05_Training.ipynb #check_optimizer
+#| code-fold: true
+def _check_optimizer(name, params, lr):
+    "Raise unless each of `params` can receive a gradient, and `lr` is a length; return a list."
+    check_number(name, at_least=0, lr=lr)
+    if isinstance(params, (Tensor,Var)):
+        raise TypeError(f'{name}: params is one {type(params).__name__}; pass a list, [p]')
+    if isinstance(params, (dict,str)) or not hasattr(params, '__iter__'):
+        raise TypeError(f'{name}: params is {got(params)}; pass a list of tensors, e.g. model.parameters()')
+    params = list(params)
+    if not params: raise ValueError(f'{name}: no parameters; pass a list of tensors')
+    for k,p in enumerate(params): _check_parameter(f'{name}: params[{k}]', p)
+    if len({id(p) for p in params})<len(params):
+        raise ValueError(f'{name}: a parameter is in the list twice; pass each once')
+    return params
+
+def _check_parameter(what, p):
+    "Raise unless the tensor or `Var` `p` is one that a gradient can reach and a step can move."
+    if not isinstance(p, (Tensor,Var)): raise TypeError(f'{what} is {got(p)}; pass a tensor or a Var')
+    if not raw(p).is_floating_point():
+        raise TypeError(f'{what} holds {p.dtype}; pass floating-point numbers')
+    if isinstance(p, Var) and not p.requires_grad:
+        raise ValueError(f'{what} is a Var with requires_grad=False; make it with Var(data, requires_grad=True)')
+    if p.entry.op if isinstance(p, Var) else p.grad_fn is not None:
+        raise ValueError(f'{what} is the result of an operation, not a parameter; pass what it was computed from')
+    if raw(p).is_inference(): raise ValueError(f'{what} is an inference tensor; pass p.clone(), made outside inference_mode')
 
 # %% ../nbs/05_Training.ipynb #SGD
 class SGD(Optimizer):
@@ -274,6 +337,8 @@ class SGD(Optimizer):
     slots = 'momenta',
     def __init__(self, params, lr=.1, momentum=0., weight_decay=0.):
         super().__init__(params, lr)
+        check_number('SGD', at_least=0, below=1, momentum=momentum)
+        check_number('SGD', at_least=0, weight_decay=weight_decay)
         self.momentum,self.weight_decay = momentum,weight_decay
 
     def update(self, p, g, m):
@@ -287,16 +352,22 @@ class Adam(Optimizer):
     slots = 'means','squares'
     def __init__(self, params, lr=1e-3, betas=(.9,.999), eps=1e-8, weight_decay=0., decoupled=False):
         super().__init__(params, lr)
+        if not isinstance(betas, (tuple,list)) or len(betas)!=2:
+            raise TypeError(f'Adam: betas is {betas!r}; pass two numbers, (.9, .999)')
+        for beta in betas: check_number('Adam', at_least=0, below=1, betas=beta)
+        check_number('Adam', at_least=0, eps=eps, weight_decay=weight_decay)
         self.betas,self.eps,self.weight_decay,self.decoupled = betas,eps,weight_decay,decoupled
 
-    def update(self, p, g, m, v):
-        b1,b2 = self.betas
-        if self.decoupled: p.mul_(1 - self.lr*self.weight_decay)
-        elif self.weight_decay: g = g.add(p, alpha=self.weight_decay)
-        m.lerp_(g, 1-b1)                        # b1*m + (1-b1)*g
-        v.mul_(b2).addcmul_(g, g, value=1-b2)   # b2*v + (1-b2)*g*g
-        size = v.sqrt().div_(math.sqrt(1 - b2**self.steps)).add_(self.eps)
-        p.addcdiv_(m, size, value=-self.lr/(1 - b1**self.steps))
+# %% ../nbs/05_Training.ipynb #adam_update
+@patch
+def update(self:Adam, p, g, m, v):
+    b1,b2 = self.betas
+    if self.decoupled: p.mul_(1 - self.lr*self.weight_decay)
+    elif self.weight_decay: g = g.add(p, alpha=self.weight_decay)
+    m.lerp_(g, 1-b1)                        # b1*m + (1-b1)*g
+    v.mul_(b2).addcmul_(g, g, value=1-b2)   # b2*v + (1-b2)*g*g
+    size = v.sqrt().div_(math.sqrt(1 - b2**self.steps)).add_(self.eps)
+    p.addcdiv_(m, size, value=-self.lr/(1 - b1**self.steps))
 
 AdamW = partial(Adam, weight_decay=1e-2, decoupled=True)   # arXiv:1711.05101
 
@@ -308,7 +379,7 @@ def one_cycle(peak:float, # the highest learning rate
               end:float=4e-6, # the last one
              ): # function of the step, 0 to steps−1, that gives its learning rate
     "Rise to the peak and fall to almost nothing, along half cosines (Smith and Topin, arXiv:1708.07120)."
-    if not 0<=warmup<1: raise ValueError(f'one_cycle: warmup is {warmup!r}; pass a share of at least 0 and below 1')
+    check_number('one_cycle', at_least=0, below=1, warmup=warmup)
     if steps<2: return lambda k: peak
     top = warmup*steps - 1
     def rate(k):

@@ -21,6 +21,7 @@ from torch import Tensor
 import mlfound
 from . import autograd, module
 from .autograd import Op, Var, grad
+from .guards import Guarded
 from .backward import relative_error
 from .catalogue import Trial, find, floats, found, plain, sp, total, without_gradient
 from .costs import in_words
@@ -44,6 +45,7 @@ def _by_entry(t, slope):
     numbers = [slope(j) for j in range(t.numel())]
     return torch.tensor(numbers, dtype=torch.float64).reshape(t.shape)
 
+# %% ../nbs/07_Verification.ipynb #first_differences
 def _first_differences(rule, args, g, h=6e-6):
     def slopes(i):
         xs = list(args)
@@ -193,6 +195,7 @@ def _split(g, ys):
     ends = [*accumulate(y.numel() for y in ys)]
     return [g[b-y.numel():b].reshape(y.shape) for b,y in zip(ends, ys)]
 
+# %% ../nbs/07_Verification.ipynb #layer_rule
 def _layer(trial):
     cls,k = found(trial.path),trial.inputs
     def make(params): return trial.use(cls, *params) if trial.use else cls()
@@ -260,9 +263,11 @@ def library(
             back = any(w in name for w in ('vjp','backward','gradients')) and inspect.isfunction(o)
             if layer or isinstance(getattr(o, 'op', None), Op) or back and o.__module__==home.__name__:
                 known[f'{o.__module__}.{o.__name__}'.removeprefix('mlfound.')] = o
-    methods = {f'Var.{n}': getattr(o, 'fget', o) for n,o in vars(Var).items() if _is_method(n, o)}
+    own = (vars(Guarded) | vars(Var)).items()
+    methods = {f'Var.{n}': getattr(o, 'fget', o) for n,o in own if _is_method(n, o)}
     return known | methods | {f'torch.{n}': f for n,f in autograd.torch_functions.items()}
 
+# %% ../nbs/07_Verification.ipynb #is_method
 def _is_method(name, o):
     "Is this attribute of `Var` an operator, or a method or property that people may use?"
     public = not name.startswith('_') or name.strip('_') in _OPERATORS
@@ -386,6 +391,7 @@ def _heard(row, judge):
 
 def _short(e): return f'{e:.0e}' if e else '0'
 
+# %% ../nbs/07_Verification.ipynb #row_details
 def _details(row):
     "What is folded under a row: pairs of a word and what there is to say."
     if row.failed: yield 'fails','; '.join(row.failed)
@@ -427,6 +433,8 @@ class Certificate(list):
     __repr__ = __str__
 
 # %% ../nbs/07_Verification.ipynb #Certificate_html
+_FLAT = 'style="margin:0; padding:0; border:0; background:none"'   # a row stays a row
+
 def _certificate_html(self):
     head = ''.join(f'<th>{word}</th>' for word in self.HEAD)
     body = ''.join(map(_row_html, self, self.cells()))
@@ -434,10 +442,11 @@ def _certificate_html(self):
             f'{head}</tr></thead><tbody>{body}</tbody></table>')
 
 def _row_html(row, cells):
-    name,verdict,worst,calls = map(escape, cells)
-    said = ''.join(f'<tr><th>{word}</th><td>{escape(text)}</td></tr>' for word,text in _details(row))
-    return (f'<tr><td><code>{name}</code></td><td>{verdict}</td><td>{worst}</td><td><details'
-            f'{" open"*bool(row.failed)}><summary>{calls}</summary><table>{said}</table></details></td></tr>')
+    name,*others = map(escape, cells)
+    said = ''.join(f'<br>{word}: {escape(text)}' for word,text in _details(row))
+    fold = (f'<details {_FLAT}{" open"*bool(row.failed)}><summary><code>{name}</code></summary>'
+            f'<small>{said.removeprefix("<br>")}</small></details>')
+    return '<tr>' + ''.join(f'<td>{cell}</td>' for cell in (fold, *others)) + '</tr>'
 Certificate._repr_html_ = _certificate_html
 
 # %% ../nbs/07_Verification.ipynb #certificate

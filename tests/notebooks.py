@@ -1,5 +1,6 @@
-"""Run the notebooks as a reader has them who downloads them: each from top to bottom, alone in an empty folder, with the
-library installed from its wheel. Every cell is a test. Called by tests/run.py; names of notebooks may follow."""
+"""Run the notebooks as a reader has them who downloads them: each from top to bottom, alone in an
+empty folder, with the library installed from its wheel. Every cell is a test. Called by
+tests/run.py; names of notebooks may follow."""
 import os
 import subprocess
 import sys
@@ -27,12 +28,14 @@ def run_one(path):
     except BaseException: sys.exit(shell.prettytb(path))
     if drawn := sys.modules.get('matplotlib.pyplot'):
         if drawn.get_fignums() and drawn.rcParams['svg.hashsalt'] != cfg['lib_name']:
-            sys.exit(f"{path}: draws without the book's style; call plt.style.use('mlfound.assets.book')")
+            sys.exit(f"{path}: draws without the book's style; "
+                     "call plt.style.use('mlfound.assets.book')")
 
 def installed(folder):
     "The library as its wheel installs it, in a folder of its own."
-    pip = [sys.executable, '-m', 'pip', 'install', '-qq', '--disable-pip-version-check', '--no-deps', '--no-index',
-           '--no-build-isolation', '--target', folder/'library', copy_tree(folder/'copy')]
+    pip = [sys.executable, '-m', 'pip', 'install', '-qq', '--disable-pip-version-check',
+           '--no-deps', '--no-index', '--no-build-isolation',
+           '--target', folder/'library', copy_tree(folder/'copy')]
     subprocess.run([str(p) for p in pip], check=True)
     return folder/'library'
 
@@ -47,17 +50,18 @@ def run_alone(path, library):
         copy = Path(folder)/path.name
         home = path.name == cfg['readme_nb'] # is no download: it stays where its links lead
         if not home: copy.write_text(download(path), encoding='utf-8')
-        command = [sys.executable, __file__, '--one', path if home else copy.name]
-        done = subprocess.run([str(c) for c in command], cwd=nbs if home else folder, env=environment(library), text=True,
-                              encoding='utf-8', errors='replace', stdin=subprocess.DEVNULL, capture_output=True)
-        if not done.returncode: copy.unlink(missing_ok=True)
+        command = [sys.executable, __file__, '--one', str(path if home else copy.name)]
+        done = subprocess.run(command, cwd=nbs if home else folder, env=environment(library),
+                              stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, encoding='utf-8', errors='replace')
     return done.returncode and (done.stdout + done.stderr), time.monotonic() - start
 
 def main(names):
     "Several at a time, the largest first."
     paths = [nbs/n for n in names] or [*chapters(), nbs/cfg['readme_nb']]
     paths.sort(key=lambda p: -p.stat().st_size)
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+    workers = min(4, os.cpu_count() or 1)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
         library = installed(Path(folder))
         found = dict(zip(paths, pool.map(lambda p: run_alone(p, library), paths)))
     for path, (failed, seconds) in sorted(found.items()):

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 root = Path(__file__).resolve().parents[1]
-fastcore2 = root/'.fastcore2' # beside the environment, which nbdev holds at fastcore 1; tests/test_wheel.py uses it
+fastcore2 = root/'.fastcore2' # for tests/test_wheel.py; nbdev holds the environment at fastcore 1
 
 def run(*command): return subprocess.run([str(c) for c in command], cwd=root).returncode
 
@@ -31,7 +31,8 @@ def main():
         said.seek(0)
         print(said.read(), end='', flush=True)
     failed = failed or failed_notebooks
-    print('mlfound:', 'not everything passed, see above' if failed else 'every test and every notebook passed')
+    passed = 'every test and every notebook passed'
+    print('mlfound:', 'not everything passed, see above' if failed else passed)
     return failed
 
 if __name__ == '__main__': sys.exit(main())

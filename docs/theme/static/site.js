@@ -7,6 +7,7 @@ const reachable = () => {
 };
 addEventListener("load", reachable);
 addEventListener("resize", reachable);
+addEventListener("toggle", reachable, true); // a fold was opened
 
 // The two switches of the side bars are check boxes: let Enter turn them, too.
 for (const box of document.querySelectorAll(".sidebar-toggle")) {
