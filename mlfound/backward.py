@@ -154,7 +154,8 @@ def compare(k, got, found, rtol):
         at = tuple(int(i) for i in torch.unravel_index(worst, off.shape))
         raise GradientError(f'{what} is wrong in {bad.sum()} of {bad.numel()} entries, '
                             f'relative error {relative_error(got, found.slope):.2g}; '
-                            f'worst at entry {at}: got {got[at]:.6g}, central difference {found.slope[at]:.6g}')
+                            f"worst at entry {at}: got {got[at]:.6g}, "
+                            f"central difference {found.slope[at]:.6g}")
     most,size = found.slope.abs().max().item(), found.size.max().item()
     seen_well = most>(found.dust+found.bend).max().item()
     return off.max().item()/(most if seen_well else size or 1.)
