@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .autograd import expands
+from .guards import expands
 from .backward import (GradientError, Slopes, central_difference, compare, copies, judge,
                               one_each, prepare, relative_error)
 from .verify import floats
