@@ -69,7 +69,7 @@ class Place(NamedTuple):
     path:object # the notebook
     cell:int    # which of its cells
     at:int      # where in the cell's text
-    said:str    # the sentence there
+    said:str    # the sentence there, where it explains the word
 
 def anchor(word): return 'word-' + re.sub(r'\W+', '-', word.lower())
 
@@ -83,22 +83,28 @@ def hidden(text):
 def sentence(text, at):
     "The sentence around a place, without emphasis."
     starts = [m.end() for m in re.finditer(r'\n\n|[.?:!] |\n- |^> ', text[:at])]
-    ends = [k for k in (text.find(end, at) for end in ('\n\n', '. ', '.\n', '? ')) if k >= 0]
+    ends = [m.end() for m in re.finditer(r'[.?!](?=\s)|\n\n', text) if m.end() > at]
     found = text[max(starts, default=0):min(ends, default=len(text))].strip().replace('\n', ' ')
     return re.sub(r'(?<!\w)\*{1,2}|\*{1,2}(?!\w)', '', found)
 
-def search(pattern):
+def search(pattern, explained):
     "The first place in the book that a pattern finds in prose, or None."
     for path in chapters():
         for k, cell in enumerate(cells(path)):
             if cell['cell_type'] != 'markdown': continue
             if found := re.search(pattern, hidden(source(cell)), re.I):
-                return Place(path, k, found.start(), sentence(source(cell), found.start()))
+                said = sentence(source(cell), found.start()) if explained else ''
+                return Place(path, k, found.start(), said)
+
+def patterns(word):
+    "How a text writes a word that it explains, and how it writes it elsewhere."
+    plural = re.escape(word) + '(s|es)?'
+    return rf'(?<!\*)\*{{1,2}}{plural}\*{{1,2}}', rf'\b{plural}\b'
 
 def place(word):
     "Where a word is explained: where it first is emphasised, or else where it first occurs."
-    plural = re.escape(word) + '(s|es)?'
-    return search(rf'(?<!\*)\*{{1,2}}{plural}\*{{1,2}}') or search(rf'\b{plural}\b')
+    emphasised, plain = patterns(word)
+    return search(emphasised, True) or search(plain, False)
 
 @cache
 def found():
@@ -117,10 +123,8 @@ def places():
 def mark(text, words):
     "Give these words in a text an anchor. Its links are mended already, so look for them again."
     for word, _ in words:
-        plural = re.escape(word) + '(s|es)?'
-        seen = hidden(text)
-        at = (re.search(rf'(?<!\*)\*{{1,2}}{plural}\*{{1,2}}', seen, re.I)
-              or re.search(rf'\b{plural}\b', seen, re.I))
+        finds = [re.search(pattern, hidden(text), re.I) for pattern in patterns(word)]
+        at = finds[0] or finds[1]
         text = f'{text[:at.start()]}<span id="{anchor(word)}"></span>{text[at.start():]}'
     return text
 
@@ -129,7 +133,9 @@ def page():
     parts = ['# Words', '', 'Each word leads to the place where the book explains it.', '']
     for word, p in sorted(found().items(), key=lambda item: item[0].lower()):
         link = f'<a href="{docname(p.path)}.html#{anchor(word)}">{word}</a>'
-        parts.append(f'- {link} ({label(p.path)}): {relink(p.said)}')
+        said = relink(p.said).rstrip(',;:')
+        if said and not said.endswith(('.', '?', '!', ')')): said += '.'
+        parts.append(f'- {link} ({label(p.path)})' + (said and f': {said[0].upper()}{said[1:]}'))
     return '\n'.join(parts) + '\n'
 
 def synonyms():

@@ -25,7 +25,11 @@ def main():
     heard = signal.getsignal(signal.SIGINT)
     if heard is signal.default_int_handler: # whoever ignores Ctrl-C, as a shell's background jobs do, goes on ignoring it
         signal.signal(signal.SIGINT, stop)
-    from .cli import main as command
+    try:
+        from .cli import main as command
+    except MemoryError:
+        print('mlfound: error: out of memory while libraries were loaded', file=sys.stderr)
+        return 2
     try:
         signal.signal(signal.SIGINT, heard)
         return command()

@@ -79,8 +79,8 @@ def changed(f, given):
 def _source(data): return 'packaged' if data is None else one_line(data)
 
 def _print_versions():
-    print(f'mlfound {version}, torch {torch.__version__}, '
-          + several(torch.get_num_threads(), 'thread'))
+    threads = several(torch.get_num_threads(), 'thread')
+    print(f'mlfound {version}, torch {torch.__version__}, {threads}')
 
 # %% ../nbs/20_Command_line.ipynb #check
 def check(data=None, # your own MNIST: .pkl.gz, .npz or a folder of IDX files (default: the packaged copy)
@@ -188,8 +188,7 @@ def train(out='mlfound-model', # folder for the model, the checkpoint and the pa
 def _recipe(hidden, layers, epochs, batch, optimizer, lr):
     "What `train` was told to do; raises `CommandError` if it contradicts itself."
     if layers==0 and hidden:
-        raise CommandError('train: hidden has no meaning with layers 0, which has no hidden layer; '
-                           'leave one of them out')
+        raise CommandError('train: hidden has no meaning with layers 0; leave one of them out')
     sizes = [784, *[hidden or 256]*layers, 10]
     count = sum((d+1)*h for d,h in itertools.pairwise(sizes))
     if count>MOST_PARAMETERS:
@@ -289,9 +288,8 @@ def _finish(job, params, splits, history):
     report(history, params, splits.valid, job.out/REPORT)
     print(f'model {one_line(job.out/MODEL)}\nplots {one_line(job.out/REPORT)}')
     if history.interrupted:
-        best = f"the best of {several(len(history.epochs), 'epoch')}"
-        print(f'interrupted: this is the network after {best}; '
-              'to go on, repeat the command with --resume')
+        done = several(len(history.epochs), 'epoch')
+        print(f'interrupted: the network is that of the best of {done}; go on with --resume')
 
 # %% ../nbs/20_Command_line.ipynb #network_for_pictures
 def _network_for_pictures(path):

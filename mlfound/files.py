@@ -37,6 +37,7 @@ def reading(file, by='mnist'):
         why = e.strerror or 'an error of the operating system'
         raise DataError(why, 'a file that can be read', 'check its permissions and its disk', file, by) from e
     except _DAMAGE as e:
+        if 'allocate memory' in str(e): raise MemoryError(f'{by}: {file}: out of memory') from e # torch says RuntimeError
         why = f'damage ({str(e)[:150] or type(e).__name__})'
         raise DataError(why, 'a file as it was written', 'fetch or copy it again', file, by) from e
 

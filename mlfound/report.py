@@ -196,7 +196,7 @@ def print_errors(errors:dict, # as `compare` returns them
         over = [not v<=BOUNDS[dtype] for v in e.values()]
         cells = [f'{v:9.1e}' if v else f'{0:9}' for v in e.values()]
         marked = ''.join(cell + ' !'[bad_one] for cell,bad_one in zip(cells, over))
-        print(f"{name:11}{str(dtype).removeprefix('torch.'):9}{marked}")
+        print(f"{name:11}{str(dtype).removeprefix('torch.'):9}{marked}".rstrip())
         bad += sum(over)
     return bad
 

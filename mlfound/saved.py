@@ -127,7 +127,8 @@ def _open(path):
     _check_regular(path)
     try:
         with safe_open(os.fspath(path), 'pt') as f:
-            return {k: f.get_tensor(k) for k in f.keys()}, f.metadata() or {}
+            tensors = {k: f.get_tensor(k).clone() for k in f.keys()}   # no windows into the file
+            return tensors, f.metadata() or {}
     except (SafetensorError, UnicodeError, KeyError, TypeError, ValueError) as e:
         raise ModelError(f'{path}: not a whole safetensors file ({e})') from None
 

@@ -45,6 +45,7 @@ def _by_entry(t, slope):
     numbers = [slope(j) for j in range(t.numel())]
     return torch.tensor(numbers, dtype=torch.float64).reshape(t.shape)
 
+# %% ../nbs/07_Verification.ipynb #first_differences
 def _first_differences(rule, args, g, h=6e-6):
     def slopes(i):
         xs = list(args)
@@ -194,6 +195,7 @@ def _split(g, ys):
     ends = [*accumulate(y.numel() for y in ys)]
     return [g[b-y.numel():b].reshape(y.shape) for b,y in zip(ends, ys)]
 
+# %% ../nbs/07_Verification.ipynb #layer_rule
 def _layer(trial):
     cls,k = found(trial.path),trial.inputs
     def make(params): return trial.use(cls, *params) if trial.use else cls()
@@ -265,6 +267,7 @@ def library(
     methods = {f'Var.{n}': getattr(o, 'fget', o) for n,o in own if _is_method(n, o)}
     return known | methods | {f'torch.{n}': f for n,f in autograd.torch_functions.items()}
 
+# %% ../nbs/07_Verification.ipynb #is_method
 def _is_method(name, o):
     "Is this attribute of `Var` an operator, or a method or property that people may use?"
     public = not name.startswith('_') or name.strip('_') in _OPERATORS
@@ -388,6 +391,7 @@ def _heard(row, judge):
 
 def _short(e): return f'{e:.0e}' if e else '0'
 
+# %% ../nbs/07_Verification.ipynb #row_details
 def _details(row):
     "What is folded under a row: pairs of a word and what there is to say."
     if row.failed: yield 'fails','; '.join(row.failed)

@@ -10,10 +10,14 @@ from contextlib import redirect_stderr, redirect_stdout
 
 import mlfound
 import pytest
+import torch
 from conftest import root
 from fastcore.docments import docments
-from mlfound.cli import COMMANDS, CommandError, check, main, predict, train, write_pictures
+from mlfound.cli import COMMANDS, CommandError, check, main, predict, train
 from mlfound.data import Split, mnist
+from mlfound.fit import load
+from mlfound.pictures import write_pictures
+from mlfound.saved import claim
 
 env = os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONWARNINGS': 'error::ResourceWarning', 'PYTHONPATH': str(root)}
 small = '--digits', '10000', '--hidden', '64', '--epochs', '1', '--batch', '50'
@@ -282,9 +286,56 @@ def test_interrupted_and_resumed(folder):
     assert p.returncode == 130 and 'interrupted' in out, out + err
     assert 'test' not in out and 'Traceback' not in err, out + err
     assert (folder/'stopped'/'model.safetensors').exists()
+    code, err, _ = said(*args, '--out', str(folder/'stopped'))
+    assert code == 2 and re.search(r'interrupted after \d of 5 epochs; .*resume, .*fresh', err), err
     assert typed(*args, '--out', 'stopped', '--resume', cwd=folder)[0] == 0
     assert typed(*args, '--out', 'whole', cwd=folder)[0] == 0
-    from mlfound.fit import load
-    import torch
     stopped, whole = (load(folder/f/'model.safetensors')[0] for f in ('stopped', 'whole'))
     assert all(map(torch.equal, stopped, whole))
+
+few = '--digits', '300', '--hidden', '4', '--epochs', '2', '--batch', '20'
+files = 'checkpoint.safetensors', 'report.png', 'model.safetensors', 'thesis.txt'
+
+@pytest.mark.parametrize('name', files)
+def test_foreign_files_are_left_alone(name, tmp_path):
+    (tmp_path/name).write_text('years of work')
+    code, err, _ = said('train', *few, '--out', str(tmp_path))
+    assert code == 2 and err.count('\n') == 1 and str(tmp_path) in err
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [(name, 'years of work')]
+
+def test_foreign_drawings_are_left_alone(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder/'thesis.png').write_bytes(b'years of work')
+    args = 'predict', 'm', 'pictures/01-is-7.png', '--plot'
+    code, err, _ = said(*args, 'thesis.png')
+    assert code == 2 and 'thesis.png: is there, and not written by mlfound' in err
+    for kind in ('png', 'svg', 'pdf'): # a drawing of ours may be drawn again
+        assert said(*args, f'drawn.{kind}')[0] == said(*args, f'drawn.{kind}')[0] == 0
+
+def test_one_training_a_folder(tmp_path):
+    with claim(tmp_path/'m'):
+        code, err, _ = said('train', *few, '--out', str(tmp_path/'m'))
+    assert code == 2 and 'another training writes there' in err
+
+def test_whole_checkpoint_beside_a_damaged_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert said('train', *few, '--out', 'm')[0] == 0
+    model = tmp_path/'m'/'model.safetensors'
+    whole = load(model)[0]
+    model.write_bytes(model.read_bytes()[:-100])
+    assert said('predict', 'm', '7.png')[0] == 2
+    code, err, _ = said('train', *few, '--out', 'm', '--resume')
+    assert code == 0, err
+    assert all(map(torch.equal, whole, load(model)[0]))
+
+@on_posix
+@pytest.mark.parametrize('most, names', [(10, 'checkpoint.safetensors'), (100, 'report.png')])
+def test_file_that_cannot_grow(most, names, tmp_path):
+    "As on a full disk: the line names the file, what was trained is there, no part of a file is."
+    line = ' '.join([f'ulimit -f {most};', sys.executable, '-m mlfound train', *few, '--out m'])
+    how = dict(cwd=tmp_path, env=env, text=True, capture_output=True)
+    done = subprocess.run(['bash', '-c', line], **how)
+    assert done.returncode == 2, done.stderr
+    assert f'mlfound: error: m/{names}: File too large\n' in done.stderr
+    left = sorted(p.name for p in (tmp_path/'m').iterdir())
+    assert left == ([] if most == 10 else ['checkpoint.safetensors', 'model.safetensors'])

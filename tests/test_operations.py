@@ -1,4 +1,4 @@
-"Every operation of the tape on drawn calls: values, first and second order, against PyTorch and central differences."
+"Every operation on drawn calls: first and second order against PyTorch and central differences."
 import warnings
 import pytest
 from cases import CASES

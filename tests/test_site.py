@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import re
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 import zipfile
@@ -188,6 +189,13 @@ def test_every_notebook_has_its_page(site):
     for path, name in zip(book.chapters(), chapters):
         for link in f'notebooks/{path.name}', f'/blob/colab/{path.name}', f'nbs/{path.name}':
             assert link in text_of(site, name), f'{name}: {link}'
+
+def test_notebooks_for_colab(tmp_path):
+    "The workflow writes them with a Python that has nothing installed."
+    command = [sys.executable, '-S', book.root/'docs/prepare.py', '--colab', tmp_path/'colab']
+    subprocess.run([str(c) for c in command], check=True)
+    there = {p.name: p.read_text(encoding='utf-8') for p in (tmp_path/'colab').iterdir()}
+    assert there == {p.name: prepare.download(p) for p in book.chapters()}
 
 @each_chapter
 def test_a_download_sees_to_what_it_needs(site, path):
