@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from .autograd import behind
-from .layout import columns, heights, number, ports, short, size, squares, table
+from .layout import columns, few, heights, number, ports, short, size, squares, table
 
 # %% ../nbs/17_Drawing.ipynb #notes
 class Given:
@@ -189,19 +189,18 @@ def _timed(at, until, body, tag='g', more=''):
 
 def _moved(x, y): return f' transform="translate({x:g} {y:g})"'
 
-def _tensor(t, few=''):
-    "A tensor in a card: a number, or squares, or `few` words."
+def _tensor(t, words=''):
+    "A tensor in a card: numbers, or squares, or some words."
     if t is None: return ''
-    if t.numel()==1: return _text(0, 13, number(t.item()))
-    return squares(t, 66, 18) or _text(0, 13, few)
+    return _text(0, 13, few(t)) if few(t) else squares(t, 66, 18) or _text(0, 13, words)
 
 @patch
 def card(self:_Picture, e):
     "Name and operation, value and shape."
     label,value = self.label[e],self.value[e]
     op = e.op.name if e.op and label.rstrip('₀₁₂₃₄₅₆₇₈₉')!=e.op.name else ''
-    few = '' if value is None or value.isfinite().all() else 'not finite'
-    seen = _timed(self.step[e], None, _tensor(value, few), more=_moved(11, 27))
+    words = '' if value is None or value.isfinite().all() else 'not finite'
+    seen = _timed(self.step[e], None, _tensor(value, words), more=_moved(11, 27))
     return (f'<rect class="card" width="{_W}" height="{_H}" rx="{11 if e.op else 2}"/>'
             + _text(11, 19, _cut(label, 8 if op else 13), 'name')
             + _text(_W-10, 19, _cut(op, 9), 'small', True) + (seen if value is not None else '')
@@ -217,8 +216,8 @@ def _drawer(grads):
     if not grads: return ''
     states = ''
     for at,until,g in _states(grads):
-        few = f'up to {number(g.abs().max().item())}' if g.numel() else 'empty'
-        states += _timed(at, until, _tensor(g, few), more=_moved(15, 0))
+        words = f'up to {number(g.abs().max().item())}' if g.numel() else 'empty'
+        states += _timed(at, until, _tensor(g, words), more=_moved(15, 0))
     path = f'M-8-4v{_DRAWER-9}q0 9 9 9h{_W-36}q9 0 9-9v{9-_DRAWER}z'
     body = f'<path class="drawer" d="{path}"/>{_text(0, 13, "∂")}{states}'
     return _timed(grads[0][0], None, body, more=' class="arrived"'+_moved(17, _H+4))
@@ -238,7 +237,7 @@ def _arrow(way, end):
 
 def _chip(step, g, x, y):
     "What a rule sent along the arrow that ends at `x,y`."
-    picture,words = squares(g, 36, 11),short(g)
+    picture,words = '' if few(g) else squares(g, 36, 11),short(g)
     half = 21 if picture else 3.3*len(words)+5
     inside = f'<text y="4" text-anchor="middle">{words}</text>'
     if picture: inside = f'<g{_moved(-18, -5.5)}>{picture}</g>'
@@ -370,7 +369,7 @@ def grad_panel(self:_Picture, e):
     arrived = sorted((s,self.label[u],g) for (u,k),(s,g) in self.sent.items()
                      if u.edges[k].to is e) if e is not self.root else []
     for (at,until,total),(_,label,g) in zip(_states(self.grads[e]), arrived or [(0, '', None)]):
-        came.append(f'{short(g)+" " if g is not None and g.numel()==1 else ""}from {label}')
+        came.append(f'{few(g)+" " if g is not None and few(g) else ""}from {label}')
         said = ' + '.join(came) if label else 'here the sweep starts'
         states += _div(at, until, f'<div>{escape(said)}</div>{table(total)}')
     return f'<div class="of-grad"><div>gradient</div>{states}</div>'
@@ -422,7 +421,7 @@ def backward_log(self:_Picture, seed, seen, why):
         fitted = f' {size(a.shape)}, summed to' if a.shape!=tuple(a.sent.shape) else ''
         text = (f'From {name(a.entry)} to {name(a.to)}: '
                 f'<code>{escape(self.rule(a.entry, a.k))}</code> sends{fitted} {short(a.sent)}.')
-        if a.to in before and a.sent.numel()==1:
+        if a.to in before and few(a.sent):
             sum_ = f'{short(before[a.to])} + {short(a.sent)} = {short(a.total)}'
             text += f' Together with what was there: {sum_}.'
         elif a.to in before: text += ' It is added to what was there.'
