@@ -177,6 +177,11 @@ def pad(draw, name):
     for n in s[::-1][:draw(st.integers(0, len(s)))]:
         a = draw(st.integers(-n, 2))
         ns += [a, draw(st.integers(max(-n, -n-a), 2))]
+    mode = one_of(draw, 'constant', 'reflect', 'replicate', 'circular')
+    if mode!='constant':
+        s = [draw(st.integers(2, 4)) for _ in range(3)]
+        ns = [draw(st.integers(0, 1)) for _ in range(2)]
+        return Case(lambda x: F.pad(x, ns, mode), tensors(draw, s), f'pad {ns} {mode}')
     v = one_of(draw, None, 0., 1.5)
     forms = [lambda x: F.pad(x, ns, value=v), lambda x: F.pad(x, tuple(ns), 'constant', v)]
     return Case(one_of(draw, *forms), tensors(draw, s), f'pad {ns} {v}')

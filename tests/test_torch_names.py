@@ -85,7 +85,6 @@ def test_keywords(k):
     (lambda x: torch.add(x, x, alpha=x), 'add: alpha is of type Var; pass a number'),
     (lambda x: F.l1_loss(x, x, reduction='max'), "reduction is 'max'; pass 'mean', 'sum' or"),
     (lambda x: x.div(2, rounding_mode='up'), "div: rounding_mode is 'up'; pass None"),
-    (lambda x: F.pad(x, (1,1), mode='reflect'), "pad: mode is 'reflect'"),
     (lambda x: x.scatter(0, torch.zeros(1, 3).long(), x[:1], reduce='add'), 'scatter: reduce is'),
     (lambda x: F.dropout(x, 1.5), 'probability'),
     (lambda x: x.double(memory_format=1), 'double: ')])
