@@ -11,7 +11,7 @@ __all__ = ['operation', 'composite', 'function', 'layer', 'network', 'tape', 'TR
            'log_odds', 'find', 'found']
 
 # %% ../nbs/22_Catalogue.ipynb #imports
-import importlib, math
+import importlib.util, math
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -118,6 +118,17 @@ def numbers(*v): return torch.tensor(v, dtype=torch.float64)
 def scalar(v): return numbers(v)[0]
 def rows(*tensors): return torch.stack(tensors)
 def scores(*v): return numbers(*v)[None]
+
+# %% ../nbs/22_Catalogue.ipynb #symbols
+def symbols(name, t):
+    "An array of symbols, shaped like `t`."
+    symbol = importlib.import_module('sympy').Symbol
+    made = [symbol(f'{name}_{k}', real=True) for k in range(t.numel())]
+    return np.array(made, dtype=object).reshape(tuple(t.shape))
+
+def derivatives(y, v):
+    "The derivatives of `y` with respect to the symbols `v`."
+    return np.array([sp.diff(y, s) for s in np.ravel(v)], dtype=object).reshape(np.shape(v))
 
 # %% ../nbs/22_Catalogue.ipynb #shapes
 #| code-fold: true
@@ -798,7 +809,8 @@ def found(path:str, # as in a `Trial`
          ): # the object; its module is imported if it was not
     "What a row is about."
     home,*names = path.split('.')
-    o = importlib.import_module(f'mlfound.{home}')
+    ours = home!='__main__' and importlib.util.find_spec(f'mlfound.{home}')
+    o = importlib.import_module(f'mlfound.{home}' if ours else home)
     for name in names:
         if isinstance(o, dict): some = [o[name]] if name in o else []
         else: some = [getattr(o, n) for n in (name, '_'+name) if hasattr(o, n)]
