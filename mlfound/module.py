@@ -56,25 +56,8 @@ class Module:
         if len(calls)>1 and running.call: running.call.reused = True
         return call.out
 
-# %% ../nbs/03_Module.ipynb #pending
-def name_of(layer): return type(layer).__name__
-
-def pending(layer):
-    "The calls of `layer` that no `backward` has used yet, within the call that is running or at the outside."
-    if running.call is None: return layer.__dict__.setdefault('_records', deque())
-    return running.call.inner.setdefault(id(layer), deque())
-
-def check_call(call):
-    "Raise unless the call can be differentiated."
-    name,out = name_of(call.layer),call.out
-    if not isinstance(out, Tensor):
-        raise TypeError(f'{name}.forward: its result is {got(out)}; return one tensor')
-    for t in call.inputs:
-        if isinstance(t, Tensor) and t.dtype!=out.dtype and torch.is_autocast_enabled(out.device.type):
-            raise RuntimeError(f'{name}: called under torch.autocast, whose types the backward pass '
-                               'would not follow; call it outside, or under torch.no_grad()')
-
 # %% ../nbs/03_Module.ipynb #children
+#| code-fold: true
 containers = dict,list,tuple
 
 def leaves(value, around=()):
@@ -100,6 +83,7 @@ def modules(self:Module)->list: # each once, this one first
     return [*found.values()]
 
 # %% ../nbs/03_Module.ipynb #parameters
+#| code-fold: true
 def declared(layer, names):
     "What `layer` keeps under `names`; raises `AttributeError` where that is not there."
     try: kept = [getattr(layer, n) for n in names]
@@ -122,7 +106,27 @@ def check_declared(layer):
                                 'parameter_names if it is trained, otherwise in buffer_names')
     return params
 
+# %% ../nbs/03_Module.ipynb #pending
+#| code-fold: true
+def name_of(layer): return type(layer).__name__
+
+def pending(layer):
+    "The calls of `layer` that no `backward` has used yet, within the call that is running or at the outside."
+    if running.call is None: return layer.__dict__.setdefault('_records', deque())
+    return running.call.inner.setdefault(id(layer), deque())
+
+def check_call(call):
+    "Raise unless the call can be differentiated."
+    name,out = name_of(call.layer),call.out
+    if not isinstance(out, Tensor):
+        raise TypeError(f'{name}.forward: its result is {got(out)}; return one tensor')
+    for t in call.inputs:
+        if isinstance(t, Tensor) and t.dtype!=out.dtype and torch.is_autocast_enabled(out.device.type):
+            raise RuntimeError(f'{name}: called under torch.autocast, whose types the backward pass '
+                               'would not follow; call it outside, or under torch.no_grad()')
+
 # %% ../nbs/03_Module.ipynb #watch
+#| code-fold: true
 def used(call):
     "The tensors that the rule will ask for: inputs, then parameters."
     values = [*call.inputs, *[getattr(call.layer, n) for n in call.layer.parameter_names]]
@@ -144,25 +148,8 @@ def check_unchanged(call):
         raise RuntimeError(f'{name_of(call.layer)}.backward: {what} was changed after the forward pass; '
                            'call the layer again, or change it after backward')
 
-# %% ../nbs/03_Module.ipynb #check_grads
-def check_grads(name, grads, inputs):
-    "Raise unless `bwd` returned a gradient, or `None`, for each input; a single one is that of the first."
-    if isinstance(grads, tuple) and len(grads)!=len(inputs):
-        raise ValueError(f'{name}.bwd: it returned {len(grads)} gradients for {len(inputs)} inputs; '
-                         'return one for each, or None')
-    for k,(gi,t) in enumerate(zip(grads if isinstance(grads, tuple) else (grads,), inputs)):
-        if gi is None or not isinstance(t, Tensor): continue
-        if not isinstance(gi, Tensor):
-            raise TypeError(f'{name}.bwd: the gradient for input {k} is {got(gi)}; '
-                            'return a tensor or None, and for several inputs a tuple of them')
-        if gi.shape!=t.shape:
-            raise ValueError(f'{name}.bwd: returned a gradient of shape {tuple(gi.shape)} '
-                             f'for an input of shape {tuple(t.shape)}; they must agree')
-        if gi.dtype!=t.dtype and t.is_floating_point():
-            raise TypeError(f'{name}.bwd: returned a gradient of {gi.dtype} for an input of {t.dtype}; '
-                            'they must agree')
-
 # %% ../nbs/03_Module.ipynb #backward
+#| code-fold: true
 returned = {}    # of each gradient that a backward returned, by its id: itself and what it is for, all weak
 
 def remember(g, t):
@@ -182,6 +169,7 @@ def meant_by(g):
     return [t for t in known if t is not None]
 
 # %% ../nbs/03_Module.ipynb #which_call
+#| code-fold: true
 def which_call(layer, g, out):
     "The pending call that `g` belongs to; an error where nothing tells."
     name,calls = name_of(layer),pending(layer)
@@ -198,6 +186,7 @@ def which_call(layer, g, out):
                        'name it, backward(g, out=y), and make calls that are only looks under torch.no_grad()')
 
 # %% ../nbs/03_Module.ipynb #upstream
+#| code-fold: true
 def upstream(name, g, out):
     "The upstream gradient, checked; 1 where none is given and the output is one number."
     if isinstance(g, Tensor) and g.shape==out.shape and g.dtype==out.dtype: return plain(g)
@@ -210,6 +199,25 @@ def upstream(name, g, out):
     check_same_dtype(f'{name}.backward', output=out, g=g)
 
 def plain(g): return g.detach() if g.requires_grad else g
+
+# %% ../nbs/03_Module.ipynb #check_grads
+#| code-fold: true
+def check_grads(name, grads, inputs):
+    "Raise unless `bwd` returned a gradient, or `None`, for each input; a single one is that of the first."
+    if isinstance(grads, tuple) and len(grads)!=len(inputs):
+        raise ValueError(f'{name}.bwd: it returned {len(grads)} gradients for {len(inputs)} inputs; '
+                         'return one for each, or None')
+    for k,(gi,t) in enumerate(zip(grads if isinstance(grads, tuple) else (grads,), inputs)):
+        if gi is None or not isinstance(t, Tensor): continue
+        if not isinstance(gi, Tensor):
+            raise TypeError(f'{name}.bwd: the gradient for input {k} is {got(gi)}; '
+                            'return a tensor or None, and for several inputs a tuple of them')
+        if gi.shape!=t.shape:
+            raise ValueError(f'{name}.bwd: returned a gradient of shape {tuple(gi.shape)} '
+                             f'for an input of shape {tuple(t.shape)}; they must agree')
+        if gi.dtype!=t.dtype and t.is_floating_point():
+            raise TypeError(f'{name}.bwd: returned a gradient of {gi.dtype} for an input of {t.dtype}; '
+                            'they must agree')
 
 # %% ../nbs/03_Module.ipynb #backwardMethod
 @patch
@@ -237,6 +245,7 @@ def accumulate(p:Tensor, # `(...)` a parameter
     p.grad = g.clone() if p.grad is None else p.grad + g
 
 # %% ../nbs/03_Module.ipynb #parametersMethods
+#| code-fold: true
 @patch
 def parameters(self:Module)->list[Tensor]: # each once, own ones first, then those of the layers inside
     "The tensors to train, of this layer and of the layers inside it."
@@ -255,6 +264,7 @@ def zero_grad(self:Module):
         for t in declared(m, m.parameter_names): t.grad = None
 
 # %% ../nbs/03_Module.ipynb #train
+#| code-fold: true
 @patch
 def train(self:Module, training:bool=True): # `self`
     "Switch this layer and those inside it to training: some layers, later, do something else when they are used."
@@ -274,6 +284,7 @@ def __getstate__(self:Module): # copies and pickles take no records along
     return {k:v for k,v in vars(self).items() if k!='_records'}
 
 # %% ../nbs/03_Module.ipynb #kept_by
+#| code-fold: true
 def kept_by(layer)->list[Tensor]: # inputs and outputs
     "What the calls of `layer` that wait for `backward` keep, with the calls inside them."
     found,todo = [], [*pending(layer)]
@@ -309,18 +320,6 @@ class Linear(Module):
 
     def __repr__(self): return f'Linear({self.w.shape[0]}, {self.w.shape[1]})'
 
-# %% ../nbs/03_Module.ipynb #holding
-@patch(cls_method=True)
-def holding(cls:Linear,
-            w:Tensor, # `(n_in, n_out)` weights, shared, not copied
-            b:Tensor, # `(n_out,)` bias, shared, not copied
-            input_grad:bool=True, # False leaves out the gradient for the input
-           )->Linear:
-    "A linear layer around existing parameters."
-    self = cls.__new__(cls)
-    self.w,self.b,self.input_grad = w,b,input_grad
-    return self
-
 # %% ../nbs/03_Module.ipynb #ReLU
 class ReLU(Module):
     "The rectified linear unit, `max(x, 0)`; its gradient at exactly 0 is 0."
@@ -349,14 +348,31 @@ class Sequential(Module):
 
     def bwd(self, g, x):
         for l in reversed(self.layers):
-            if g is None: raise ValueError(f'Sequential.backward: {l!r} gets no gradient; only the first layer may have input_grad=False')
+            if g is None: raise ValueError(f'Sequential.backward: {l!r} gets no gradient; '
+                                           'only the first layer may have input_grad=False')
             g = l.backward(g)
         return g
 
     @reprlib.recursive_repr()
-    def __repr__(self): return '\n'.join(['Sequential('] + [f'  {l!r},'.replace('\n', '\n  ') for l in self.layers] + [')'])
+    def __repr__(self):
+        inner = [f'  {l!r},'.replace('\n', '\n  ') for l in self.layers]
+        return '\n'.join(['Sequential(', *inner, ')'])
+
+# %% ../nbs/03_Module.ipynb #holding
+#| code-fold: true
+@patch(cls_method=True)
+def holding(cls:Linear,
+            w:Tensor, # `(n_in, n_out)` weights, shared, not copied
+            b:Tensor, # `(n_out,)` bias, shared, not copied
+            input_grad:bool=True, # False leaves out the gradient for the input
+           )->Linear:
+    "A linear layer around existing parameters."
+    self = cls.__new__(cls)
+    self.w,self.b,self.input_grad = w,b,input_grad
+    return self
 
 # %% ../nbs/03_Module.ipynb #mlp_model
+#| code-fold: true
 def mlp_model(params:Params, # `w1 (d, h)`, `b1 (h,)`, `w2 (h, c)`, `b2 (c,)`: shared, not copied
               input_grad:bool=True, # False leaves out the gradient for the data
              )->Sequential: # `Linear`, `ReLU`, `Linear`
