@@ -11,7 +11,7 @@ __all__ = ['operation', 'composite', 'function', 'layer', 'network', 'tape', 'TR
            'log_odds', 'find', 'found']
 
 # %% ../nbs/22_Catalogue.ipynb #imports
-import importlib, math
+import importlib.util, math
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -118,6 +118,17 @@ def numbers(*v): return torch.tensor(v, dtype=torch.float64)
 def scalar(v): return numbers(v)[0]
 def rows(*tensors): return torch.stack(tensors)
 def scores(*v): return numbers(*v)[None]
+
+# %% ../nbs/22_Catalogue.ipynb #symbols
+def symbols(name, t):
+    "An array of symbols, shaped like `t`."
+    symbol = importlib.import_module('sympy').Symbol
+    made = [symbol(f'{name}_{k}', real=True) for k in range(t.numel())]
+    return np.array(made, dtype=object).reshape(tuple(t.shape))
+
+def derivatives(y, v):
+    "The derivatives of `y` with respect to the symbols `v`."
+    return np.array([sp.diff(y, s) for s in np.ravel(v)], dtype=object).reshape(np.shape(v))
 
 # %% ../nbs/22_Catalogue.ipynb #shapes
 #| code-fold: true
@@ -633,7 +644,8 @@ TRIALS += [
               np.tile, parts=('shapes.collected',)),
     composite('shapes.tile', [([2,3],(2,)), ([3],(2,3)), ([2,1],(2,3))], np.tile, f=torch.tile),
     operation('shapes.pad_constant', [(*p,0.) for p in pads] + [(*pads[0],1.5)]),
-    composite('shapes.pad', pads, f=torch.nn.functional.pad),
+    composite('shapes.pad', [*pads, ([1,4],(2,1),'reflect'), ([1,3],(3,1),'circular'),
+              ([1,2,2],(1,1,2,0),'replicate')], f=torch.nn.functional.pad),
     operation('shapes.diagonal', [([3,3],), ([2,3],1), ([3,2],-1), ([2,3,3],0,2,1)], np.diagonal,
               parts=('shapes.on_diagonal',)),
     operation('shapes.on_diagonal', [([2],0,0,1,(2,3)), ([2],1,0,1,(2,3)), ([1],-1,0,1,(2,3))],
@@ -659,8 +671,9 @@ TRIALS += [
               parts=('shapes.stretch',)),
     operation('shapes.select', [([2,3],1,2), ([2,3],0,-1), ([3,2,2],-2,1)],
               lambda x,dim,i: np.take(x, i, dim)),
-    operation('shapes.index_select', [([2,3],1,picks), ([3,2],0,picks), ([3,2],-2,picks)],
-              lambda x,dim,i: np.take(x, plain(i), dim)),
+    operation('shapes.index_select', [([2,3],1,picks), ([3,2],0,picks), ([3,2],-2,picks),
+              ([],0,torch.tensor([0]))],
+              lambda x,dim,i: np.take(x, plain(i), dim) if x.ndim else x),
     cut('split', [([5,2],2), ([2,5],(2,3),1), ([4],4)]), cut('chunk', [([5,2],2), ([2,5],3,1)]),
     cut('unbind', [([3,2],), ([2,3],1)]),
     operation('shapes.scatter_values', [([2,3],1,once,[2,2]), ([2,3],1,once,1.5), ([4],0,once[0],[2])],
@@ -796,7 +809,8 @@ def found(path:str, # as in a `Trial`
          ): # the object; its module is imported if it was not
     "What a row is about."
     home,*names = path.split('.')
-    o = importlib.import_module(f'mlfound.{home}')
+    ours = home!='__main__' and importlib.util.find_spec(f'mlfound.{home}')
+    o = importlib.import_module(f'mlfound.{home}' if ours else home)
     for name in names:
         if isinstance(o, dict): some = [o[name]] if name in o else []
         else: some = [getattr(o, n) for n in (name, '_'+name) if hasattr(o, n)]

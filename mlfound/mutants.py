@@ -359,13 +359,11 @@ excuses = { # (part, change): the reason, and the points at which mutant and ori
     ('relu_vjp', 'relu_vjp(g, relu(x))'): ('max(x, 0) ≤ 0 exactly where x ≤ 0', relu_points),
     ('_within', 'inside = inside & torch.ge(x, min) → inside = torch.ge(x, min)'):
         ('true and a is a', _clamp_points)}
-_FLAT = 'a step has no slope: its gradient is 0, and so is any multiple'
-def _step_points(): return _points(_all_halves())
 def _pair_points(): return _points(_all_halves(), torch.tensor([.25], dtype=torch.float64))
 for c in ('0 * ', '-', '2 * '):
-    _flat_change = f'return torch.zeros_like(g) → return {c}torch.zeros_like(g)'
-    excuses['_flat', _flat_change] = (_FLAT, _step_points)
-    excuses['_flat_pair', _flat_change] = (_FLAT, _pair_points)
+    _change_g = f'return torch.zeros_like(g) → return {c}torch.zeros_like(g)'
+    excuses['_flat', _change_g] = ('a step has the gradient 0, and any multiple', relu_points)
+    excuses['_flat_pair', _change_g] = ('so has a quotient rounded', _pair_points)
     _change_0 = f'return torch.zeros_like(x) → return {c}torch.zeros_like(x)'
     excuses['_norm_vjp', _change_0] = (_NORM_0, _norm_points)
 
