@@ -244,7 +244,7 @@ def index_select(x, dim, index): return x.index_select(dim, index)
 index_select.defvjp(lambda g,dim,index,shape: _put_back(g, dim, index, shape))
 
 def _put_back(g, dim, index, shape):
-    if not shape: return g.reshape(shape)   # from a number there is only one to read
+    if not shape: return g   # from a number there is only one to read
     return place(g, _along(dim, index, len(shape)), shape)
 
 @op
