@@ -786,7 +786,8 @@ constant = 'sign zeros_like ones_like'   # their slope is 0 wherever there is on
 facts = 'data entry grad requires_grad shape dtype device ndim dim numel size item tolist'
 without_gradient = {f'{home}.{n}' for home in ('Var','torch') for n in f'{compared} {constant}'.split()}
 without_gradient |= {f'Var.{n}' for n in f'{facts} detach backward observe'.split()}
-without_gradient |= {'backward.check_vjp', 'backward.torch_forward_and_backward'}   # PyTorch's rules
+without_gradient |= {'backward.check_vjp', 'backward.torch_forward_and_backward',   # PyTorch's
+                     'tiny.gradients_of'}   # it names the gradients that it is given, for a figure
 
 # %% ../nbs/22_Catalogue.ipynb #plain_table
 #| code-fold: true
