@@ -22,6 +22,8 @@ def test_notebooks_clean(tmp_path):
     changed, said = changes(tmp_path, 'nbdev_clean')
     assert not changed and 'Failed' not in said, f'they hold metadata or cell numbers; run: nbdev_clean\n{said}'
 
+def test_jupyterlab_folds_what_the_page_folds(): run(sys.executable, 'docs/folds.py', '--check')
+
 def test_readme_in_step(): run(sys.executable, 'docs/readme.py', '--check')
 
 @pytest.mark.parametrize('name', modules())
