@@ -22,6 +22,8 @@ idx_files = {train_images: images[:30], train_labels: labels[:30], test_images: 
 
 def idx_bytes(a): return struct.pack(f'>4B{a.ndim}I', 0, 0, 8, a.ndim, *a.shape) + a.tobytes()
 
+def gzipped(raw): return gzip.compress(raw, mtime=0) # tests are named alike in every process
+
 def npy_bytes(a):
     np.save(buffer := io.BytesIO(), a)
     return buffer.getvalue()
@@ -68,18 +70,18 @@ def write_idx(folder, changes=(), spell=lambda name: name, wrap=lambda raw: raw)
 
 # --- any file
 
-flipped = bytearray(gzip.compress(pickled))
+flipped = bytearray(gzipped(pickled))
 flipped[-7] ^= 16 # one bit of the checksum
 
 @pytest.mark.parametrize('name, raw, words, cause', [
     ('empty.npz', b'', 'an empty file', None),
-    ('empty.pkl.gz', gzip.compress(b''), 'bytes that start', None),
+    ('empty.pkl.gz', gzipped(b''), 'bytes that start', None),
     ('one.idx', idx_bytes(labels), 'one IDX file; expected a folder', None),
     ('text.txt', b'Here are the digits', "b'Here are the dig'", None),
     ('train.csv', b'label,pixel0,pixel1\n5,0,0\n', 'a table of labels and pixels; expected an .npz', None),
     ('bare.csv', b'5,0,0,0\n', 'numpy.savez as x_train, y_train', None),
-    ('twice.pkl.gz', gzip.compress(gzip.compress(pickled)), r'\x1f\x8b', None),
-    ('cut.pkl.gz', gzip.compress(pickled)[:-100], 'cut off', None),
+    ('twice.pkl.gz', gzipped(gzipped(pickled)), r'\x1f\x8b', None),
+    ('cut.pkl.gz', gzipped(pickled)[:-100], 'cut off', None),
     ('header.pkl.gz', b'\x1f\x8b', 'cut off', None),
     ('cut.pkl', pickled[:-9000], 'bytes announced', ValueError),
     ('end.pkl', pickled[:-1], 'no end of the pickle', None),
@@ -129,7 +131,7 @@ def test_who_asked(tmp_path):
 @pytest.mark.parametrize('end', ['', '.gz'])
 @pytest.mark.parametrize('dot', ['-', '.'])
 def test_idx_spellings(tmp_path, dot, end):
-    wrap = gzip.compress if end else bytes
+    wrap = gzipped if end else bytes
     read_right(write_idx(tmp_path/'idx', spell=lambda name: name.replace('-idx', dot+'idx')+end, wrap=wrap))
 
 def test_idx_in_capitals(tmp_path): read_right(write_idx(tmp_path/'idx', spell=str.upper))
@@ -155,7 +157,7 @@ def test_idx_in_folders_of_their_name(tmp_path):
 
 def test_idx_empty_beside_whole(tmp_path):
     "What a download leaves that was broken off."
-    folder = write_idx(tmp_path/'idx', spell=lambda name: name+'.gz', wrap=gzip.compress)
+    folder = write_idx(tmp_path/'idx', spell=lambda name: name+'.gz', wrap=gzipped)
     for name in idx_files: (folder/name).write_bytes(b'')
     read_right(folder)
 
@@ -188,7 +190,7 @@ def test_idx_missing(tmp_path):
     (test_images, idx_bytes(images[30:,:20,:20]), '(6, 20, 20)'),
     (test_labels, idx_bytes(labels[:0]), 'no examples'),
     (test_labels, idx_bytes(labels[30:]+10), 'labels of type uint8 from 10 to 15'),
-    (test_labels, gzip.compress(idx_bytes(labels[30:]))[:-1], f'{test_labels}: found a gzip stream that is cut off')])
+    (test_labels, gzipped(idx_bytes(labels[30:]))[:-1], f'{test_labels}: found a gzip stream that is cut off')])
 def test_idx_damage(tmp_path, name, raw, words):
     with pytest.raises(DataError, match='^mnist: .*: found .*; expected .*; ') as caught:
         mnist(write_idx(tmp_path/'idx', {name: raw}))
