@@ -247,6 +247,7 @@ def backward(self:Module,
     return remember(grads, call.inputs)
 
 # %% ../nbs/03_Module.ipynb #accumulate
+#| code-fold: true
 def accumulate(p:Tensor, # `(...)` a parameter
                g:Tensor, # `(...)` its gradient from one use
               ):
@@ -337,6 +338,7 @@ def __init__(self:Linear,
 def __repr__(self:Linear): return f'Linear({self.w.shape[0]}, {self.w.shape[1]})'
 
 # %% ../nbs/03_Module.ipynb #ReLU
+#| code-fold: true
 class ReLU(Module):
     "The rectified linear unit, `max(x, 0)`; its gradient at exactly 0 is 0."
     def forward(self, x): return relu(x)
