@@ -1,11 +1,13 @@
-"""Try the library on an accelerator, compare it with the CPU, and write one JSON file that names the machine.
+"""Try the library on an accelerator, compare it with the CPU, and write one JSON file that names
+the machine.
 
     python benchmarks/device.py --device cuda
 
-This needs the repository's files and PyTorch, nothing else, and less than four minutes. Every rule of the library runs
-on the device and on the CPU, a network is trained on both, `torchrun` starts one process, and the ratios of the
-benchmark tables are taken. `--device cpu` tries this program, and `--device meta`, where tensors have shapes and no
-numbers, tries that no rule mixes devices; both say that no accelerator was run. Exit code 1 if anything is wrong.
+This needs the repository's files and PyTorch, nothing else, and less than four minutes. Every rule
+of the library runs on the device and on the CPU, a network is trained on both, `torchrun` starts
+one process, and the ratios of the benchmark tables are taken. `--device cpu` tries this program,
+and `--device meta`, where tensors have shapes and no numbers, tries that no rule mixes devices;
+both say that no accelerator was run. Exit code 1 if anything is wrong.
 """
 import argparse
 import importlib.util
@@ -29,7 +31,7 @@ BOUNDS = {torch.float64: 1e-10, torch.float32: 1e-4}
 SIZES = [784, 256, 10]
 
 def stand_in_for_fastcore():
-    "What the library takes from fastcore where that is not installed: `patch`, a function put into a class."
+    "What the library takes from fastcore where that is not installed: a function put into a class."
     def patch(f=None, *, as_prop=False, cls_method=False):
         if f is None:
             return lambda g: patch(g, as_prop=as_prop, cls_method=cls_method)
@@ -43,8 +45,9 @@ def stand_in_for_fastcore():
 
 def machine(device):
     "What the figures depend on."
-    facts = dict(device=str(device), accelerator='none: no accelerator was run', torch=torch.__version__,
-                 python=sys.version.split()[0], threads=torch.get_num_threads(), cpu=cpu_name())
+    facts = dict(device=str(device), accelerator='none: no accelerator was run', cpu=cpu_name(),
+                 torch=torch.__version__, python=sys.version.split()[0],
+                 threads=torch.get_num_threads())
     if device.type == 'cuda':
         facts |= dict(accelerator=torch.cuda.get_device_name(), cuda=torch.version.cuda)
     if device.type == 'mps':
@@ -81,7 +84,7 @@ def results(rule, args, g, ds):
     return found + list(rule.second(g, ds, *args)) if rule.second else found
 
 def error(got, want, device):
-    "The largest relative error; where there are no numbers, whether type, shape and device are right."
+    "The largest relative error; where there are no numbers, whether shape and device are right."
     from mlfound.backward import relative_error
     got, want = (tree_leaves([t for t in ts if t is not None]) for ts in (got, want))
     assert len(got) == len(want), f'{len(got)} results, not {len(want)}'
@@ -119,8 +122,8 @@ def rules(device, quick):
     seen = {n: e for n, e in found.items() if n not in unseen}
     wrong = {n: e for n, e in seen.items() if isinstance(e, str) or e > BOUNDS[dtype]}
     right = [e for n, e in seen.items() if n not in wrong]
-    return dict(rules=len(seen), dtype=str(dtype), largest_error=max(right, default=0.), wrong=wrong,
-                not_run=unseen)
+    return dict(rules=len(seen), dtype=str(dtype), largest_error=max(right, default=0.),
+                wrong=wrong, not_run=unseen)
 
 # A training
 
@@ -171,8 +174,8 @@ def worker(device, path):
 def torchrun(device, quick):
     "The same training with and without `torchrun`, bit for bit."
     path = Path(os.environ.get('TMPDIR', '/tmp'))/f'mlfound-device-{os.getpid()}.pt'
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '1']
-    command += [__file__, '--device', str(device), '--worker', str(path)]
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
+    command += ['--nproc-per-node', '1', __file__, '--device', str(device), '--worker', str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     if done.returncode:
         return dict(wrong={'torchrun': done.stderr[-500:]})
@@ -181,7 +184,8 @@ def torchrun(device, quick):
     alone = torch.load(path)
     path.unlink()
     same = all(map(torch.equal, started['params'], alone['params']))
-    return dict(backend=started['backend'], same_bits=same, wrong={} if same else {'torchrun': 'other bits'})
+    wrong = {} if same else {'torchrun': 'other bits'}
+    return dict(backend=started['backend'], same_bits=same, wrong=wrong)
 
 # Ratios
 
@@ -212,7 +216,8 @@ def ratios(device, quick):
                    tape=tape_forward_and_backward, PyTorch=torch_forward_and_backward)
     n, rounds = (1000, 3) if quick else (50_000, 15)
     x, y = (t[:n].to(device) for t in mnist().train)
-    params = Params(*(p.to(device) for p in init_params(784, 50, 1, torch.Generator().manual_seed(42))))
+    start = init_params(784, 50, 1, torch.Generator().manual_seed(42))
+    params = Params(*(p.to(device) for p in start))
     found = {}
     for input_grad, title in ((True, 'all digits, with gx'), (False, 'all digits, without')):
         calls = {k: partial(f, x, y, params, input_grad=input_grad) for k, f in methods.items()}
@@ -241,9 +246,10 @@ def steps(x, y):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
-    parser.add_argument('--device', default='cuda', help='cuda, mps, cpu or meta (default: %(default)s)')
-    parser.add_argument('--out', type=Path, default=here/'results_device.json', help='file to write')
-    parser.add_argument('--quick', action='store_true', help='try the program in seconds; no figures to keep')
+    file = here/'results_device.json'
+    parser.add_argument('--device', default='cuda', help='cuda, mps, cpu or meta (default: cuda)')
+    parser.add_argument('--out', type=Path, default=file, help='file to write')
+    parser.add_argument('--quick', action='store_true', help='try the program; no figures to keep')
     parser.add_argument('--worker', type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if importlib.util.find_spec('fastcore') is None:
