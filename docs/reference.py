@@ -71,6 +71,11 @@ def folded(text, lines, fold):
     opening = raw('<details class="reference"><summary>Reference</summary>')
     return [*opening, *lines, '', *raw('</details>')]
 
+def is_setter(node):
+    "Is this the half of a property that sets or deletes it? The other half is documented."
+    ends = tuple(ast.unparse(d).rpartition('.')[2] for d in node.decorator_list)
+    return 'setter' in ends or 'deleter' in ends
+
 class Objects:
     "What one notebook defines, read from its cells and from the module that they became."
     def __init__(self, module):
@@ -101,7 +106,7 @@ class Objects:
         elif own: sig = f"({', '.join(l.split()[1][:-1] for l in own[::2])})"
         text = ast.get_docstring(node) or ''
         self.add(node.name, sig, text)
-        methods = [n for n in functions if not n.name.startswith('_')]
+        methods = [n for n in functions if not n.name.startswith('_') and not is_setter(n)]
         inner = [self.function(n, source, node.name, level=5) for n in methods]
         described_by = fields(getattr(self.py, node.name)) if init else own
         body = folded(text, [*described_by, '', *inner], fold)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['mse_vjp', 'relu_vjp', 'lin_vjp_x', 'lin_vjp_w', 'lin_vjp_b', 'lin_vjp', 'relative_error', 'GradientError',
-           'check_vjp', 'one_each', 'Grads', 'torch_forward_and_backward', 'near_kink', 'forward_and_backward']
+           'check_vjp', 'Grads', 'torch_forward_and_backward', 'near_kink', 'forward_and_backward']
 
 # %% ../nbs/02_Backward.ipynb #162cd804
 import copy, math
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import check_number, check_same_shape, check_tensors, got as seen
+from .checks import check_number, check_same_shape, check_tensors, check_whole, got as seen
 from .forward import Params, check_lin
 
 # %% ../nbs/02_Backward.ipynb #mse_vjp
@@ -22,7 +22,7 @@ def mse_vjp(g:Tensor, # `()` upstream gradient
             pred:Tensor, # `(...)` predictions of the forward pass
             targ:Tensor, # `(...)` targets of the forward pass
            )->Tensor: # `(...)` gradient for `pred`; the one for `targ` is its negative
-    "Pull the upstream gradient `g` back through `mse`; raises `ValueError` where the shapes differ."
+    "Pull the upstream gradient `g` back through `mse`; raises `ValueError` where shapes differ."
     check_same_shape('mse_vjp', pred=pred, targ=targ)
     if targ.dtype!=pred.dtype: targ = targ.to(pred.dtype)
     return g*2/pred.numel()*(pred - targ)
@@ -44,7 +44,7 @@ def lin_vjp_b(g):    return g.sum(0) # `(h,)`
 def lin_vjp(g:Tensor, # `(n, h)` upstream gradient
             x:Tensor, # `(n, d)` inputs of the forward pass
             w:Tensor, # `(d, h)` weights of the forward pass
-            b:Tensor=None, # `(h,)` bias of the forward pass: not used, accepted so that the rule takes what `lin` takes
+            b:Tensor=None, # `(h,)` bias: not used, accepted so that the rule takes what `lin` takes
             *, input_grad:bool=True, # False leaves out the product for `gx`
            )->tuple[Tensor,Tensor,Tensor]: # `gx, gw, gb`, shaped like `x, w, b`; `gx` is None if not asked for
     "Pull the upstream gradient `g` back through `lin`."
@@ -52,24 +52,26 @@ def lin_vjp(g:Tensor, # `(n, h)` upstream gradient
     return gx, lin_vjp_w(g, x), lin_vjp_b(g)
 
 # %% ../nbs/02_Backward.ipynb #relative_error
+#| code-fold: true
 def relative_error(got:Tensor, # `(...)` the answer to judge
                    want:Tensor, # `(...)` the answer to compare with, of the same shape
-                  )->float: # 0 where the tensors agree or are empty; inf where only `want` is zero, or a nan or inf is met
-    "`‖got − want‖∞ / ‖want‖∞`, in the wider of the two dtypes; raises `ValueError` where the shapes differ."
-    if got.shape!=want.shape:
-        raise ValueError(f'relative_error: got is {tuple(got.shape)} but want is {tuple(want.shape)}; '
-                         'compare tensors of one shape')
+                  )->float: # 0 where they agree or are empty; inf where only `want` is zero, or a nan or inf is met
+    "`‖got − want‖∞ / ‖want‖∞`, in the wider dtype; raises `ValueError` where the shapes differ."
+    check_tensors('relative_error', got=got, want=want)
+    check_same_shape('relative_error', 'compare tensors of one shape', got=got, want=want)
     if not want.numel(): return 0.
     floats = got.is_floating_point() and want.is_floating_point()
-    dtype = torch.promote_types(torch.promote_types(got.dtype, want.dtype), torch.float32 if floats else torch.float64)
+    least = torch.float32 if floats else torch.float64
+    dtype = torch.promote_types(torch.promote_types(got.dtype, want.dtype), least)
     got,want = got.detach().to(want.device, dtype), want.detach().to(dtype)
     diff,size = (torch.linalg.vector_norm(t, torch.inf).item() for t in (got-want, want))
     if diff==0: return 0.
     return diff/size if size and math.isfinite(diff) else math.inf
 
 # %% ../nbs/02_Backward.ipynb #central_difference
+#| code-fold: true
 def copies(args): # `f` and the rule never see the checker's own
-    "Contiguous copies of tensors, copies of lists, tuples and dictionaries; anything else as it is."
+    "Contiguous copies of tensors, copies of lists, tuples and dictionaries; the rest as it is."
     kinds = list,tuple,dict
     return [a.clone(memory_format=torch.contiguous_format) if torch.is_tensor(a) else
             copy.deepcopy(a) if isinstance(a, kinds) else a for a in args]
@@ -82,10 +84,11 @@ class Slopes(NamedTuple):
     size:Tensor  # `(...)` how much moved, if nothing had cancelled
 
 # %% ../nbs/02_Backward.ipynb #slope_at
+#| code-fold: true
 unit = torch.finfo(torch.float64).eps    # 2**-52
 
 def slope_at(s, v, eps):
-    "The slope of `s` at `v`, what is left open, and how much moved; `s(v)` gives the terms of a sum."
+    "The slope of `s` at `v`, what is left open, how much moved; `s(v)` gives the terms of a sum."
     hi,lo,width = s(v+eps), s(v-eps), (v+eps)-(v-eps)
     slope = (hi-lo).sum()/width
     twice = (s(v+2*eps)-s(v-2*eps)).sum()/((v+2*eps)-(v-2*eps))
@@ -106,17 +109,20 @@ def central_difference(f, args, k, g, step=6e-6):
     return Slopes(*(column.reshape(args[k].shape) for column in table.T))
 
 # %% ../nbs/02_Backward.ipynb #GradientError
+#| code-fold: true
 class GradientError(AssertionError):
     "A hand-written gradient that differs from the numerical one."
 
 # %% ../nbs/02_Backward.ipynb #compare
+#| code-fold: true
 def check_form(what, got, like):
     "Raise `GradientError` unless `got` is a tensor like the argument."
     if not torch.is_tensor(got) or got.dtype!=like.dtype:
         raise GradientError(f'{what} is {seen(got)}; '
                             'return a float64 tensor for a float64 argument, or None')
     if got.shape!=like.shape:
-        raise GradientError(f'{what} has shape {tuple(got.shape)}; the argument has {tuple(like.shape)}')
+        raise GradientError(f'{what} has shape {tuple(got.shape)}; '
+                            f'the argument has {tuple(like.shape)}')
 
 def judge(got, found, rtol):
     "How far each entry of `got` is off, and how far it may be."
@@ -125,86 +131,106 @@ def judge(got, found, rtol):
     left = found.dust + found.bend + rounding if found.size.any() else 0.
     return off, rtol*found.slope.abs() + left
 
+def check_resolved(what, found):
+    "Raise `GradientError` where the differences are too coarse to judge by."
+    dust,bend,size = (t.max().item() for t in (found.dust, found.bend, found.size))
+    if size and not dust<=1e-4*size:
+        raise GradientError(f'{what} cannot be judged: rounding is {dust/size:.1g} of the '
+                            'differences; shift or scale f, or pass a larger step')
+    if not bend<=max(1e-4*size, 1e-9):
+        raise GradientError(f'{what} cannot be judged: f bends within a nudge, '
+                            f'by {bend/size:.1g} of the differences; pass a smaller step')
+
 def compare(k, got, found, rtol):
-    "Raise `GradientError`, naming the worst entry, unless each is right; return the relative error."
+    "Raise `GradientError`, naming the worst entry, unless each is right; return the error."
     what = f'check_vjp: the gradient of argument {k}'
     check_form(what, got, found.slope)
     if not got.numel(): return 0.
-    dust,bend,size,most = (t.abs().max().item() for t in (found.dust, found.bend, found.size, found.slope))
-    if size and not dust<=1e-4*size:
-        raise GradientError(f'{what} cannot be judged: rounding is {dust/size:.1g} of the differences; '
-                            'shift or scale f, or pass a larger step')
-    if not bend<=max(1e-4*size, 1e-9):
-        raise GradientError(f'{what} cannot be judged: f bends within a nudge, by {bend/size:.1g} of the '
-                            'differences; pass a smaller step')
+    check_resolved(what, found)
     off,allowed = judge(got, found, rtol)
     bad = ~(off<=allowed)
     if bad.any():
-        at = tuple(int(i) for i in torch.unravel_index((off/allowed).nan_to_num(nan=-1.).argmax(), off.shape))
-        raise GradientError(f'{what} is wrong in {bad.sum()} of {bad.numel()} entries, relative error '
-                            f'{relative_error(got, found.slope):.2g}; worst at entry {at}: got {got[at]:.6g}, '
-                            f'central difference {found.slope[at]:.6g}')
-    return off.max().item()/(most if most>dust+bend else size or 1.)
+        worst = (off/allowed).nan_to_num(nan=-1.).argmax()
+        at = tuple(int(i) for i in torch.unravel_index(worst, off.shape))
+        raise GradientError(f'{what} is wrong in {bad.sum()} of {bad.numel()} entries, '
+                            f'relative error {relative_error(got, found.slope):.2g}; '
+                            f"worst at entry {at}: got {got[at]:.6g}, "
+                            f"central difference {found.slope[at]:.6g}")
+    most,size = found.slope.abs().max().item(), found.size.max().item()
+    seen_well = most>(found.dust+found.bend).max().item()
+    return off.max().item()/(most if seen_well else size or 1.)
 
 # %% ../nbs/02_Backward.ipynb #prepare
+#| code-fold: true
+def is_float(a): return torch.is_tensor(a) and a.is_floating_point()
+
 def prepare(f, args, g, generator, fn='check_vjp'):
     "Copies of the arguments in float64, and the upstream gradient for `f(*args)`."
-    args = [a.detach().double() if torch.is_tensor(a) and a.is_floating_point() else a for a in args]
+    args = [a.detach().double() if is_float(a) else a for a in args]
     args,lent = copies(args),copies(args)
     out = f(*lent)
     check_output(fn, out)
     out = out.detach().clone()
     for k,(a,b) in enumerate(zip(args, lent)):
         if torch.is_tensor(a) and not torch.equal(a.nan_to_num(), b.nan_to_num()):
-            raise ValueError(f'{fn}: f changed argument {k} in place; let it work on a copy, e.g. of x.clone()')
+            raise ValueError(f'{fn}: f changed argument {k} in place; '
+                             'let it work on a copy, e.g. x.clone()')
     if not torch.equal(f(*copies(args)), out):
-        raise ValueError(f'{fn}: f returned two results for the same arguments; make it deterministic and finite')
+        raise ValueError(f'{fn}: f returned two results for the same arguments; '
+                         'make it deterministic and finite')
     return args, upstream(fn, g, out, generator or torch.Generator().manual_seed(0))
 
 def check_output(fn, out):
     if not torch.is_tensor(out) or out.dtype!=torch.float64:
-        raise TypeError(f'{fn}: f returned {seen(out)}; it must return one float64 tensor for float64 arguments')
+        raise TypeError(f'{fn}: f returned {seen(out)}; '
+                        'it must return one float64 tensor for float64 arguments')
 
 def upstream(fn, g, out, generator):
     "The upstream gradient: the one that was given, or one drawn."
-    if g is None: return torch.randn(out.shape, dtype=torch.float64, generator=generator).to(out.device)
+    if g is None:
+        return torch.randn(out.shape, dtype=torch.float64, generator=generator).to(out.device)
     check_tensors(fn, g=g)
     if g.shape!=out.shape:
-        raise ValueError(f'{fn}: g is {tuple(g.shape)} but f returned {tuple(out.shape)}; give both the same shape')
+        raise ValueError(f'{fn}: g is {tuple(g.shape)} but f returned {tuple(out.shape)}; '
+                         'give both the same shape')
     if out.numel() and not (g.any() and g.isfinite().all()):
-        raise ValueError(f'{fn}: g is zero everywhere or not finite, which every rule would pass or none; '
-                         'pass another, or None')
+        raise ValueError(f'{fn}: g is zero everywhere or not finite, '
+                         'so that every rule would pass, or none; pass another, or None')
     return g.detach().double()
+
+# %% ../nbs/02_Backward.ipynb #one_each
+#| code-fold: true
+def one_each(got, args, fn='check_vjp'):
+    "What a rule returned, as a list with a gradient or None for each argument."
+    if not isinstance(got, (tuple,list)): got = [got] + [None]*(len(args)-1)
+    if len(got)!=len(args):
+        raise GradientError(f'{fn}: vjp returned {len(got)} gradients for {len(args)} arguments; '
+                            'return one each, or None')
+    if all(gk is None for gk in got): raise GradientError(f'{fn}: vjp returned no gradient at all')
+    for k,(gk,a) in enumerate(zip(got, args)):
+        if gk is not None and not is_float(a):
+            raise GradientError(f'{fn}: vjp returned a gradient for argument {k}, '
+                                'which is not a floating-point tensor; return None')
+    return list(got)
 
 # %% ../nbs/02_Backward.ipynb #check_vjp
 def check_vjp(f, # `f(*args)` returns a tensor `(...)`
-              vjp, # `vjp(g, *args)` returns the gradient of the first argument, or a tuple, one for each; None is not checked
+              vjp, # `vjp(g, *args)` returns one gradient for each argument, or that of the first; None is not checked
               *args, # floating-point tensors, away from kinks, are checked in float64; anything else is passed along
               g:Tensor=None, # `(...)` upstream gradient; None draws one from the standard normal distribution
               rtol:float=1e-6, # largest relative error allowed, in each entry
               step:float=6e-6, # size of the nudge, times `max(1, |entry|)`
               generator:torch.Generator=None, # source of randomness for `g`; None seeds one with 0
              )->list[float]: # the relative error of each gradient compared, as an array
-    "Compare `vjp` with central differences of `f`, entry by entry; raises `GradientError` naming the worst one."
+    "Compare `vjp` with central differences, entry by entry; raises `GradientError`."
     check_number('check_vjp', above=0, rtol=rtol, step=step)
     args,g = prepare(f, args, g, generator)
     grads = one_each(vjp(g.clone(), *copies(args)), args)
     return [compare(k, gk, central_difference(f, args, k, g, step), rtol)
             for k,gk in enumerate(grads) if gk is not None]
 
-def one_each(got, args, fn='check_vjp'):
-    "What a rule returned, as a list with a gradient or None for each argument."
-    if not isinstance(got, (tuple,list)): got = [got] + [None]*(len(args)-1)
-    if len(got)!=len(args):
-        raise GradientError(f'{fn}: vjp returned {len(got)} gradients for {len(args)} arguments; return one each, or None')
-    if all(gk is None for gk in got): raise GradientError(f'{fn}: vjp returned no gradient at all')
-    for k,(gk,a) in enumerate(zip(got, args)):
-        if gk is not None and not (torch.is_tensor(a) and a.is_floating_point()):
-            raise GradientError(f'{fn}: vjp returned a gradient for argument {k}, which is not a floating-point tensor; '
-                                'return None')
-    return list(got)
-
 # %% ../nbs/02_Backward.ipynb #Grads
+#| code-fold: true
 class Grads(NamedTuple):
     "The gradients of the loss, each shaped like what it belongs to."
     x:Tensor  # `(n, d)` for the inputs, or None if not asked for
@@ -213,11 +239,14 @@ class Grads(NamedTuple):
     w2:Tensor # `(h, c)`
     b2:Tensor # `(c,)`
 
-    def __repr__(self): return f"Grads({', '.join(f'{k} {None if t is None else tuple(t.shape)}' for k,t in self._asdict().items())})"
+    def __repr__(self):
+        shapes = {k: None if t is None else tuple(t.shape) for k,t in self._asdict().items()}
+        return f"Grads({', '.join(f'{k} {shape}' for k,shape in shapes.items())})"
 
 # %% ../nbs/02_Backward.ipynb #check_batch
+#| code-fold: true
 def check_batch(fn, x, targ, params):
-    "Raise unless `x`, `targ` and `params` fit together; return the targets as `(n, c)` in the dtype of `x`."
+    "Raise unless `x`, `targ` and `params` fit; return the targets as `(n, c)`, typed like `x`."
     w1,b1,w2,b2 = params
     check_lin(x, w1, b1, fn, ('x','w1','b1'))
     check_lin(w1, w2, b2, fn, ('w1','w2','b2'))
@@ -225,7 +254,7 @@ def check_batch(fn, x, targ, params):
     if not n:
         raise ValueError(f'{fn}: x is {tuple(x.shape)}, without examples; '
                          'the mean of nothing is undefined')
-    if not torch.is_tensor(targ): raise TypeError(f'{fn}: targ is a {type(targ).__name__}; pass a torch tensor')
+    check_tensors(fn, targ=targ)
     if targ.ndim==1 and c==1: targ = targ[:,None]
     if targ.shape!=(n,c):
         raise ValueError(f'{fn}: targ is {tuple(targ.shape)} but the predictions are {(n,c)}; '
@@ -233,12 +262,13 @@ def check_batch(fn, x, targ, params):
     return targ.to(x)
 
 # %% ../nbs/02_Backward.ipynb #torch_forward_and_backward
+#| code-fold: true
 def torch_forward_and_backward(x:Tensor, # `(n, d)` inputs
                                targ:Tensor, # `(n, c)` targets, or `(n,)` where `c` is 1
                                params:Params, # `w1 (d, h)`, `b1 (h,)`, `w2 (h, c)`, `b2 (c,)`
                                input_grad:bool=False, # also the gradient for `x`?
                               )->tuple[Tensor,Grads]: # the loss `()` and its gradients
-    "The loss and gradients of `forward_and_backward`, by PyTorch's autograd from PyTorch's functions."
+    "The loss and gradients of `forward_and_backward`, by PyTorch's autograd."
     targ = check_batch('torch_forward_and_backward', x, targ, params)
     with torch.enable_grad():
         w1,b1,w2,b2 = leaves = [p.detach().requires_grad_() for p in params]
@@ -253,30 +283,43 @@ def near_kink(x:Tensor, # `(n, d)` inputs
               within:float=2e-5, # how close to 0 a pre-activation counts as too close
               block:int=2048, # rows at a time, to keep the float64 copies small
              )->Tensor: # `(n,)`, True where an example has a pre-activation within `within` of 0
-    "Which examples have a pre-activation so close to the corner of `relu` that rounding decides its side?"
+    "Which examples have a pre-activation so close to 0 that rounding decides its side?"
     w1,b1 = (p.double() for p in params[:2])
-    return torch.cat([(torch.addmm(b1, xb.double(), w1).abs()<=within).any(1) for xb in x.split(block)])
+    close = [torch.addmm(b1, xb.double(), w1).abs()<=within for xb in x.split(block)]
+    return torch.cat([c.any(1) for c in close])
 
 # %% ../nbs/02_Backward.ipynb #buffers
+def check_buffer(name, t, like):
+    "Raise unless `t` can take the gradient of `like`."
+    if t.shape!=like.shape or t.dtype!=like.dtype or t.device!=like.device:
+        raise ValueError(f'forward_and_backward: {name} is {tuple(t.shape)} {t.dtype} '
+                         f'on {t.device}; '
+                         f'pass one shaped {tuple(like.shape)}, {like.dtype} on {like.device}')
+
+def new_or(t, like):
+    "`t`, or a new tensor where there is none; nothing where `like` is none."
+    if like is None: return None
+    return like.new_empty(like.shape) if t is None else t
+
 def _buffers(x, params, input_grad, out):
     "Gradients to be filled: those of `out`, or new ones; zero for the parameters."
     out,likes = Grads(*out or [None]*5), (x if input_grad else None, *params)
-    taken = {t.data_ptr(): name for t,name in zip((x, *params), ('the data', *['one of the parameters']*4))}
+    owners = ('the data', *['one of the parameters']*4)
+    taken = {t.data_ptr(): name for t,name in zip((x, *params), owners)}
     for name,t,like in zip(Grads._fields, out, likes):
         if t is None or like is None: continue
-        if t.shape!=like.shape or t.dtype!=like.dtype or t.device!=like.device:
-            raise ValueError(f'forward_and_backward: out.{name} is {tuple(t.shape)} {t.dtype} on {t.device}; '
-                             f'pass one shaped {tuple(like.shape)}, {like.dtype} on {like.device}, or None')
-        if t.data_ptr() in taken: raise ValueError(f'forward_and_backward: out.{name} is {taken[t.data_ptr()]}, which would be overwritten')
-    made = [like if like is None else like.new_empty(like.shape) if t is None else t for t,like in zip(out, likes)]
+        check_buffer(f'out.{name}', t, like)
+        if t.data_ptr() in taken:
+            raise ValueError(f'forward_and_backward: out.{name} is {taken[t.data_ptr()]}, '
+                             'which would be overwritten; pass another tensor, or None')
+    made = [new_or(t, like) for t,like in zip(out, likes)]
     for t in made[1:]: t.detach().zero_()
     return Grads(*made)
 
 # %% ../nbs/02_Backward.ipynb #rows
 def _rows(block, x):
     "How many rows to walk at a time."
-    if block is not None and block<1:
-        raise ValueError(f'forward_and_backward: block is {block}; pass at least 1 row')
+    if block is not None: check_whole('forward_and_backward', block=block)
     return block or (2048 if x.device.type=='cpu' else len(x))
 
 # %% ../nbs/02_Backward.ipynb #forward_and_backward
@@ -288,10 +331,12 @@ def forward_and_backward(x:Tensor, # `(n, d)` inputs, one example a row
                          block:int=None, # rows at a time; None is 2,048 on a CPU and all of them elsewhere
                          out:Grads=None, # gradients of an earlier call, to be overwritten
                         )->tuple[Tensor,Grads]: # the loss `()` and its gradients
-    "The mean squared error of the two-layer network and its gradients, by hand; raises like `lin` and `mse`."
+    "The mean squared error of the two-layer network and its gradients, by hand."
     targ = check_batch('forward_and_backward', x, targ, params)
     w1,b1,w2,b2 = params
-    if x.element_size()<4: raise TypeError(f'forward_and_backward: x is {x.dtype}; its sums need float32 or float64, e.g. x.float()')
+    if x.element_size()<4:
+        raise TypeError(f'forward_and_backward: x is {x.dtype}; '
+                        'its sums need float32 or float64, e.g. x.float()')
     grads,loss = _buffers(x, params, input_grad, out), x.new_zeros(())
     block = _rows(block, x)
     for i in range(0, len(x), block):
@@ -300,8 +345,10 @@ def forward_and_backward(x:Tensor, # `(n, d)` inputs, one example a row
         err = torch.addmm(b2, a, w2).sub_(targ[rows])                   # lin, pred - targ
         loss += err.flatten().dot(err.flatten())                        # mse, but for 1/n
         gp = err.mul_(2/targ.numel())                                   # mse_vjp
-        grads.w2.addmm_(a.T, gp);  grads.b2.add_(gp.sum(0))             # lin_vjp
-        gz = torch.ops.aten.threshold_backward(gp@w2.T, a, 0)           # lin_vjp, relu_vjp: keeps entries where a > 0
-        grads.w1.addmm_(xb.T, gz);  grads.b1.add_(gz.sum(0))            # lin_vjp
+        grads.w2.addmm_(a.T, gp)                                        # lin_vjp
+        grads.b2.add_(gp.sum(0))
+        gz = torch.ops.aten.threshold_backward(gp@w2.T, a, 0)           # lin_vjp, relu_vjp: where a > 0
+        grads.w1.addmm_(xb.T, gz)                                       # lin_vjp
+        grads.b1.add_(gz.sum(0))
         if input_grad: torch.mm(gz, w1.T, out=grads.x[rows])
     return loss/targ.numel(), grads

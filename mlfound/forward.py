@@ -11,28 +11,28 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .checks import (check_floating, check_same_dtype, check_same_shape, check_tensors,
+                            check_whole)
+
 # %% ../nbs/01_Forward.ipynb #check_lin
 #| code-fold: true
 def check_lin(x, w, b, fn='lin', names=('x','w','b')):
     "Raise unless `x@w + b` makes sense; `fn` and `names` word the message."
     nx,nw,nb = names
-    for t,name,ndim,want in ((x,nx,2,'(n, d)'), (w,nw,2,'(d, h)'), (b,nb,1,'(h,)')):
-        if not torch.is_tensor(t):
-            raise TypeError(f'{fn}: {name} is a {type(t).__name__}; '
-                            f'pass a torch tensor, shaped {want}')
-        if t.ndim!=ndim: raise ValueError(f'{fn}: {name} has shape {tuple(t.shape)}; pass one shaped {want}')
-        if not t.is_floating_point():
-            raise TypeError(f'{fn}: {name} holds {t.dtype}; '
-                            f'pass floating-point numbers, e.g. {name}.float()')
-        if t.dtype!=x.dtype:
-            raise TypeError(f'{fn}: {name} is {t.dtype} but {nx} is {x.dtype}; '
-                            f'convert one, e.g. {nx}.to({name}.dtype)')
+    arrays = {nx: x, nw: w, nb: b}
+    check_floating(fn, **arrays)
+    check_same_dtype(fn, **arrays)
+    for (name,t),ndim,want in zip(arrays.items(), (2,2,1), ('(n, d)','(d, h)','(h,)')):
+        if t.ndim!=ndim:
+            raise ValueError(f'{fn}: {name} has shape {tuple(t.shape)}; pass one shaped {want}')
     if x.shape[1]!=w.shape[0]:
-        raise ValueError(f'{fn}: {nx} has {x.shape[1]} columns but {nw} has {w.shape[0]} rows ({nx} is {tuple(x.shape)}, '
-                         f'{nw} is {tuple(w.shape)}); pass {nw} with one row per column of {nx}')
+        raise ValueError(f'{fn}: {nx} has {x.shape[1]} columns but {nw} has {w.shape[0]} rows '
+                         f'({nx} is {tuple(x.shape)}, {nw} is {tuple(w.shape)}); '
+                         f'pass {nw} with one row per column of {nx}')
     if w.shape[1]!=b.shape[0]:
-        raise ValueError(f'{fn}: {nw} has {w.shape[1]} columns but {nb} has {b.shape[0]} entries ({nw} is {tuple(w.shape)}, '
-                         f'{nb} is {tuple(b.shape)}); pass {nb} with one entry per column of {nw}')
+        raise ValueError(f'{fn}: {nw} has {w.shape[1]} columns but {nb} has {b.shape[0]} entries '
+                         f'({nw} is {tuple(w.shape)}, {nb} is {tuple(b.shape)}); '
+                         f'pass {nb} with one entry per column of {nw}')
 
 # %% ../nbs/01_Forward.ipynb #lin
 def lin(x:Tensor, # `(n, d)` inputs, one example a row
@@ -57,7 +57,8 @@ class Params(NamedTuple):
     w2:Tensor # `(h, c)` second weights
     b2:Tensor # `(c,)` second bias
 
-    def __repr__(self): return f"Params({', '.join(f'{k} {tuple(t.shape)}' for k,t in self._asdict().items())})"
+    def __repr__(self):
+        return f"Params({', '.join(f'{k} {tuple(t.shape)}' for k,t in self._asdict().items())})"
 
 # %% ../nbs/01_Forward.ipynb #init_params
 def init_params(d:int, # inputs
@@ -68,10 +69,7 @@ def init_params(d:int, # inputs
                 device=None, # None is torch's default
                )->Params: # `w1 (d, h)`, `b1 (h,)`, `w2 (h, c)`, `b2 (c,)`
     "Draw `w1`, then `w2`, from the standard normal distribution; biases are zero."
-    for name,k in dict(d=d, h=h, c=c).items():
-        if not isinstance(k, int) or k<1:
-            raise ValueError(f'init_params: {name} is {k!r}; '
-                             'pass a whole number of at least 1')
+    check_whole('init_params', d=d, h=h, c=c)
     kw = dict(dtype=dtype, device=device)
     w1 = torch.randn(d, h, generator=generator, **kw)
     w2 = torch.randn(h, c, generator=generator, **kw)
@@ -81,27 +79,31 @@ def init_params(d:int, # inputs
 def mlp(x:Tensor, # `(n, d)` inputs, one example a row
         params:Params, # `w1 (d, h)`, `b1 (h,)`, `w2 (h, c)`, `b2 (c,)`
        )->Tensor: # `(n, c)` outputs
-    "A two-layer network (multi-layer perceptron), `lin` → `relu` → `lin`; raises like `lin`, naming the layer."
+    "A two-layer network (multi-layer perceptron), `lin` → `relu` → `lin`; raises like `lin`."
     w1,b1,w2,b2 = params
-    check_lin(x, w1, b1, 'mlp', ('x','w1','b1'))
+    check_lin(x, w1, b1, 'mlp', ('x','w1','b1'))    # to name the layer
     a = relu(lin(x, w1, b1))                        # (n, h)
-    check_lin(a, w2, b2, 'mlp', ('a','w2','b2'))   # again, to name the layer
+    check_lin(a, w2, b2, 'mlp', ('a','w2','b2'))
     return lin(a, w2, b2)                           # (n, c)
 
 # %% ../nbs/01_Forward.ipynb #mse
+#| code-fold: true
+def check_mse(pred, targ):
+    "Raise unless `pred` and `targ` are arrays of real numbers, of one shape, with something in them."
+    check_floating('mse', pred=pred)
+    check_tensors('mse', targ=targ)
+    if targ.is_complex():
+        raise TypeError(f'mse: targ holds {targ.dtype}; pass real numbers')
+    check_same_shape('mse', 'give both the same shape, e.g. pred[:,0] or targ[:,None] '
+                     'where one is a column', pred=pred, targ=targ)
+    if not pred.numel():
+        raise ValueError(f'mse: pred is {tuple(pred.shape)}, without entries; pass at least one, '
+                         'the mean of nothing is undefined')
+
+# %% ../nbs/01_Forward.ipynb #mse-itself
 def mse(pred:Tensor, # `(...)` predictions
         targ:Tensor, # `(...)` targets, exactly the shape of `pred`; whole numbers are converted
        )->Tensor: # `()`, the mean squared error
-    "Mean of `(pred - targ)**2`; raises `ValueError` where the shapes differ, or there is nothing to average."
-    if not torch.is_tensor(targ) or targ.is_complex():
-        raise TypeError(f'mse: targ is {targ.dtype if torch.is_tensor(targ) else type(targ).__name__}; pass a tensor of real numbers')
-    if pred.shape!=targ.shape:
-        raise ValueError(f'mse: pred is {tuple(pred.shape)} but targ is {tuple(targ.shape)}; give both the same shape, '
-                         'e.g. pred[:,0] or targ[:,None] where one is a column')
-    if not pred.numel():
-        raise ValueError(f'mse: pred is {tuple(pred.shape)}, without entries; '
-                         'the mean of nothing is undefined')
-    if not pred.is_floating_point():
-        raise TypeError(f'mse: pred holds {pred.dtype}; '
-                        'pass floating-point numbers, e.g. pred.float()')
+    "Mean of `(pred - targ)**2`; raises `ValueError` where shapes differ or nothing is there."
+    check_mse(pred, targ)
     return (pred - targ.to(pred.dtype)).square().mean()

@@ -134,19 +134,19 @@ _EDGE = dict(gt='ge', ge='gt', lt='le', le='lt')   # what happens at a tie
 _TURN = dict(gt='lt', ge='le', lt='gt', le='ge')   # the wrong side
 _SIGN = dict(gt='>', ge='>=', lt='<', le='<=')
 
-def _compared(c, form):
+def _compared(c, written):
     "The comparison `c` with its edge, and its side, exchanged."
-    for mistake,other in (('> for >=', _EDGE), ('swapped operands', _TURN)):
-        yield mistake,form.format(name=other[c], sign=_SIGN[other[c]])
+    yield '> for >=',written(_EDGE[c])
+    yield 'swapped operands',written(_TURN[c])
 
 def _choice_mistakes(n):
     "What goes wrong with choices."
     match n:
         case ast.Call(ast.Attribute(ast.Name('torch'), 'gt'|'ge'|'lt'|'le' as c), [a, b]):
-            yield from _compared(c, f'torch.{{name}}({text(a)}, {text(b)})')
+            yield from _compared(c, lambda c: f'torch.{c}({text(a)}, {text(b)})')
         case ast.Compare(l, [ast.Gt()|ast.GtE()|ast.Lt()|ast.LtE() as op], [r]):
             c = dict(Gt='gt', GtE='ge', Lt='lt', LtE='le')[type(op).__name__]
-            yield from _compared(c, f'{text(l)} {{sign}} {text(r)}')
+            yield from _compared(c, lambda c: f'{text(l)} {_SIGN[c]} {text(r)}')
         case ast.Call(ast.Attribute(ast.Name('torch'), 'eq')): yield '> for >=',f'{text(n)} & False'
         case ast.Call(ast.Attribute(ast.Name('torch'), 'sign'), [x]):
             yield '> for >=',f'torch.where({text(x)} >= 0, 1., -1.)'
@@ -192,7 +192,8 @@ def _asks(n):
     if isinstance(n, ast.If): return any(isinstance(s, ast.Raise) for s in n.body)
     if isinstance(n, ast.Call): return text(n.func) in ('len','isinstance','type')
     if not isinstance(n, ast.Compare): return isinstance(n, ast.Raise)
-    return isinstance(n.ops[0], ast.Is|ast.IsNot|ast.Eq|ast.NotEq|ast.In)
+    about_types = any(isinstance(t, ast.Name) and t.id=='type' for t in ast.walk(n))
+    return about_types or isinstance(n.ops[0], ast.Is|ast.IsNot|ast.Eq|ast.NotEq|ast.In)
 
 def _statements(node):
     "All nodes of a function but its documentation and what `_asks`."
@@ -252,6 +253,7 @@ def _own(trial):
 
 def _plain(f): return f.op.fn if hasattr(f, 'op') else inspect.unwrap(f)
 
+# %% ../nbs/08_Mutants.ipynb #users
 @cache
 def parts():
     "Every function that is a rule, or that a rule calls: function → the rows to try when it breaks."
@@ -283,6 +285,7 @@ def _kept_instead(rule, places):
             new = [*needs[:j], other, *needs[j+1:]]
             yield q,other,[*o.rules[:i], (f, new), *o.rules[i+1:]]
 
+# %% ../nbs/08_Mutants.ipynb #what_is_declared
 def _declared_mistakes(rule):
     "Mistakes in what an operation declares: what it keeps for its rules, and that it broadcasts."
     o = rule.f.op
@@ -324,6 +327,7 @@ def _upstream(x):
     return torch.randn(x.shape, dtype=torch.float64, generator=gen)
 def _points(*args): return [(_upstream(args[0]), *args)]
 
+# %% ../nbs/08_Mutants.ipynb #answers
 def _answers(rule, points):
     "What a rule, as it now is, returns at these points: gradients, and gradients of these."
     for g,*args in points:
@@ -355,7 +359,13 @@ excuses = { # (part, change): the reason, and the points at which mutant and ori
     ('relu_vjp', 'relu_vjp(g, relu(x))'): ('max(x, 0) ≤ 0 exactly where x ≤ 0', relu_points),
     ('_within', 'inside = inside & torch.ge(x, min) → inside = torch.ge(x, min)'):
         ('true and a is a', _clamp_points)}
+_FLAT = 'a step has no slope: its gradient is 0, and so is any multiple'
+def _step_points(): return _points(_all_halves())
+def _pair_points(): return _points(_all_halves(), torch.tensor([.25], dtype=torch.float64))
 for c in ('0 * ', '-', '2 * '):
+    _flat_change = f'return torch.zeros_like(g) → return {c}torch.zeros_like(g)'
+    excuses['_flat', _flat_change] = (_FLAT, _step_points)
+    excuses['_flat_pair', _flat_change] = (_FLAT, _pair_points)
     _change_0 = f'return torch.zeros_like(x) → return {c}torch.zeros_like(x)'
     excuses['_norm_vjp', _change_0] = (_NORM_0, _norm_points)
 

@@ -23,7 +23,8 @@ from . import autograd, module
 from .autograd import Op, Var, grad
 from .guards import Guarded
 from .backward import relative_error
-from .catalogue import Trial, find, floats, found, plain, sp, total, without_gradient
+from .catalogue import Trial, derivatives, find, floats, found, plain, symbols, total
+from .catalogue import without_gradient
 from .costs import in_words
 
 # %% ../nbs/07_Verification.ipynb #Rule
@@ -45,6 +46,7 @@ def _by_entry(t, slope):
     numbers = [slope(j) for j in range(t.numel())]
     return torch.tensor(numbers, dtype=torch.float64).reshape(t.shape)
 
+# %% ../nbs/07_Verification.ipynb #first_differences
 def _first_differences(rule, args, g, h=6e-6):
     def slopes(i):
         xs = list(args)
@@ -93,29 +95,18 @@ def by_torch(rule, args, g, ds):
     if not weighed.requires_grad: return numbers,[torch.zeros_like(t) for t in (*xs, g)]
     return numbers,[*slopes(weighed, [*xs, g])]
 
-# %% ../nbs/07_Verification.ipynb #symbols
-def _symbols(name, t):
-    "An array of symbols, shaped like `t`."
-    from sympy import Symbol
-    symbols = [Symbol(f'{name}_{k}', real=True) for k in range(t.numel())]
-    return np.array(symbols, dtype=object).reshape(tuple(t.shape))
-
-def _slopes(y, v):
-    "The derivatives of `y` with respect to the symbols `v`."
-    return np.array([sp.diff(y, s) for s in np.ravel(v)], dtype=object).reshape(np.shape(v))
-
 # %% ../nbs/07_Verification.ipynb #by_sympy
 def by_sympy(rule, args, g, ds):
     "First and second order by SymPy, from the formula; nothing without one, or for a large call."
     formula,at = rule.trial.formula,floats(args)
     if formula is None or sum(args[i].numel() for i in at)>rule.trial.small: return None,None
-    xs = [_symbols(f'x{i}', a) if i in at else plain(a) for i,a in enumerate(args)]
-    wrt,upstream = [xs[i] for i in rule.of(args)],_symbols('g', g)
-    weights = [_symbols(f'd{k}', d) for k,d in enumerate(ds)]
+    xs = [symbols(f'x{i}', a) if i in at else plain(a) for i,a in enumerate(args)]
+    wrt,upstream = [xs[i] for i in rule.of(args)],symbols('g', g)
+    weights = [symbols(f'd{k}', d) for k,d in enumerate(ds)]
     y = np.asarray(formula(*xs), dtype=object)
-    first = [_slopes(total(upstream*y), v) for v in wrt]
+    first = [derivatives(total(upstream*y), v) for v in wrt]
     again = total(*(d*v for d,v in zip(weights, first)))
-    second = [_slopes(again, v) for v in (*wrt, upstream)] if rule.second else []
+    second = [derivatives(again, v) for v in (*wrt, upstream)] if rule.second else []
     known = _known([*(xs[i] for i in at), upstream, *weights], [*(args[i] for i in at), g, *ds])
     value,*numbers = _evaluate([y, *first, *second], known)
     if not relative_error(rule.f(*args), value)<=1e-12:
@@ -194,6 +185,7 @@ def _split(g, ys):
     ends = [*accumulate(y.numel() for y in ys)]
     return [g[b-y.numel():b].reshape(y.shape) for b,y in zip(ends, ys)]
 
+# %% ../nbs/07_Verification.ipynb #layer_rule
 def _layer(trial):
     cls,k = found(trial.path),trial.inputs
     def make(params): return trial.use(cls, *params) if trial.use else cls()
@@ -265,6 +257,7 @@ def library(
     methods = {f'Var.{n}': getattr(o, 'fget', o) for n,o in own if _is_method(n, o)}
     return known | methods | {f'torch.{n}': f for n,f in autograd.torch_functions.items()}
 
+# %% ../nbs/07_Verification.ipynb #is_method
 def _is_method(name, o):
     "Is this attribute of `Var` an operator, or a method or property that people may use?"
     public = not name.startswith('_') or name.strip('_') in _OPERATORS
@@ -388,6 +381,7 @@ def _heard(row, judge):
 
 def _short(e): return f'{e:.0e}' if e else '0'
 
+# %% ../nbs/07_Verification.ipynb #row_details
 def _details(row):
     "What is folded under a row: pairs of a word and what there is to say."
     if row.failed: yield 'fails','; '.join(row.failed)

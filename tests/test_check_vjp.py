@@ -109,3 +109,54 @@ def test_the_slopes_and_what_is_left_open():
     off = (found.slope - 3*at**2).abs()
     left = found.dust + found.bend
     assert (off <= left).all() and (left[:2] < 1e-4*found.slope[:2]).all()
+
+# What is refused, and what is allowed -------------------------------------------------------------------
+
+from mlfound.backward import lin_vjp
+from mlfound.forward import lin
+
+away = x + x.sign()*.1
+layer = torch.randn(5, 3, dtype=torch.float64, generator=rng), torch.randn(3, 4, dtype=torch.float64, generator=rng), x[:4,0]
+
+@pytest.mark.parametrize('f,rule,args,error,says', [
+    (lin, lambda g, x, w, b: (g@w.T, x.T@g), layer, GradientError, 'returned 2 gradients for 3 arguments'),
+    (lin, lambda g, x, w, b: (None,)*3, layer, GradientError, 'no gradient at all'),
+    (relu, lambda g, x: g*math.nan, [away], GradientError, 'wrong in 18 of 18 entries, relative error inf'),
+    (relu, lambda g, x: 1., [away], GradientError, 'argument 0 is 1.0; return a float64 tensor'),
+    (relu, lambda g, x: relu_vjp(g, x).float(), [away], GradientError, 'is torch.float32'),
+    (relu, lambda g, x: g.T, [away], GradientError, r'has shape \(3, 6\); the argument has \(6, 3\)'),
+    (lambda x: (x,), lambda g, x: g, [away], TypeError, 'f returned of type tuple'),
+    (lambda x: x.float(), lambda g, x: g, [away], TypeError, 'it must return one float64 tensor'),
+    (lambda x: x + torch.rand(()), lambda g, x: g, [away], ValueError, 'two results'),
+    (lambda x: 1e-6*x.sin(), lambda g, x: 1e-6*g*x.cos()*1.01, [away], GradientError, 'is wrong'),
+    (lambda x: 1e10 + x, lambda g, x: 0*g, [away], GradientError, 'cannot be judged'),
+    (lambda x, k: x[k], lambda g, x, k: (torch.zeros_like(x).index_add(0, k, g), k), [away, tensor([1, 4])], GradientError,
+     'argument 1, which is not')])
+def test_what_is_refused(f, rule, args, error, says):
+    with pytest.raises(error, match=says): check_vjp(f, rule, *args)
+
+def softmax_vjp(g, x): return (s := x.softmax(1))*(g - (g*s).sum(1, keepdim=True))
+
+@pytest.mark.parametrize('f,rule,args,kw', [
+    (lambda x: x.T, lambda g, x: g.T, [away], {}), (lambda x: 0*x, lambda g, x: 0*g, [away], {}),
+    (lambda x, k: x[k], lambda g, x, k: (torch.zeros_like(x).index_add(0, k, g), None), [away, tensor([1, 1, 4])], {}),
+    (relu, relu_vjp, [away.float()], {}), (relu, relu_vjp, [away.T[::2]], {}), (relu, relu_vjp, [away[:0]], {}),
+    (relu, relu_vjp, [tensor(3.)], {}), (relu, relu_vjp, [away.clone().requires_grad_()], {}),
+    (lambda x: x.softmax(1), softmax_vjp, [away], dict(g=torch.ones(6, 3)))]) # a gradient of 0: all differences are rounding
+def test_what_is_allowed(f, rule, args, kw): check_vjp(f, rule, *args, **kw)
+
+def test_rtol_means_what_it_says():
+    at,g = double(.3, 2, -1), double(1, 1, 1)
+    def off_by(e): return lambda g, x: g*x.cos()*(1 + e*tensor([0, 0, 1]))
+    assert 1e-7 < check_vjp(torch.sin, off_by(3e-7), at, g=g)[0] < 1e-6
+    with pytest.raises(GradientError, match=r'worst at entry \(2,\)'): check_vjp(torch.sin, off_by(3e-6), at, g=g)
+    assert check_vjp(torch.sin, off_by(3e-6), at, g=g, rtol=1e-5)
+    assert check_vjp(lambda x: x*x, lambda g, x: 2*g*x, at*1e4)[0] < 1e-9 # large entries are nudged by more
+
+def test_the_callers_tensors_are_left_alone():
+    mine,kept = torch.ones(6, 3, dtype=torch.float64), away.clone()
+    check_vjp(lambda x: 2*x, lambda g, x: x.zero_() + g.mul_(2), away, g=mine)
+    assert torch.equal(kept, away) and torch.equal(mine, torch.ones_like(mine))
+
+def test_an_empty_argument_beside_others():
+    check_vjp(lin, lin_vjp, layer[0][:0], *layer[1:])

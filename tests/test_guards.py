@@ -519,17 +519,17 @@ def test_rules_may_ask_for_all_arguments():
 
 def test_no_silent_detach():
     v,s = leaf(3), leaf()
-    for f in (lambda: torch.sin(v), lambda: torch.einsum('i,i->', v.data, v), lambda: rand(3).add_(v), lambda: rand(3).copy_(v),
+    for f in (lambda: rand(3).add_(v), lambda: rand(3).copy_(v),
               lambda: torch.full((2,), s), lambda: rand(3).fill_(s),
-              lambda: rand(3).masked_fill(rand(3)>0, s), lambda: torch.scalar_tensor(s), lambda: torch.tensor(s),
-              lambda: torch.tensor([s, s]), lambda: torch.arange(0, s), lambda: rand(3).dot(v),
-              lambda: torch.autograd.grad(v.sum(), v), lambda: torch.max(v), lambda: F.dropout(v),
-              lambda: F.cross_entropy(leaf(2, 3), torch.tensor([0,1]), label_smoothing=.1), lambda: torch.add(rand(3), rand(3), alpha=s),
-              lambda: np.exp(v), lambda: np.dot(np.ones(3), v), lambda: v//2, lambda: v%2,
+              lambda: torch.scalar_tensor(s), lambda: torch.tensor(s), lambda: torch.median(v),
+              lambda: torch.tensor([s, s]), lambda: torch.arange(0, s), lambda: torch.linalg.inv(v),
+              lambda: torch.autograd.grad(v.sum(), v), lambda: torch.fft.fft(v),
+              lambda: torch.add(rand(3), rand(3), alpha=s),
+              lambda: np.exp(v), lambda: np.dot(np.ones(3), v),
               lambda: torch.vmap(lambda x: x*v)(rand(2, 3)).sum()):
         with pytest.raises((TypeError, ValueError)): f()
-    with refuses('torch.sin: there is no such operation', TypeError): torch.sin(v)
-    with refuses("Var has no 'sinh'", AttributeError): v.sinh()
+    with refuses('torch.median: there is no such operation', TypeError): torch.median(v)
+    with refuses("Var has no 'median'", AttributeError): v.median()
     with refuses("linear: an argument is on PyTorch's tape"): torch.nn.Linear(3, 2).double()(v)
 
 def test_tensor_first():
@@ -555,11 +555,9 @@ def test_keywords():
               lambda x: torch.linalg.vector_norm(x, math.inf, dtype=torch.float64), lambda x: x.to(dtype=torch.float32),
               lambda x: x.to('cpu'), lambda x: x.expand(size=(4,2,3)) if isinstance(x, Var) else x.expand(4, 2, 3)):
         assert_close(f(x).data, f(x.data))
-    for f,word in [(lambda: x.sum(axes=0), 'axes'), (lambda: torch.sum(x, 0, out=t), 'out'), (lambda: torch.add(x, x, alpha=2), 'alpha'),
-                   (lambda: torch.div(x, 2, rounding_mode='floor'), 'rounding_mode'),
-                   (lambda: F.mse_loss(x, x, reduction='sum'), 'reduction'), (lambda: x.softmax(0, foo=1), 'foo'),
+    for f,word in [(lambda: x.sum(axes=0), 'axes'), (lambda: torch.sum(x, 0, out=t), 'out'), (lambda: x.softmax(0, foo=1), 'foo'),
                    (lambda: F.relu(x, inplace=True), 'inplace'), (lambda: torch.cat([x, x], out=t), 'out'),
                    (lambda: x.to(copy=True), 'copy'),
-                   (lambda: x.reshape(6, order='F'), 'order'), (lambda: x.var(unbiased=False), 'unbiased'),
-                   (lambda: torch.stack([x], axis=0), 'axis'), (lambda: x.softmax(dimension=1), 'dimension'), (lambda: x.exp(shape=1), 'shape')]:
+                   (lambda: x.reshape(6, order='F'), 'order'), (lambda: x.var(ddof=0), 'ddof'),
+                   (lambda: x.softmax(dimension=1), 'dimension'), (lambda: x.exp(shape=1), 'shape')]:
         with refuses(f"{word}|multiple values for argument 'size'", TypeError): f()

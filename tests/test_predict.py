@@ -4,11 +4,12 @@ import numpy as np
 import pytest, torch
 from PIL import Image
 from mlfound.data import mnist
+from mlfound.files import DataError
 from mlfound.pictures import read_digit
 from mlfound.fit import fit
-from mlfound.training import accuracy, init_he, network, absorb_scaling, standardized
+from mlfound.training import init_he, network, absorb_scaling, standardized
 
-count = 60 # digits in each condition
+count = 40 # digits in each condition
 
 def large(u, k): return np.asarray(Image.fromarray(u).resize((28*k, 28*k), Image.Resampling.BICUBIC), np.float32)/255
 def sheet(ink, rng, h, w):
@@ -56,15 +57,20 @@ def net():
     return absorb_scaling(params)
 
 def through(picture, file):
-    "What is read from a picture that went through a file."
+    "What is read from a picture that went through a file; None where it is refused."
     picture.save(file)
-    return read_digit(file)
+    try: return read_digit(file)
+    except DataError: return None
 
 @pytest.mark.parametrize('name', conditions)
 def test_reads_as_well_as_the_original(net, tmp_path, name):
     x, y = (t[-count:] for t in mnist().valid)
     rng = np.random.default_rng(0)
     pixels = (x*256).byte().numpy().reshape(-1, 28, 28)
-    z = torch.stack([through(conditions[name](u, rng), tmp_path/'digit.bmp') for u in pixels])
-    assert accuracy(network(z, net), y) >= accuracy(network(x, net), y) - 1.01/count # one digit
-    assert abs(z.mean() - x.mean()) < .02 and (z - x).abs().mean() < .05
+    read = [through(conditions[name](u, rng), tmp_path/'digit.bmp') for u in pixels]
+    seen = [k for k, z in enumerate(read) if z is not None]
+    z, of = torch.stack([read[k] for k in seen]), x[seen]
+    right = (network(z, net).argmax(1) == y[seen]).sum()
+    assert right >= (network(x, net).argmax(1) == y).sum() - 2 # two of forty may be misread or refused
+    assert abs(z.mean() - of.mean()) < .02
+    assert (z - of).abs().mean(1).median() < .05 # most stay as they were; a few are set upright
