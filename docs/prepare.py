@@ -13,7 +13,7 @@ import ebook
 import glossary
 from book import (cells, cfg, chapters, directives, docname, label, lead, lost, module_of, nbs, npm,
                   out, read, relink, room, root, source)
-from folds import ends_in_fold, folds
+from folds import OPEN, ends_in_fold, folds
 from reference import Objects, raw
 
 # Cells --------------------------------------------------------------------------------------------
@@ -88,6 +88,15 @@ def page(path, objects=None, pages=None):
             if text := '\n'.join(objects.reference(code, 'exports' in found)): yield markdown(text)
         yield code_cell(cell, fold._replace(name='') if inside else fold)
     if opened: yield html(CLOSE)
+
+def home_page(path):
+    "The first page, as the README has it: no guards, and no code where only its output is meant."
+    for cell, fold, _ in folds(cells(path)):
+        if cell['cell_type'] == 'markdown': yield markdown(relink(source(cell)))
+        elif not fold.outputs and directives(source(cell))[1]:
+            shown_cell = code_cell(cell, OPEN)
+            if fold.name: shown_cell['metadata']['tags'] = ['remove-input']
+            yield shown_cell
 
 def notebook(cs, path):
     "A page's notebook, without the cells' names: nobody needs them, and the added cells have none."
@@ -209,7 +218,7 @@ def main():
         write(out/f'{docname(path)}.ipynb', as_text(page(path, objects), path))
         if objects: pages.append((path, objects))
     home = nbs/cfg['readme_nb']
-    write(out/'index.ipynb', as_text([*page(home), markdown(toctree())], home))
+    write(out/'index.ipynb', as_text([*home_page(home), markdown(toctree())], home))
     write(out/'api.md', api(pages))
     ebook.prepare(page, notebook)
     write(out/'words.md', glossary.page())

@@ -38,7 +38,9 @@ def draw_history(history:History, # of a training
     "The loss at each step, smoothed, and after each epoch on the validation set."
     losses = torch.tensor(history.losses, dtype=torch.float64)
     width = max(1, min(25, len(losses)//4))
-    ax.plot(torch.arange(width, len(losses)+1), losses.unfold(0, width, 1).mean(1), color='0.6', lw=1, label=f'training, mean of {width} steps')
+    smooth = losses.unfold(0, width, 1).mean(1)
+    steps = torch.arange(width, len(losses)+1)
+    ax.plot(steps, smooth, color='0.6', lw=1, label=f'training, mean of {width} steps')
     valid = [row.get('valid_loss', math.nan) for row in history.epochs]
     ends = [len(losses)*(k+1)/len(valid) for k in range(len(valid))]
     ax.plot(ends, valid, 'o-', color='black', ms=4, label='validation')
@@ -50,13 +52,14 @@ def draw_history(history:History, # of a training
 def draw_confusion(logits:Tensor, # `(n, c)` scores
                    y:Tensor, # `(n,)` classes
                    ax): # matplotlib axes
-    "How often each digit was taken for each other; the right answers are left white, or nothing else could be seen."
+    "How often each digit was taken for each other; the right answers, by far the most, stay white."
     c = logits.shape[1]
     counts = torch.bincount(y*c + logits.argmax(1), minlength=c*c).reshape(c,c)
     wrong = counts.clone().fill_diagonal_(0)
     ax.imshow(wrong, cmap='gray_r', vmin=0, vmax=max(1, 2*wrong.max().item()))
     for (r,k),v in zip(itertools.product(range(c), range(c)), counts.flatten().tolist()):
-        if v: ax.text(k, r, v, ha='center', va='center', fontsize=7, color='0.5' if r==k else 'black')
+        color = '0.5' if r==k else 'black'
+        if v: ax.text(k, r, v, ha='center', va='center', fontsize=7, color=color)
     ax.set(xticks=range(c), yticks=range(c), xlabel='answer', ylabel='digit')
     return ax
 
@@ -75,13 +78,14 @@ def draw_mistakes(x:Tensor, # `(n, 784)` digits
                   logits:Tensor, # `(n, c)` scores
                   ax, # matplotlib axes
                   most:int=24): # of them
-    "The wrong answers given with the highest probability, each with the digit, the answer and the probability in per cent."
+    "The wrong answers given with the highest probability: digit, answer, probability in per cent."
     p,answer = softmax(logits).max(1)
     rows = (p*(answer!=y)).topk(min(most, len(y))).indices
     rows = rows[answer[rows]!=y[rows]]
     canvas,corners = _tiles(x[rows].reshape(-1,28,28), 8, top=10)
     if len(rows): ax.imshow(canvas, cmap='gray_r')
-    for k,(r,c) in zip(rows.tolist(), corners): ax.text(c+14, r-1, f'{y[k]}→{answer[k]} {100*p[k]:.0f}', ha='center', fontsize=7)
+    for k,(r,c) in zip(rows.tolist(), corners):
+        ax.text(c+14, r-1, f'{y[k]}→{answer[k]} {100*p[k]:.0f}', ha='center', fontsize=7)
     ax.axis('off')
     return ax
 
@@ -92,7 +96,8 @@ def draw_weights(w:Tensor, # `(784, h)` weights of the first layer
     "What each unit looks for: dark weights want ink, light ones paper."
     units = w.norm(dim=0).topk(min(most, w.shape[1])).indices
     canvas,_ = _tiles(w.T[units].reshape(-1,28,28), 10)
-    peak = w[:,units].abs().quantile(.999).item() if w[:,units].numel()<2**24 else w.abs().max().item()
+    sizes = w[:,units].abs()
+    peak = (sizes.quantile(.999) if sizes.numel()<2**24 else sizes.max()).item()
     ax.imshow(canvas, cmap='gray_r', vmin=-peak, vmax=peak)
     ax.axis('off')
     return ax
@@ -119,8 +124,11 @@ def report(history:History, # of the training
     fig = Figure(figsize=(11,9), layout='constrained')
     axs = fig.subplots(2, 2).flat
     draw_history(history, axs[0]).set_title('Learning curves')
-    draw_confusion(logits, valid.y, axs[1]).set_title(f'Answers on {len(valid.y):,} validation digits ({accuracy(logits, valid.y):.2%} right)')
-    draw_mistakes(valid.x, valid.y, logits, axs[2]).set_title('Most confident mistakes: digit→answer, probability in %')
+    right = f'{accuracy(logits, valid.y):.2%} right'
+    draw_confusion(logits, valid.y, axs[1])
+    axs[1].set_title(f'Answers on {len(valid.y):,} validation digits ({right})')
+    draw_mistakes(valid.x, valid.y, logits, axs[2])
+    axs[2].set_title('Most confident mistakes: digit→answer, probability in %')
     draw_weights(params[0], axs[3]).set_title('Weights of the first layer')
     write_figure(fig, path)
 
@@ -136,18 +144,21 @@ def compare(x:Tensor, # `(n, d)` inputs
             methods:dict=METHODS, # name → function with the signature of `forward_and_backward`
            )->dict[tuple[str,torch.dtype],dict[str,float]]: # (method, dtype) → {'loss' or gradient: relative error}
     "Relative errors of the loss and of each gradient against PyTorch's, in float32 and float64."
+    if all(f is torch_forward_and_backward for f in methods.values()):
+        raise ValueError('compare: methods has nothing to compare with PyTorch; give another')
     errors,names = {}, ('loss', *Grads._fields)
     for dtype in BOUNDS:
         args = x.to(dtype), targ, Params(*(p.to(dtype) for p in params))
         loss,grads = torch_forward_and_backward(*args, input_grad=True)
         want = (loss, *grads)
-        if not any(f is not torch_forward_and_backward for f in methods.values()): raise ValueError('compare: methods has nothing to compare with PyTorch')
         for name,f in methods.items():
             if f is torch_forward_and_backward: continue
             loss,grads = f(*args, input_grad=True)
             got = zip(names, (loss,*grads), want, strict=True)
-            errors[name,dtype] = {k: math.inf if a is None else relative_error(a, b) for k,a,b in got}
+            errors[name,dtype] = {k: _error(a, b) for k,a,b in got}
     return errors
+
+def _error(got, want): return math.inf if got is None else relative_error(got, want)
 
 # %% ../nbs/24_Report.ipynb #median_seconds
 def median_seconds(fs:dict, # name → function without arguments
@@ -181,10 +192,11 @@ def _no_stderr():
 # %% ../nbs/24_Report.ipynb #peak_bytes
 def peak_bytes(f, # function without arguments
               )->int: # the most bytes that its tensors held at any moment
-    "The most memory in tensors on the CPU that a call of `f` has in use at once, its result included."
+    "The most memory in tensors on the CPU that a call of `f` has in use at once."
     with _no_stderr(), torch.autograd.profiler.profile(profile_memory=True) as prof: f()
     events = [e for e in prof.kineto_results.events() if e.name()=='[memory]']
-    return max(accumulate((e.nbytes() for e in sorted(events, key=lambda e: e.start_ns())), initial=0))
+    events.sort(key=lambda e: e.start_ns())
+    return max(accumulate((e.nbytes() for e in events), initial=0))
 
 # %% ../nbs/24_Report.ipynb #print_errors
 def print_errors(errors:dict, # as `compare` returns them
@@ -221,7 +233,7 @@ MOST_DRAWN = 40
 
 def draw_predictions(seen:list, # `(file, pixels, probabilities)` of each picture
                      path): # file to write: PNG, SVG or PDF
-    "Each picture as it was given, as the network sees it, and the probabilities; at most `MOST_DRAWN`."
+    "Each picture as given, as the network sees it, and the probabilities; at most `MOST_DRAWN`."
     from matplotlib.figure import Figure
     seen = seen[:MOST_DRAWN]
     fig = Figure(figsize=(7,1.7*len(seen)), layout='constrained')

@@ -54,10 +54,11 @@ def _remove_parts(target):
 
 # %% ../nbs/25_Saved.ipynb #check_regular
 def _check_regular(path):
-    "Raise `ModelError` unless `path` is an ordinary file; where there is none, `FileNotFoundError`."
+    "Raise `ModelError` unless `path` is an ordinary file, `FileNotFoundError` if there is none."
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode): raise ModelError(f'{path}: a folder; pass the file in it')
-    if not stat.S_ISREG(mode): raise ModelError(f'{path}: a pipe or a device; pass an ordinary file')
+    if not stat.S_ISREG(mode):
+        raise ModelError(f'{path}: a pipe or a device; pass an ordinary file')
 
 # %% ../nbs/25_Saved.ipynb #write_whole
 def write_whole(path, # file to write; of a link, what it points to
@@ -103,7 +104,7 @@ def _as_json(facts):
         try: json.dumps(value)
         except (TypeError, ValueError, RecursionError):
             raise TypeError(f'save: {name} is {got(value)}; pass plain numbers, text, lists '
-                            f'or dictionaries, e.g. {name}.item() for a number in a tensor') from None
+                            f'or dictionaries, e.g. {name}.item() for a tensor') from None
     return json.loads(json.dumps(facts))
 
 # %% ../nbs/25_Saved.ipynb #write_tensors
@@ -111,7 +112,7 @@ def write_tensors(path, # file to write, by custom `.safetensors`
                   tensors:dict, # name → tensor
                   kind:str, # 'model' or 'checkpoint'
                   facts:dict): # what is known of them: whatever JSON can hold
-    "Write tensors and facts, whole or not at all; copies, so that a window does not drag its buffer along."
+    "Write tensors and facts, whole or not at all; a window does not drag its buffer along."
     from safetensors.torch import save as to_bytes
     tensors = {k: t.detach().cpu().clone(memory_format=torch.contiguous_format)
                for k,t in tensors.items()}
@@ -122,7 +123,7 @@ def write_tensors(path, # file to write, by custom `.safetensors`
 
 # %% ../nbs/25_Saved.ipynb #open_tensors
 def _open(path):
-    "All tensors of a safetensors file, and the text beside them; raises `ModelError` if it is none."
+    "All tensors of a safetensors file, and its text; raises `ModelError` if it is none."
     from safetensors import SafetensorError, safe_open
     _check_regular(path)
     try:
@@ -135,7 +136,8 @@ def _open(path):
 # %% ../nbs/25_Saved.ipynb #known
 def _known(path, text):
     "What the text says of its file."
-    try: known = json.loads(text.get('mlfound', '{"kind": "file not written by mlfound", "facts": {}}'))
+    if 'mlfound' not in text: return dict(kind='file not written by mlfound', facts={})
+    try: known = json.loads(text['mlfound'])
     except (ValueError, RecursionError): known = None
     if not isinstance(known, dict) or not isinstance(known.get('facts'), dict):
         raise ModelError(f'{path}: its facts cannot be read')
@@ -145,15 +147,18 @@ def _known(path, text):
 def read_tensors(path, # file that `write_tensors` wrote
                  kind:str, # 'model' or 'checkpoint'
                 )->tuple[dict,dict]: # name → tensor, and the facts
-    "Read a file, every bit of which is as it was written; raises `ModelError`. Nothing in it is executed."
+    "Read a file, every bit of which is as it was written, or raise `ModelError`."
     tensors,text = _open(path)
     known = _known(path, text)
-    if known.get('kind')!=kind: raise ModelError(f'{path}: a {known.get("kind")}; a {kind} is needed')
+    if known.get('kind')!=kind:
+        raise ModelError(f'{path}: a {known.get("kind")}; a {kind} is needed')
     for name,t in tensors.items():
-        if t.dtype not in DTYPES: raise ModelError(f'{path}: {name} holds {t.dtype}, which is not read here')
+        if t.dtype not in DTYPES:
+            raise ModelError(f'{path}: {name} holds {t.dtype}, which is not read here')
     if 'version' in known or 'digest' in known:
-        if known.get('version')!=VERSION:
-            raise ModelError(f'{path}: of version {known.get("version")!r}; version {VERSION} is read here')
+        version = known.get('version')
+        if version!=VERSION:
+            raise ModelError(f'{path}: of version {version!r}; version {VERSION} is read here')
         if known.pop('digest', None)!=digest(tensors, known):
             raise ModelError(f'{path}: damaged, its digest does not fit; fetch or make it again')
     return tensors,known['facts']
@@ -207,7 +212,8 @@ def _held(folder):
     fd = os.open(path, os.O_RDONLY if fcntl else os.O_RDWR | os.O_CREAT)
     try:
         if not _lock(fd):
-            raise ModelError(f'{folder}: another training writes there; wait for it, or name another folder')
+            raise ModelError(f'{folder}: another training writes there; '
+                             'wait for it, or name another folder')
         yield
     finally: os.close(fd)
 
@@ -217,12 +223,14 @@ def _check_files(folder, files, resume, fresh):
     found = [folder/name for name in files if os.path.lexists(folder/name)]
     others = [p for p in folder.iterdir() if p.name!='.mlfound.lock']
     if others and not found:
-        raise ModelError(f'{folder}: holds other files, and no model of mlfound; name another folder')
+        raise ModelError(f'{folder}: holds other files, and no model of mlfound; '
+                         'name another folder')
     if resume: checkpoint_epochs(folder/CHECKPOINT)   # whole, or an error
     for path in found:
         if is_ours(path): continue
         if not resume or not _unreadable(path):
-            raise ModelError(f'{path}: not written by mlfound; move it away, or name another folder')
+            raise ModelError(f'{path}: not written by mlfound; '
+                             'move it away, or name another folder')
         os.replace(path, f'{path}.damaged')   # a whole checkpoint is worth more, but nothing is lost
     if not resume and not fresh: check_finished(folder/CHECKPOINT)
 
@@ -242,7 +250,8 @@ def claim(folder, # for the results; made if need be
          ): # the folder, as a `Path`
     "Hold a folder in a `with` block; raises `ModelError` or `OSError` before anything is written."
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir(): raise ModelError(f'{folder}: a file; name a folder for the results')
+    if folder.exists() and not folder.is_dir():
+        raise ModelError(f'{folder}: a file; name a folder for the results')
     if resume and not (folder/CHECKPOINT).exists():
         raise ModelError(f'{folder}: holds no {CHECKPOINT}, so there is nothing to resume')
     folder.mkdir(parents=True, exist_ok=True)

@@ -18,9 +18,10 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from .fit import History, Way, fit, way_of
+from .fit import History, fit
 from .autograd import raw
 from .training import SGD
+from .ways import Way, way_of
 
 # %% ../nbs/13_Scale.ipynb #Cost
 class Cost(NamedTuple):

@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['SCALING', 'AdamW', 'softmax', 'log_softmax', 'cross_entropy', 'cross_entropy_vjp', 'CrossEntropyLoss', 'accuracy',
-           'init_he', 'network', 'standardized', 'absorb_scaling', 'minibatches', 'as_layers', 'as_tape', 'as_torch',
-           'to_state_dict', 'from_state_dict', 'check_params', 'parameters_of', 'loss_and_gradients', 'Optimizer',
-           'SGD', 'Adam', 'one_cycle']
+           'init_he', 'network', 'standardized', 'absorb_scaling', 'minibatches', 'Optimizer', 'SGD', 'Adam',
+           'one_cycle', 'as_layers', 'as_tape', 'as_torch', 'to_state_dict', 'from_state_dict', 'check_params',
+           'parameters_of', 'loss_and_gradients', 'shift']
 
 # %% ../nbs/05_Training.ipynb #1908c042
 import math
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, nn
 
@@ -28,28 +29,27 @@ def softmax(x, # `(..., c)` scores, one for each class: a tensor or a `Var`
             dim:int=-1, # axis along which the shares add up to 1
             dtype:torch.dtype=None, # type to compute in; None is that of `x`
            ): # shaped like `x`: probabilities, positive, with sum 1
-    "Exponentials in proportion, $e^{x_i}/\\sum_j e^{x_j}$; the largest score is subtracted first, so none overflows."
+    "Exponentials in proportion, $e^{x_i}/\\sum_j e^{x_j}$; none overflows."
     return x.softmax(dim, dtype=dtype)
 
-softmax.defvjp(lambda g,out,dim: out*(g - (g*out).sum(dim, True)))
-
-# %% ../nbs/05_Training.ipynb #log_softmax
 @method
 @op
 def log_softmax(x, # `(..., c)` scores: a tensor or a `Var`
                 dim:int=-1, # axis along which the probabilities add up to 1
                 dtype:torch.dtype=None, # type to compute in; None is that of `x`
                ): # shaped like `x`: logarithms of probabilities
-    "$x_i - \\log\\sum_j e^{x_j}$ from scores less the largest one; never by way of the probability, which may round to 0."
+    "$x_i - \\log\\sum_j e^{x_j}$, never by way of the probability, which may round to 0."
     return x.log_softmax(dim, dtype=dtype)
 
+softmax.defvjp(lambda g,out,dim: out*(g - (g*out).sum(dim, True)))
 log_softmax.defvjp(lambda g,out,dim: g - out.exp()*g.sum(dim, True))
 
 # %% ../nbs/05_Training.ipynb #check_classes
 #| code-fold: true
 def _check_classes(fn, logits, targ):
     "Raise unless `targ` names one class for each row of `logits`."
-    if not torch.is_tensor(logits): raise TypeError(f'{fn}: logits are {got(logits)}; pass a tensor (n, c)')
+    if not torch.is_tensor(logits):
+        raise TypeError(f'{fn}: logits are {got(logits)}; pass a tensor (n, c)')
     if logits.ndim!=2 or not logits.numel():
         raise ValueError(f'{fn}: logits are {tuple(logits.shape)}; pass (n, c), '
                          'one row of scores an example, with at least one')
@@ -72,9 +72,20 @@ _CLASSES = torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64
 def cross_entropy(logits, # `(n, c)` scores: a tensor or a `Var`
                   targ, # `(n,)` the class of each example, 0 to c−1
                  ): # `()`
-    "The mean of $-\\log p$, with $p$ the probability given to the right class; raises `ValueError` or `TypeError` where the two do not fit."
+    "The mean of $-\\log p$, with $p$ the probability given to the right class."
     _check_classes('cross_entropy', logits, targ)
     return -log_softmax(logits).gather(1, targ.long()[:,None]).mean()
+
+# %% ../nbs/05_Training.ipynb #cross_entropy_vjp
+def cross_entropy_vjp(g, # `()` upstream gradient
+                      logits, # `(n, c)` scores of the forward pass
+                      targ, # `(n,)` classes of the forward pass
+                     ): # `(n, c)` gradient for `logits`
+    "Pull `g` back through `cross_entropy`: $(p - y)\\,g/n$, with $y$ 1 for the right class."
+    y = torch.zeros_like(raw(logits)).scatter_(1, targ.long()[:,None], 1)
+    return (softmax(logits) - y)*(g/len(targ))
+
+cross_entropy.defvjp(cross_entropy_vjp)
 
 # %% ../nbs/05_Training.ipynb #torch_name
 #| code-fold: true
@@ -82,29 +93,19 @@ def _torch_cross_entropy(input, target, ignore_index=-100, label_smoothing=0., *
     "What `torch.nn.functional.cross_entropy` calls when it meets a `Var`."
     if ignore_index!=-100 or label_smoothing:
         options = dict(ignore_index=ignore_index, label_smoothing=label_smoothing) | options
-    if options: raise TypeError(f'cross_entropy: got {", ".join(options)}; on the tape it is the mean over classes without such options')
+    if options:
+        raise TypeError(f'cross_entropy: got {", ".join(options)}; '
+                        'on the tape it is the mean over classes without such options')
     return cross_entropy(input, target)
 
 torch_functions['cross_entropy'] = _torch_cross_entropy
 
-# %% ../nbs/05_Training.ipynb #cross_entropy_vjp
-def cross_entropy_vjp(g, # `()` upstream gradient
-                      logits, # `(n, c)` scores of the forward pass
-                      targ, # `(n,)` classes of the forward pass
-                     ): # `(n, c)` gradient for `logits`
-    "Pull the upstream gradient back through `cross_entropy`: $(p - y)\\,g/n$, with $y$ 1 for the right class and 0 elsewhere."
-    y = torch.zeros_like(raw(logits)).scatter_(1, targ.long()[:,None], 1)
-    return (softmax(logits) - y)*(g/len(targ))
-
-cross_entropy.defvjp(cross_entropy_vjp)
-
 # %% ../nbs/05_Training.ipynb #CrossEntropyLoss
 class CrossEntropyLoss(Module):
-    "Cross-entropy of `logits (n, c)` against classes `targ (n,)` as a layer; `backward` returns the gradient for `logits`."
+    "Cross-entropy of `logits (n, c)` against classes `targ (n,)` as a layer."
     def forward(self, logits, targ): return cross_entropy(logits, targ)
     def bwd(self, g, logits, targ): return cross_entropy_vjp(g, logits, targ)
 
-# %% ../nbs/05_Training.ipynb #accuracy
 def accuracy(logits:Tensor, # `(n, c)` scores
              targ:Tensor, # `(n,)` classes
             )->float: # between 0 and 1
@@ -118,7 +119,7 @@ def init_he(sizes, # `[d, h, ..., c]`: inputs, hidden units of each layer, class
             dtype:torch.dtype=None, # None is torch's default, usually float32
             device=None, # None is torch's default
            )->list[Tensor]: # `[w1 (d, h), b1 (h,), w2, b2, ...]`
-    "Weights from the normal distribution of variance `2/d`, `d` being the layer's inputs; biases 0 (He et al., arXiv:1502.01852)."
+    "Weights from the normal distribution of variance `2/d`, for `d` inputs of a layer; biases 0."
     if len(sizes)<2 or not all(isinstance(k, int) and k>0 for k in sizes):
         raise ValueError(f'init_he: sizes are {sizes!r}; '
                          'pass whole numbers of at least 1: inputs, hidden units, classes')
@@ -138,6 +139,7 @@ def network(x, # `(n, d)` inputs: a tensor or a `Var`
     return linear(x, w, b)
 
 # %% ../nbs/05_Training.ipynb #standardized
+#| code-fold: true
 SCALING = 0.13044, 0.30729 # mean and standard deviation of the training pixels
 
 def standardized(split:Split, # digits, pixels in [0, 1)
@@ -149,7 +151,7 @@ def standardized(split:Split, # digits, pixels in [0, 1)
 @torch.no_grad()
 def absorb_scaling(params, # `[w1, b1, ...]` trained on standardized pixels
                   )->list[Tensor]: # new tensors: the same network for plain pixels
-    "Move the scaling of the inputs into the first layer, so that whoever uses the network may forget it."
+    "Move the scaling of the inputs into the first layer, so that users may forget it."
     mean,std = SCALING
     w,b,*rest = (p.detach().clone() for p in params)
     return [w/std, b - (mean/std)*w.sum(0), *rest]
@@ -159,130 +161,20 @@ def minibatches(*tensors, # `(n, ...)` each: inputs, targets, ...
                 size:int=256, # examples in a batch; the last batch of a pass has what is left
                 generator:torch.Generator=None, # of the shuffling; None is torch's global one
                 shuffle:bool=True): # False keeps the order
-    "Pass once through the examples in random order: tuples of up to `size` rows from each of `tensors`."
+    "Pass once through the examples in random order: up to `size` rows from each of `tensors`."
     lengths = [len(t) for t in tensors]
-    if len({*lengths})!=1: raise ValueError(f'minibatches: the tensors have {lengths} rows; give all the same number')
+    if len({*lengths})!=1:
+        raise ValueError(f'minibatches: the tensors have {lengths} rows; give all the same number')
     check_whole('minibatches', size=size)
     n = lengths[0]
     order = torch.randperm(n, generator=generator) if shuffle else torch.arange(n)
     order = order.to(tensors[0].device)
-    return (tuple(t.index_select(0, order[k:k+size]) for t in tensors) for k in range(0, n, size))
-
-# %% ../nbs/05_Training.ipynb #as_layers
-def as_layers(params): # `[w1, b1, w2, b2, ...]`: shared, not copied
-    "The network as layers of chapter 03."
-    pairs = list(zip(params[::2], params[1::2], strict=True))
-    layers = [l for k,(w,b) in enumerate(pairs) for l in (ReLU(), Linear.holding(w, b, k>0))]
-    return Sequential(*layers[1:])
-
-def as_tape(params): # `[w1, b1, w2, b2, ...]`: shared, not copied
-    "The parameters as `Var`s of chapter 04."
-    return [Var(p, requires_grad=True) for p in params]
-
-def as_torch(params): # `[w1, b1, w2, b2, ...]`: copied
-    "The network as PyTorch's `nn.Sequential`."
-    layers = []
-    for w in params[::2]: layers += [nn.ReLU(), nn.Linear(*w.shape, dtype=w.dtype, device=w.device)]
-    model = nn.Sequential(*layers[1:])
-    model.load_state_dict(to_state_dict(params))
-    return model
-
-# %% ../nbs/05_Training.ipynb #key
-def _key(k): return f'{2*(k//2)}.{("weight","bias")[k%2]}'   # 0.weight, 0.bias, 2.weight, ...
-
-def to_state_dict(params): # `[w1 (d, h), b1 (h,), ...]`
-    "The parameters under the names, and in the layout `(h, d)`, of an `nn.Sequential` of `nn.Linear` and `nn.ReLU`."
-    return {_key(k): p.detach().T.contiguous().clone() if k%2==0 else p.detach().clone() for k,p in enumerate(map(raw, params))}
-
-def from_state_dict(state): # as the `state_dict()` of such an `nn.Sequential` gives it
-    "The parameters `[w1 (d, h), b1 (h,), ...]`; raises `ValueError` where names or shapes are not those of `nn.Linear`s in a chain."
-    want = [_key(k) for k in range(len(state))]
-    if not state or [*state]!=want or len(state)%2:
-        raise ValueError(f'from_state_dict: the state holds {", ".join(state) or "nothing"}; it must be that of an nn.Sequential of '
-                         'nn.Linear, nn.ReLU, ..., nn.Linear: 0.weight, 0.bias, 2.weight, ...')
-    params = [p.detach().T if p.ndim==2 else p.detach() for p in state.values()]
-    check_params('from_state_dict', params, want)
-    return [p.clone(memory_format=torch.contiguous_format) for p in params]
-
-# %% ../nbs/05_Training.ipynb #check_params
-#| code-fold: true
-def check_params(fn, params, names=None, error=ValueError):
-    "Raise `error` unless `[w1 (d, h), b1 (h,), w2, b2, ...]` are distinct floating-point tensors of one dtype that chain."
-    params = [raw(p) for p in params]
-    names = names or [f'{"wb"[k%2]}{k//2+1}' for k in range(len(params))]
-    if not params or len(params)%2:
-        raise error(f'{fn}: {len(params)} parameters; pass a weight and a bias for each layer')
-    first = params[0]
-    for k,(name,p) in enumerate(zip(names, params)):
-        what = f'{fn}: {name} is {tuple(p.shape)} {p.dtype}'
-        if not p.is_floating_point() or p.ndim!=(1 if k%2 else 2) or 0 in p.shape:
-            kind = 'bias (h,)' if k%2 else 'weight (d, h)'
-            raise error(f'{what}; a {kind} of floating-point numbers is needed')
-        if (p.dtype,p.device)!=(first.dtype,first.device):
-            raise error(f'{what} on {p.device} but {names[0]} is {first.dtype} on {first.device}; use one')
-        if k and p.shape[0]!=params[k-1].shape[-1]:
-            raise error(f'{fn}: {names[k-1]} is {tuple(params[k-1].shape)} '
-                        f'but {name} is {tuple(p.shape)}; they do not chain')
-    _check_apart(fn, names, params, error)
-
-# %% ../nbs/05_Training.ipynb #check_apart
-#| code-fold: true
-def _check_apart(fn, names, params, error):
-    "Raise `error` where two entries, of one parameter or of two, lie in the same memory."
-    for k,(name,p) in enumerate(zip(names, params)):
-        if any(s==0 and size>1 for s,size in zip(p.stride(), p.shape)):
-            raise error(f'{fn}: {name} is expanded, several of its entries are one; pass {name}.clone()')
-        for other,q in zip(names[:k], params):
-            if _meet(p, q):
-                raise error(f'{fn}: a parameter occurs twice, {name} lies in the memory of {other}; '
-                            'give each layer its own, or sum both uses on the tape')
-
-def _meet(p, q):
-    "Do two tensors share an entry?"
-    def end(t): return t.storage_offset() + sum((n-1)*s for n,s in zip(t.shape, t.stride())) + 1
-    if p.untyped_storage().data_ptr()!=q.untyped_storage().data_ptr(): return False
-    if end(p)<=q.storage_offset() or end(q)<=p.storage_offset(): return False
-    taken = torch.zeros(max(end(p), end(q)), dtype=torch.bool)
-    taken.as_strided(p.shape, p.stride(), p.storage_offset()).fill_(True)
-    return taken.as_strided(q.shape, q.stride(), q.storage_offset()).any().item()
-
-# %% ../nbs/05_Training.ipynb #parameters_of
-def parameters_of(model, # `[w1, b1, ...]` tensors or `Var`s, a `Sequential`, or an `nn.Sequential`
-                 )->list[Tensor]: # `[w1 (d, h), b1 (h,), ...]`: shared, but for PyTorch's, which are transposed copies
-    "The weights and biases, first layer first; raises `ValueError` unless the network is linear, relu, ..., linear."
-    if isinstance(model, (Module, nn.Module)):
-        layers = model.layers if isinstance(model, Sequential) else list(model) if isinstance(model, nn.Sequential) else []
-        kinds = ((ReLU, nn.ReLU), (Linear, nn.Linear))
-        if not layers or len(layers)%2==0 or not all(isinstance(l, kinds[k%2==0]) for k,l in enumerate(layers)):
-            raise ValueError(f'parameters_of: the model is {", ".join(type(l).__name__ for l in layers) or type(model).__name__}; only Linear, ReLU, ..., Linear in a Sequential will do')
-    if isinstance(model, nn.Module): return from_state_dict(model.state_dict())
-    params = [p for l in model.layers[::2] for p in (l.w, l.b)] if isinstance(model, Module) else list(model)
-    check_params('parameters_of', params)
-    return [raw(p).detach() for p in params]
-
-# %% ../nbs/05_Training.ipynb #loss_and_gradients
-@torch.no_grad()
-def loss_and_gradients(x:Tensor, # `(n, d)` inputs
-                       targ:Tensor, # `(n,)` classes, int64
-                       params, # `[w1, b1, w2, b2, ...]`
-                       out=None, # tensors shaped like `params`, to be overwritten; None makes new ones
-                      )->tuple[Tensor,list[Tensor]]: # the loss `()`, and the gradients, shaped like `params`
-    "Cross-entropy of `network(x, params)` and its gradients, by the rules of this chapter and chapter 02; inputs are not checked."
-    n,acts,g = len(x),[x],None
-    grads = [torch.empty_like(p) for p in params] if out is None else out
-    for w,b in zip(params[:-2:2], params[1:-2:2]): acts.append(torch.addmm(b, acts[-1], w).relu_())  # linear, relu
-    logp,rows = torch.addmm(params[-1], acts[-1], params[-2]).log_softmax(1),targ[:,None]
-    loss = -logp.gather(1, rows).mean()                                                              # cross_entropy
-    g = logp.exp_().div_(n).scatter_add_(1, rows, logp.new_full((n,1), -1/n))                        # its vjp: (p - y)/n
-    for k in range(len(acts)-1, -1, -1):
-        torch.mm(acts[k].T, g, out=grads[2*k])                                                       # lin_vjp_w
-        torch.sum(g, 0, out=grads[2*k+1])                                                            # lin_vjp_b
-        if k: g = torch.ops.aten.threshold_backward(g@params[2*k].T, acts[k], 0)                     # lin_vjp_x, relu_vjp
-    return loss, grads
+    def rows(k): return tuple(t.index_select(0, order[k:k+size]) for t in tensors)
+    return (rows(k) for k in range(0, n, size))
 
 # %% ../nbs/05_Training.ipynb #Optimizer
 class Optimizer:
-    "Keeps parameters and, for each, tensors of the same shape that a step reads and updates; subclasses write `update`."
+    "Keeps parameters and, for each, tensors of the same shape; subclasses write `update`."
     slots = ()   # names of those tensors
 
     def __init__(self,
@@ -290,7 +182,8 @@ class Optimizer:
                  lr:float): # learning rate: the step's length
         self.params = _check_optimizer(type(self).__name__, params, lr)
         self.lr,self.steps = float(lr),0
-        self.state = {s: [torch.zeros_like(raw(p).detach()) for p in self.params] for s in self.slots}
+        def empty(): return [torch.zeros_like(raw(p).detach()) for p in self.params]
+        self.state = {s: empty() for s in self.slots}
 
     @torch.no_grad()
     def step(self):
@@ -312,7 +205,8 @@ def _check_optimizer(name, params, lr):
     if isinstance(params, (Tensor,Var)):
         raise TypeError(f'{name}: params is one {type(params).__name__}; pass a list, [p]')
     if isinstance(params, (dict,str)) or not hasattr(params, '__iter__'):
-        raise TypeError(f'{name}: params is {got(params)}; pass a list of tensors, e.g. model.parameters()')
+        raise TypeError(f'{name}: params is {got(params)}; '
+                        'pass a list of tensors, e.g. model.parameters()')
     params = list(params)
     if not params: raise ValueError(f'{name}: no parameters; pass a list of tensors')
     for k,p in enumerate(params): _check_parameter(f'{name}: params[{k}]', p)
@@ -322,18 +216,23 @@ def _check_optimizer(name, params, lr):
 
 def _check_parameter(what, p):
     "Raise unless the tensor or `Var` `p` is one that a gradient can reach and a step can move."
-    if not isinstance(p, (Tensor,Var)): raise TypeError(f'{what} is {got(p)}; pass a tensor or a Var')
+    if not isinstance(p, (Tensor,Var)):
+        raise TypeError(f'{what} is {got(p)}; pass a tensor or a Var')
     if not raw(p).is_floating_point():
         raise TypeError(f'{what} holds {p.dtype}; pass floating-point numbers')
     if isinstance(p, Var) and not p.requires_grad:
-        raise ValueError(f'{what} is a Var with requires_grad=False; make it with Var(data, requires_grad=True)')
+        raise ValueError(f'{what} is a Var with requires_grad=False; '
+                         'make it with Var(data, requires_grad=True)')
     if p.entry.op if isinstance(p, Var) else p.grad_fn is not None:
-        raise ValueError(f'{what} is the result of an operation, not a parameter; pass what it was computed from')
-    if raw(p).is_inference(): raise ValueError(f'{what} is an inference tensor; pass p.clone(), made outside inference_mode')
+        raise ValueError(f'{what} is the result of an operation, not a parameter; '
+                         'pass what it was computed from')
+    if raw(p).is_inference():
+        raise ValueError(f'{what} is an inference tensor; '
+                         'pass p.clone(), made outside inference_mode')
 
 # %% ../nbs/05_Training.ipynb #SGD
 class SGD(Optimizer):
-    "Stochastic gradient descent with momentum: $m ← μm + g$, $p ← p - ηm$; weight decay adds $λp$ to $g$, as in `torch.optim.SGD`."
+    "Steps along a running sum of the gradients; weight decay adds $λp$ to $g$."
     slots = 'momenta',
     def __init__(self, params, lr=.1, momentum=0., weight_decay=0.):
         super().__init__(params, lr)
@@ -347,10 +246,12 @@ class SGD(Optimizer):
         p.add_(g, alpha=-self.lr)
 
 # %% ../nbs/05_Training.ipynb #Adam
+#| code-fold: true
 class Adam(Optimizer):
-    "Steps of about `lr` in every parameter, whatever its gradient's scale (Kingma and Ba, arXiv:1412.6980); steps are counted for all parameters together."
+    "Steps of about `lr` in every parameter that has gradients, whatever their scale."
     slots = 'means','squares'
-    def __init__(self, params, lr=1e-3, betas=(.9,.999), eps=1e-8, weight_decay=0., decoupled=False):
+    def __init__(self, params, lr=1e-3, betas=(.9,.999), eps=1e-8, weight_decay=0.,
+                 decoupled=False): # decay the parameter itself, as AdamW does?
         super().__init__(params, lr)
         if not isinstance(betas, (tuple,list)) or len(betas)!=2:
             raise TypeError(f'Adam: betas is {betas!r}; pass two numbers, (.9, .999)')
@@ -372,18 +273,168 @@ def update(self:Adam, p, g, m, v):
 AdamW = partial(Adam, weight_decay=1e-2, decoupled=True)   # arXiv:1711.05101
 
 # %% ../nbs/05_Training.ipynb #one_cycle
+#| code-fold: true
 def one_cycle(peak:float, # the highest learning rate
               steps:int, # of the whole training
               warmup:float=.3, # the share of them that rises
               start:float=1/25, # the first rate, as a share of `peak`
               end:float=4e-6, # the last one
              ): # function of the step, 0 to steps−1, that gives its learning rate
-    "Rise to the peak and fall to almost nothing, along half cosines (Smith and Topin, arXiv:1708.07120)."
+    "Rise to the peak and fall to almost nothing, along half cosines."
     check_number('one_cycle', at_least=0, below=1, warmup=warmup)
     if steps<2: return lambda k: peak
     top = warmup*steps - 1
     def rate(k):
         k = min(k, steps-1)
-        a,b,t = (start,1,k/top if top>0 else 1) if k<=top else (1,end,(k-top)/(steps-1-top))
+        a,b,t = 1,end,(k-top)/(steps-1-top)
+        if k<=top: a,b,t = start,1,k/top if top>0 else 1
         return peak*(b + (a-b)*(1 + math.cos(math.pi*t))/2)
     return rate
+
+# %% ../nbs/05_Training.ipynb #as_layers
+#| code-fold: true
+def as_layers(params): # `[w1, b1, w2, b2, ...]`: shared, not copied
+    "The network as layers of chapter 03."
+    pairs = list(zip(params[::2], params[1::2], strict=True))
+    layers = [l for k,(w,b) in enumerate(pairs) for l in (ReLU(), Linear.holding(w, b, k>0))]
+    return Sequential(*layers[1:])
+
+def as_tape(params): # `[w1, b1, w2, b2, ...]`: shared, not copied
+    "The parameters as `Var`s of chapter 04."
+    return [Var(p, requires_grad=True) for p in params]
+
+def as_torch(params): # `[w1, b1, w2, b2, ...]`: copied
+    "The network as PyTorch's `nn.Sequential`."
+    layers = []
+    for w in params[::2]: layers += [nn.ReLU(), nn.Linear(*w.shape, dtype=w.dtype, device=w.device)]
+    model = nn.Sequential(*layers[1:])
+    model.load_state_dict(to_state_dict(params))
+    return model
+
+# %% ../nbs/05_Training.ipynb #key
+#| code-fold: true
+def _key(k): return f'{2*(k//2)}.{("weight","bias")[k%2]}'   # 0.weight, 0.bias, 2.weight, ...
+
+def to_state_dict(params): # `[w1 (d, h), b1 (h,), ...]`
+    "The parameters under the names, and in the layout `(h, d)`, of PyTorch's `nn.Sequential`."
+    def theirs(p): return p.detach().T.contiguous().clone() if p.ndim==2 else p.detach().clone()
+    return {_key(k): theirs(raw(p)) for k,p in enumerate(params)}
+
+def from_state_dict(state): # as the `state_dict()` of such an `nn.Sequential` gives it
+    "The parameters `[w1 (d, h), b1 (h,), ...]`; raises `ValueError` for another network's."
+    want = [_key(k) for k in range(len(state))]
+    if not state or [*state]!=want or len(state)%2:
+        held = ', '.join(state) or 'nothing'
+        raise ValueError(f'from_state_dict: the state holds {held}; it must be that of '
+                         ' an nn.Sequential of nn.Linear, nn.ReLU, ..., nn.Linear: '
+                         '0.weight, 0.bias, 2.weight, ...')
+    params = [p.detach().T if p.ndim==2 else p.detach() for p in state.values()]
+    check_params('from_state_dict', params, want)
+    return [p.clone(memory_format=torch.contiguous_format) for p in params]
+
+# %% ../nbs/05_Training.ipynb #check_params
+#| code-fold: true
+def check_params(fn, params, names=None, error=ValueError):
+    "Raise `error` unless `[w1 (d, h), b1 (h,), ...]` are distinct, of one dtype, and chain."
+    params = [raw(p) for p in params]
+    names = names or [f'{"wb"[k%2]}{k//2+1}' for k in range(len(params))]
+    if not params or len(params)%2:
+        raise error(f'{fn}: {len(params)} parameters; pass a weight and a bias for each layer')
+    first = params[0]
+    for k,(name,p) in enumerate(zip(names, params)):
+        what = f'{fn}: {name} is {tuple(p.shape)} {p.dtype}'
+        if not p.is_floating_point() or p.ndim!=(1 if k%2 else 2) or 0 in p.shape:
+            kind = 'bias (h,)' if k%2 else 'weight (d, h)'
+            raise error(f'{what}; a {kind} of floating-point numbers is needed')
+        if (p.dtype,p.device)!=(first.dtype,first.device):
+            raise error(f'{what} on {p.device} but {names[0]} is {first.dtype} '
+                        f'on {first.device}; use one')
+        if k and p.shape[0]!=params[k-1].shape[-1]:
+            raise error(f'{fn}: {names[k-1]} is {tuple(params[k-1].shape)} '
+                        f'but {name} is {tuple(p.shape)}; they do not chain')
+    _check_apart(fn, names, params, error)
+
+# %% ../nbs/05_Training.ipynb #check_apart
+#| code-fold: true
+def _check_apart(fn, names, params, error):
+    "Raise `error` where two entries, of one parameter or of two, lie in the same memory."
+    for k,(name,p) in enumerate(zip(names, params)):
+        if any(s==0 and size>1 for s,size in zip(p.stride(), p.shape)):
+            raise error(f'{fn}: {name} is expanded, several of its entries are one; '
+                        f'pass {name}.clone()')
+        for other,q in zip(names[:k], params):
+            if _meet(p, q):
+                raise error(f'{fn}: a parameter occurs twice, {name} lies in the memory '
+                            f'of {other}; give each layer its own, or sum both uses on the tape')
+
+def _meet(p, q):
+    "Do two tensors share an entry?"
+    def end(t): return t.storage_offset() + sum((n-1)*s for n,s in zip(t.shape, t.stride())) + 1
+    if p.untyped_storage().data_ptr()!=q.untyped_storage().data_ptr(): return False
+    if end(p)<=q.storage_offset() or end(q)<=p.storage_offset(): return False
+    taken = torch.zeros(max(end(p), end(q)), dtype=torch.bool)
+    taken.as_strided(p.shape, p.stride(), p.storage_offset()).fill_(True)
+    return taken.as_strided(q.shape, q.stride(), q.storage_offset()).any().item()
+
+# %% ../nbs/05_Training.ipynb #parameters_of
+#| code-fold: true
+def parameters_of(model, # `[w1, b1, ...]` tensors or `Var`s, a `Sequential`, or an `nn.Sequential`
+                 )->list[Tensor]: # `[w1 (d, h), b1 (h,), ...]`: shared, but for PyTorch's, which are transposed copies
+    "The weights and biases; raises `ValueError` unless the network is linear, relu, ..., linear."
+    params = model if isinstance(model, (Module, nn.Module)) else list(model)
+    if isinstance(model, (Module, nn.Module)):
+        ours = isinstance(model, Module)
+        layers = getattr(model, 'layers', []) if ours else [*model.children()]
+        _check_layers(model, layers)
+        if isinstance(model, nn.Module): return from_state_dict(model.state_dict())
+        params = [p for l in layers[::2] for p in (l.w, l.b)]
+    check_params('parameters_of', params)
+    return [raw(p).detach() for p in params]
+
+def _check_layers(model, layers):
+    "Raise unless a `Sequential` holds `Linear, ReLU, ..., Linear`."
+    kinds = (ReLU, nn.ReLU), (Linear, nn.Linear)
+    chain = len(layers)%2==1 and all(isinstance(l, kinds[k%2==0]) for k,l in enumerate(layers))
+    if isinstance(model, (Sequential, nn.Sequential)) and chain: return
+    names = ', '.join(type(l).__name__ for l in layers) or type(model).__name__
+    raise ValueError(f'parameters_of: the model is {names}; '
+                     'only Linear, ReLU, ..., Linear in a Sequential will do')
+
+# %% ../nbs/05_Training.ipynb #loss_and_gradients
+#| code-fold: true
+@torch.no_grad()
+def loss_and_gradients(x:Tensor, # `(n, d)` inputs
+                       targ:Tensor, # `(n,)` classes, int64
+                       params, # `[w1, b1, w2, b2, ...]`
+                       out=None, # tensors shaped like `params`, to be overwritten; None makes new ones
+                      )->tuple[Tensor,list[Tensor]]: # the loss `()`, and the gradients, shaped like `params`
+    "Cross-entropy of `network(x, params)` and its gradients; inputs are not checked."
+    n,acts = len(x),[x]
+    grads = [torch.empty_like(p) for p in params] if out is None else out
+    for w,b in zip(params[:-2:2], params[1:-2:2]):
+        acts.append(torch.addmm(b, acts[-1], w).relu_())                        # linear, relu
+    logp = torch.addmm(params[-1], acts[-1], params[-2]).log_softmax(1)
+    rows = targ[:,None]
+    loss = -logp.gather(1, rows).mean()                                         # cross_entropy
+    g = logp.exp_().div_(n)                                                     # its vjp: p/n ...
+    g.scatter_add_(1, rows, g.new_full((n,1), -1/n))                            # ... - y/n
+    for k in range(len(acts)-1, -1, -1):
+        torch.mm(acts[k].T, g, out=grads[2*k])                                  # lin_vjp_w
+        torch.sum(g, 0, out=grads[2*k+1])                                       # lin_vjp_b
+        if not k: break
+        g = torch.ops.aten.threshold_backward(g@params[2*k].T, acts[k], 0)      # lin_vjp_x, relu_vjp
+    return loss, grads
+
+# %% ../nbs/05_Training.ipynb #shift
+def shift(x:Tensor, # `(n, side*side)` images, a row each
+          generator:torch.Generator=None, # source of randomness; None is torch's global one
+          most:int=2, # pixels in each direction
+          side:int=28, # of an image
+         )->Tensor: # `(n, side*side)`
+    "Move all images by one random step, up to `most` pixels each way; paper enters at the border."
+    if x.ndim!=2 or x.shape[1]!=side*side:
+        raise ValueError(f'shift: x is {tuple(x.shape)}; '
+                         f'pass (n, {side*side}), an image of {side} by {side} a row')
+    down,right = torch.randint(0, 2*most+1, (2,), generator=generator).tolist()
+    wide = F.pad(x.view(-1,side,side), [most]*4, value=x.min().item())
+    return wide[:, down:down+side, right:right+side].reshape(x.shape)

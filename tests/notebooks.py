@@ -19,6 +19,11 @@ def skipped(cell):
     "What a reader does not run, either."
     return cell.cell_type != 'code' or '#| eval: false' in cell.source
 
+def draws(nb):
+    "Did running the notebook show a picture?"
+    outputs = [o for cell in nb.cells for o in cell.get('outputs', [])]
+    return any(kind.startswith('image/') for o in outputs for kind in o.get('data', {}))
+
 def run_one(path):
     "Run a notebook in this process, and leave with what stopped it."
     from execnb.nbio import read_nb
@@ -26,10 +31,10 @@ def run_one(path):
     nb, shell = read_nb(path), CaptureShell(path)
     try: shell.run_all(nb, exc_stop=True, preproc=skipped)
     except BaseException: sys.exit(shell.prettytb(path))
-    if drawn := sys.modules.get('matplotlib.pyplot'):
-        if drawn.get_fignums() and drawn.rcParams['svg.hashsalt'] != cfg['lib_name']:
-            sys.exit(f"{path}: draws without the book's style; "
-                     "call plt.style.use('mlfound.assets.book')")
+    plt = sys.modules.get('matplotlib.pyplot')
+    if plt and draws(nb) and plt.rcParams['svg.hashsalt'] != cfg['lib_name']:
+        sys.exit(f"{path}: draws without the book's style; "
+                 "call plt.style.use('mlfound.assets.book')")
 
 def installed(folder):
     "The library as its wheel installs it, in a folder of its own."
@@ -44,7 +49,7 @@ def environment(library):
     return os.environ | dict(PYTHONPATH=str(library), MLFOUND_STRICT='1', OMP_NUM_THREADS='1')
 
 def run_alone(path, library):
-    "What running this notebook in an empty folder says, '' if all is well, and its seconds."
+    "Run this notebook in an empty folder, and print how that went; the exit code."
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)/path.name
@@ -54,7 +59,10 @@ def run_alone(path, library):
         done = subprocess.run(command, cwd=nbs if home else folder, env=environment(library),
                               stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, encoding='utf-8', errors='replace')
-    return done.returncode and (done.stdout + done.stderr), time.monotonic() - start
+    seconds, how = time.monotonic() - start, 'failed' if done.returncode else 'passed'
+    said = done.stdout + done.stderr if done.returncode else ''
+    print(f'{path.name:28}{seconds:6.0f} s  {how}\n{said}', end='', flush=True)
+    return done.returncode
 
 def main(names):
     "Several at a time, the largest first."
@@ -63,11 +71,7 @@ def main(names):
     workers = min(4, os.cpu_count() or 1)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
         library = installed(Path(folder))
-        found = dict(zip(paths, pool.map(lambda p: run_alone(p, library), paths)))
-    for path, (failed, seconds) in sorted(found.items()):
-        print(f'{path.name:28}{seconds:6.0f} s  {"failed" if failed else "passed"}')
-        if failed: print(failed)
-    return any(failed for failed, _ in found.values())
+        return any([*pool.map(lambda path: run_alone(path, library), paths)])
 
 if __name__ == '__main__':
     if sys.argv[1:2] == ['--one']: run_one(sys.argv[2])

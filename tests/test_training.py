@@ -36,7 +36,7 @@ def test_cross_entropy_says_what_it_got():
             (z, t[:4], ValueError, r'targ is \(4,\)'),
             (z, t+1, ValueError, 'targ holds 3'),
             (z, t-1, ValueError, 'targ holds -1'),
-            (z[:0], t[:0], ValueError, 'with at least one'),
+            (z[:0], t[:0], ValueError, 'logits are .* with at least one'),
             (z[0], t, ValueError, r'logits are \(3,\)')]:
         for f in (cross_entropy, accuracy):
             with pytest.raises(error, match=f'{f.__name__}: {words}'): f(logits, targ)
