@@ -70,9 +70,13 @@ def check_call(call):
     if not isinstance(out, Tensor):
         raise TypeError(f'{name}.forward: its result is {got(out)}; return one tensor')
     for t in call.inputs:
-        if isinstance(t, Tensor) and t.dtype!=out.dtype and torch.is_autocast_enabled(out.device.type):
+        if isinstance(t, Tensor) and t.dtype!=out.dtype and _in_autocast(out.device.type):
             raise RuntimeError(f'{name}: called under torch.autocast, whose types the backward pass '
                                'would not follow; call it outside, or under torch.no_grad()')
+
+def _in_autocast(kind):
+    "Not every kind of device knows autocast: `meta` does not."
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 # %% ../nbs/03_Module.ipynb #children
 containers = dict,list,tuple

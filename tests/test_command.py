@@ -222,7 +222,7 @@ def test_hopeless_settings(folder, monkeypatch):
         quiet, loud = said(*few), said(*few, '--lr', '.2')
         slow = said(*few, '--batch', '500')
     assert quiet[0] == 0 and 'warning' not in quiet[1] and 'up to 0.0125' in quiet[2]
-    assert '16 times what suits momentum with a batch of 16 (0.0125)' in loud[1]
+    assert 'warning: a learning rate of 0.2 may well not learn; 0.013 suits momentum' in loud[1]
     assert 'only 2 steps in all' in slow[1]
 
 
