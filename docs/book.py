@@ -19,6 +19,9 @@ blob = f"{cfg['git_url']}/blob/{cfg['branch']}/"
 ROOMS = {'The path': 0, 'Every rule, proved': 6, 'More networks': 10, 'Faster and larger': 12,
          'Tools': 14}
 
+# Chapters that stand in another room than their number says.
+MOVED = dict.fromkeys(('derivatives', 'guards', 'pointwise', 'shapes', 'losses'), 'Every rule, proved')
+
 def docname(path):
     "A notebook's page is called as nbdev calls it: `02_Backward.ipynb` gives `backward`."
     return re.sub(r'^\d+[a-z]?_', '', Path(path).stem).lower()
@@ -32,7 +35,8 @@ def chapters():
     return [p for p in sorted(nbs.glob('*.ipynb')) if p.name != cfg['readme_nb']]
 
 def room(path):
-    "The room that a chapter stands in, by its number."
+    "The room that a chapter stands in, by its number if nothing else is said."
+    if docname(path) in MOVED: return MOVED[docname(path)]
     number = int(path.name[:2])
     return [name for name, first in ROOMS.items() if first <= number][-1]
 

@@ -18,13 +18,12 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, is_grad_enabled, no_grad
 
-from .backward import (Grads, check_batch, lin_vjp_b, lin_vjp_w, lin_vjp_x, mse_vjp,
-                              relu_vjp)
+from .backward import Grads, check_batch, lin_vjp_b, lin_vjp_w, lin_vjp_x, mse_vjp
 from .forward import Params, lin, mse, relu as relu_forward
-from .guards import (PLAIN, SAFE, Guarded, TapeError, bind, changed, check_answer,
-                            check_asked, check_data, check_inputs, check_result, check_rules,
-                            check_seeds, check_signature, copied, failed, keep_values, missing,
-                            owned, plain_index, raw, spread, switch, versions)
+from .guards import (PLAIN, SAFE, Guarded, bind, changed, check_answer, check_asked,
+                            check_data, check_inputs, check_result, check_rules, check_seeds,
+                            check_signature, copied, failed, missing, owned, plain_index, raw,
+                            spread, switch, versions)
 
 # %% ../nbs/04_Autograd.ipynb #Entry
 _clock = itertools.count()   # numbers the entries in order of time
@@ -370,7 +369,7 @@ relu.defvjp(lambda g,out: where_positive(g, raw(out)))
 where_positive.defvjp(lambda g,a: where_positive(g, a))
 
 def linear(x, w, b):
-    "`x@w + b` in one operation for `w (d, h)`, `b (h,)`; leading axes of `x (..., d)` are examples."
+    "`x@w + b` in one operation: `x (..., d)`, `w (d, h)`, `b (h,)`; leading axes are examples."
     if x.ndim==2: return linear_rows(x, w, b)
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     return linear_rows(rows, w, b).reshape(*x.shape[:-1], w.shape[1])
@@ -438,7 +437,7 @@ def grad(y, # `(...)` result, or several
          xs, # `Var` to differentiate with respect to, or several
          g=None, # upstream gradient, shaped like `y`; a scalar needs none
          create_graph:bool=False): # give `Var`s that can be differentiated again?
-    "The gradient of `y` with respect to `xs`, shaped like `xs`; a tuple if `xs` is one. No `.grad` is touched."
+    "The gradient of `y` with respect to `xs`, a tuple if `xs` is one. No `.grad` is touched."
     ys,gs = ([y],[g]) if isinstance(y, (Var,Tensor)) else (y, [None]*len(y) if g is None else g)
     many,xs = not isinstance(xs, Var),[xs] if isinstance(xs, Var) else [*xs]
     check_inputs(xs)

@@ -348,26 +348,23 @@ def _still(rule, points, right):
 # %% ../nbs/08_Mutants.ipynb #excuses
 def relu_points(): return _points(_all_halves())
 def _norm_points(): return [(g[0], x, 0, 0, False, None) for g,x in _points(_all_halves())]
+def _pair_points(): return _points(_all_halves(), torch.tensor([.25], dtype=torch.float64))
 def _clamp_points():
     x,t = _all_halves(),torch.tensor([.25], dtype=torch.float64)
     bounds = [(-1.,2.), (0.,None), (-math.inf,0.), (2.,-1.), (math.nan,1.), (t,2*t), (t,None)]
     return [p for lo,hi in bounds for p in _points(x, lo, hi)]
 
 _NORM_0 = 'the norm of order 0 counts entries: its gradient is 0, and so is any multiple'
+_STEP = 'a step has no slope: its gradient is 0, and so is any multiple'
 excuses = { # (part, change): the reason, and the points at which mutant and original are compared
     ('relu.defvjp', 'keep x, not out'): ('max(x, 0) > 0 exactly where x > 0', relu_points),
     ('relu_vjp', 'relu_vjp(g, relu(x))'): ('max(x, 0) ≤ 0 exactly where x ≤ 0', relu_points),
     ('_within', 'inside = inside & torch.ge(x, min) → inside = torch.ge(x, min)'):
         ('true and a is a', _clamp_points)}
-_FLAT = 'a step has no slope: its gradient is 0, and so is any multiple'
-def _step_points(): return _points(_all_halves())
-def _pair_points(): return _points(_all_halves(), torch.tensor([.25], dtype=torch.float64))
-for c in ('0 * ', '-', '2 * '):
-    _flat_change = f'return torch.zeros_like(g) → return {c}torch.zeros_like(g)'
-    excuses['_flat', _flat_change] = (_FLAT, _step_points)
-    excuses['_flat_pair', _flat_change] = (_FLAT, _pair_points)
-    _change_0 = f'return torch.zeros_like(x) → return {c}torch.zeros_like(x)'
-    excuses['_norm_vjp', _change_0] = (_NORM_0, _norm_points)
+for part,zeros,*why in (('_norm_vjp', 'x', _NORM_0, _norm_points), ('_flat', 'g', _STEP, relu_points),
+                        ('_flat_pair', 'g', _STEP, _pair_points)):
+    right = f'return torch.zeros_like({zeros})'
+    for c in ('0 * ', '-', '2 * '): excuses[part, f'{right} → return {c}{right[7:]}'] = why
 
 _SUM_OF_ROOTS = 'roots[y.entry] + g if y.entry in roots else g'
 blind = { # (part, change, rule): why one of the rules that use the part cannot notice

@@ -144,13 +144,19 @@ pad_constant.defvjp(lambda g,pad: pad_constant(g, [-n for n in pad], 0.))
 
 def pad(input, # `(...)`
         pad, # widths: two for the last axis, two for the one before it, …
-        mode:str='constant', # the only one
+        mode:str='constant', # or 'reflect', 'replicate', 'circular': entries of `input` once more
         value:float=None): # what to fill with; 0 if `None`
     "Put entries around a tensor; negative widths cut off."
-    if mode!='constant':
-        raise NotImplementedError(f"pad: mode is {mode!r}; on the tape it is 'constant'; "
-                                  'for others write x[..., i] with the numbers of the entries')
-    return pad_constant(input, list(pad), 0. if value is None else value)
+    if mode=='constant': return pad_constant(input, list(pad), 0. if value is None else value)
+    F.pad(torch.empty(input.shape, device='meta'), pad, mode)   # raises what torch raises
+    for k in range(len(pad)//2): input = _padded(input, -1-k, pad[2*k:2*k+2], mode)
+    return input
+
+def _padded(x, dim, widths, mode):
+    "Read the entries along one axis in the order in which torch would pad their numbers."
+    numbers = torch.arange(x.shape[dim], dtype=torch.float64, device=x.device)
+    order = F.pad(numbers[None,None], tuple(widths), mode)[0,0].long()
+    return index_select(x, dim, order)
 torch_functions['pad'] = named(pad)
 
 # %% ../nbs/31_Shapes.ipynb #diagonal
@@ -244,7 +250,7 @@ def index_select(x, dim, index): return x.index_select(dim, index)
 index_select.defvjp(lambda g,dim,index,shape: _put_back(g, dim, index, shape))
 
 def _put_back(g, dim, index, shape):
-    if not shape: return g.reshape(shape)   # from a number there is only one to read
+    if not shape: return g   # from a single number there is only one to read
     return place(g, _along(dim, index, len(shape)), shape)
 
 @op

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Callable
 import torch
 from hypothesis import strategies as st
-from torch import Tensor
 
 @dataclass
 class Case:

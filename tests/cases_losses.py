@@ -2,9 +2,10 @@
 import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
-from cases import Case, case, one_of, seeded, shapes, sizes, tensors
+from cases import Case, case, one_of, seeded, shapes, tensors
 
 def reductions(draw): return one_of(draw, 'mean', 'sum', 'none')
+def weights(draw, s): return torch.rand(s, generator=seeded(draw)).double() + .1
 
 @case('l1_loss', 'huber_loss', 'smooth_l1_loss', 'mse_loss')
 def distances(draw, name):
@@ -33,17 +34,18 @@ def of_classes(draw, name):
     t = classes(draw, s, unknown)
     if unknown==1: options['ignore_index'] = 1
     if draw(st.booleans()):
-        options['weight'] = torch.rand(s[1 if len(s)>1 else 0], generator=seeded(draw)).double() + .1
+        options['weight'] = weights(draw, [s[1 if len(s)>1 else 0]])
     if name=='cross_entropy' and draw(st.booleans()): options['label_smoothing'] = .13
     known = t!=options.get('ignore_index', -100)
     if not known.any(): options['reduction'] = 'sum'        # the mean of nothing is nan
-    return Case(lambda x: getattr(F, name)(x, t, **options), tensors(draw, s), f'{name} {s} {options}')
+    f = getattr(F, name)
+    return Case(lambda x: f(x, t, **options), tensors(draw, s), f'{name} {s} {options}')
 
 @case('cross_entropy_of_shares')
 def of_shares(draw, name):
     s = [max(n, 1) for n in draw(shapes(2, 4))]
     options = dict(reduction=reductions(draw), label_smoothing=one_of(draw, 0., .2))
-    if draw(st.booleans()): options['weight'] = torch.rand(s[1], generator=seeded(draw)).double() + .1
+    if draw(st.booleans()): options['weight'] = weights(draw, [s[1]])
     x,t = tensors(draw, s, s)
     f = one_of(draw, Case(lambda x: F.cross_entropy(x, t.softmax(1), **options), [x], name),
                Case(lambda x,t: F.cross_entropy(x, t.softmax(1), **options), [x, t], name))
@@ -53,8 +55,9 @@ def of_shares(draw, name):
 def binary(draw, name):
     s = [max(n, 1) for n in draw(shapes())]
     options = dict(reduction=reductions(draw))
-    if draw(st.booleans()): options['weight'] = torch.rand(s, generator=seeded(draw)).double() + .1
-    if name.endswith('logits') and draw(st.booleans()): options['pos_weight'] = torch.tensor(2.5).double()
+    if draw(st.booleans()): options['weight'] = weights(draw, s)
+    if name.endswith('logits') and draw(st.booleans()):
+        options['pos_weight'] = torch.tensor(2.5).double()
     domain = {} if name.endswith('logits') else dict(lo=.05, hi=.95)
     x, = tensors(draw, s, **domain)
     t, = tensors(draw, s, lo=.05, hi=.95)

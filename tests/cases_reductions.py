@@ -3,7 +3,8 @@ import math
 import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
-from cases import Case, broadcastable, case, dims, laid_out, one_of, seeded, shapes, sizes, spaced, tensors
+from cases import (Case, broadcastable, case, dims, laid_out, one_of, seeded, shapes, sizes,
+                   spaced, tensors)
 from mlfound import autograd
 
 
@@ -37,7 +38,8 @@ def linear(draw, name):
 def mse_loss(draw, name):
     s = [max(n, 1) for n in draw(shapes())] # the mean of nothing is an error of chapter 01
     a,b = tensors(draw, s, s)
-    return one_of(draw, Case(F.mse_loss, [a, b], 'mse_loss'), Case(lambda x: F.mse_loss(x, b), [a], 'mse_loss(x, tensor)'),
+    return one_of(draw, Case(F.mse_loss, [a, b], 'mse_loss'),
+                  Case(lambda x: F.mse_loss(x, b), [a], 'mse_loss(x, tensor)'),
                   Case(lambda x: F.mse_loss(b, x), [a], 'mse_loss(tensor, x)'))
 
 # -- reductions
@@ -59,7 +61,8 @@ def var(draw, name):
     if d is None: d = one_of(draw, None, ())
     along = d if isinstance(d, (list,tuple)) else [d]
     n = math.prod(s) if d in (None, ()) or not s else math.prod(s[i] for i in along)
-    if name=='std' and n<2: return Case(lambda x: x.std(), [torch.tensor([1.,2.,4.]).double()], 'std')
+    if name=='std' and n<2:
+        return Case(lambda x: x.std(), [torch.tensor([1.,2.,4.]).double()], 'std')
     # below, PyTorch and we differ in where they say nan and inf
     c = one_of(draw, 0, 1, 1, 2, .5) if n>2 else 0
     def f(x): return getattr(x, name)(d, correction=c, keepdim=k)
@@ -75,7 +78,8 @@ def var(draw, name):
 def filled(s, d):
     "The shape `s` with no empty axis among those that `d` reduces: nothing has no largest entry."
     reduced = range(len(s))
-    if s and d not in (None, ()): reduced = {i%len(s) for i in (d if isinstance(d, (list,tuple)) else [d])}
+    several = d if isinstance(d, (list,tuple)) else [d]
+    if s and d not in (None, ()): reduced = {i%len(s) for i in several}
     return [max(n, 1) if i in reduced else n for i,n in enumerate(s)]
 
 @case('amax', 'amin')
@@ -119,7 +123,9 @@ def prod(draw, name):
     x, = tensors(draw, s)
     zeros = torch.rand(s, generator=seeded(draw)) < one_of(draw, 0., .3)
     x = torch.where(zeros, 0., x)
-    if name=='cumprod': return Case(one_of(draw, lambda x: x.cumprod(d), lambda x: torch.cumprod(x, d)), [x], f'cumprod {d}')
+    if name=='cumprod':
+        f = one_of(draw, lambda x: x.cumprod(d), lambda x: torch.cumprod(x, d))
+        return Case(f, [x], f'cumprod {d}')
     f = one_of(draw, torch.prod, lambda x,*a: x.prod(*a))
     return Case(f if d is None else lambda x: f(x, d, k), [x], f'prod {d} {k}')
 
@@ -138,11 +144,13 @@ def ordered(draw, name):
     s = draw(shapes())
     d = dims(draw, len(s), none=False, many=False)
     if name.startswith('cum'): s = filled(s, d)
-    f,down = one_of(draw, getattr(torch, name), lambda x,*a: getattr(x, name)(*a)),draw(st.booleans())
+    f = one_of(draw, getattr(torch, name), lambda x,*a: getattr(x, name)(*a))
+    down = draw(st.booleans())
     k = draw(st.integers(0, s[d] if s else 1))
     forms = dict(sort=[lambda x: f(x, d)[0], lambda x: f(x, d, down).values, lambda x: f(x)[0]],
                  topk=[lambda x: f(x, k, d)[0], lambda x: f(x, k, d, down).values])
-    return Case(one_of(draw, *forms.get(name, [lambda x: f(x, d).values])), tensors(draw, s), f'{name} {d}')
+    g = one_of(draw, *forms.get(name, [lambda x: f(x, d).values]))
+    return Case(g, tensors(draw, s), f'{name} {d}')
 
 @case('norm')
 def norm(draw, name):
@@ -151,14 +159,16 @@ def norm(draw, name):
     p = one_of(draw, 2, 1, 3, 'fro', math.inf)
     xs = tensors(draw, filled(s, d))
     if p=='fro': return Case(one_of(draw, torch.norm, lambda x: x.norm()), xs, 'norm')
-    return Case(one_of(draw, lambda x: x.norm(p, d, k), lambda x: torch.norm(x, p, d, k)), xs, f'norm {p} {d} {k}')
+    f = one_of(draw, lambda x: x.norm(p, d, k), lambda x: torch.norm(x, p, d, k))
+    return Case(f, xs, f'norm {p} {d} {k}')
 
 # -- products with names of their own
 
 @case('mm', 'bmm', 'mv', 'dot', 'outer')
 def products(draw, name):
     n,k,m,b = (draw(sizes) for _ in range(4))
-    both = dict(mm=([n,k], [k,m]), bmm=([b,n,k], [b,k,m]), mv=([n,k], [k]), dot=([k], [k]), outer=([n], [m]))
+    both = dict(mm=([n,k], [k,m]), bmm=([b,n,k], [b,k,m]), mv=([n,k], [k]), dot=([k], [k]),
+                outer=([n], [m]))
     f = one_of(draw, getattr(torch, name), lambda x,y: getattr(x, name)(y))
     return Case(f, tensors(draw, *both[name]), name)
 
@@ -167,19 +177,22 @@ def tensordot(draw, name):
     s = draw(shapes(0, 3))
     left,right = draw(shapes(0, 2)),draw(shapes(0, 2))
     if draw(st.booleans()):
-        return Case(lambda x,y: torch.tensordot(x, y, len(s)), tensors(draw, left+s, s+right), f'tensordot {len(s)}')
+        xs = tensors(draw, left+s, s+right)
+        return Case(lambda x,y: torch.tensordot(x, y, len(s)), xs, f'tensordot {len(s)}')
     axes = draw(st.permutations(range(len(s))))
     mixed = [s[i] for i in axes] + right
     pairs = [len(left)+i for i in axes],[*range(len(s))]
-    return Case(lambda x,y: torch.tensordot(x, y, dims=pairs), tensors(draw, left+s, mixed), f'tensordot {pairs}')
+    xs = tensors(draw, left+s, mixed)
+    return Case(lambda x,y: torch.tensordot(x, y, dims=pairs), xs, f'tensordot {pairs}')
 
 @case('einsum')
 def einsum(draw, name):
-    "Terms of letters whose sizes agree; some letters twice in a term, some stretched, some in dots."
+    "Terms of letters whose sizes agree: some letters twice, some stretched, some in dots."
     size = {c: draw(sizes) for c in 'abcde'}
-    terms = [''.join(draw(st.lists(st.sampled_from('abcde'), max_size=4))) for _ in range(draw(st.integers(1, 3)))]
+    letters = st.lists(st.sampled_from('abcde'), max_size=4)
+    terms = [''.join(draw(letters)) for _ in range(draw(st.integers(1, 3)))]
     shown = sorted({c for t in terms for c in t})
-    result = ''.join(draw(st.permutations(shown))[:draw(st.integers(0, len(shown)))]) if shown else ''
+    result = ''.join(draw(st.permutations(shown)))[:draw(st.integers(0, len(shown)))]
     dots = [draw(sizes) for _ in range(draw(st.integers(0, 2)))]
     stretched = [draw(st.booleans()) and draw(st.booleans()) for _ in terms]
     where = [draw(st.booleans()) and bool(dots) for _ in terms]
@@ -197,4 +210,5 @@ def dropout(draw, name):
     def f(x, training=True):
         torch.manual_seed(seed)     # torch draws from its global generator
         return F.dropout(x, p, training)
-    return Case(one_of(draw, f, lambda x: f(x, False)), tensors(draw, draw(shapes())), f'dropout {p}')
+    xs = tensors(draw, draw(shapes()))
+    return Case(one_of(draw, f, lambda x: f(x, False)), xs, f'dropout {p}')

@@ -29,15 +29,18 @@ def permute(draw, name):
 def reshape(draw, name):
     s = draw(shapes(0, 4))
     n = math.prod(s)
-    to = one_of(draw, [n], [1,n], [n,1], *[[-1]]*bool(n), *[[-1,*s[:1]]]*bool(n), *[[n//2,2]]*(n%2==0))
-    forms = [lambda x: x.reshape(to), lambda x: x.reshape(*to), lambda x: torch.reshape(x, tuple(to))]
+    guessed = [[-1], [-1,*s[:1]]] if n else []
+    to = one_of(draw, [n], [1,n], [n,1], *guessed, *[[n//2,2]]*(n%2==0))
+    forms = [lambda x: x.reshape(to), lambda x: x.reshape(*to),
+             lambda x: torch.reshape(x, tuple(to))]
     return Case(one_of(draw, *forms), tensors(draw, s), f'reshape {to}')
 
 @case('expand')
 def expand(draw, name):
     s = draw(shapes())
     to = draw(shapes(0, 1)) + [draw(sizes) if n==1 else n for n in s]
-    forms = [lambda x: x.expand(to), lambda x: x.broadcast_to(to), lambda x: torch.broadcast_to(x, to)]
+    forms = [lambda x: x.expand(to), lambda x: x.broadcast_to(to),
+             lambda x: torch.broadcast_to(x, to)]
     if to: forms.append(lambda x: x.expand(*to))
     return Case(one_of(draw, *forms), tensors(draw, s), f'expand {to}')
 
@@ -174,6 +177,11 @@ def pad(draw, name):
     for n in s[::-1][:draw(st.integers(0, len(s)))]:
         a = draw(st.integers(-n, 2))
         ns += [a, draw(st.integers(max(-n, -n-a), 2))]
+    mode = one_of(draw, 'constant', 'reflect', 'replicate', 'circular')
+    if mode!='constant':
+        s = [draw(st.integers(2, 4)) for _ in range(3)]
+        ns = [draw(st.integers(0, 1)) for _ in range(2)]
+        return Case(lambda x: F.pad(x, ns, mode), tensors(draw, s), f'pad {ns} {mode}')
     v = one_of(draw, None, 0., 1.5)
     forms = [lambda x: F.pad(x, ns, value=v), lambda x: F.pad(x, tuple(ns), 'constant', v)]
     return Case(one_of(draw, *forms), tensors(draw, s), f'pad {ns} {v}')
@@ -215,11 +223,12 @@ def cuts(draw, name):
         a = i - n if 0<i<n and draw(st.booleans()) else i
         length = draw(st.integers(0, n-i))
         return Case(lambda x: f(x, d, a, length), tensors(draw, s), f'narrow {d} {a} {length}')
-    if name=='select': return Case(lambda x: f(x, d, i-n if i else 0), tensors(draw, s), f'select {d} {i}')
-    if name=='unbind': return Case(lambda x: pieces(lambda x: f(x, d), x), tensors(draw, s), f'unbind {d}')
+    xs = tensors(draw, s)
+    if name=='select': return Case(lambda x: f(x, d, i-n if i else 0), xs, f'select {d} {i}')
+    if name=='unbind': return Case(lambda x: pieces(lambda x: f(x, d), x), xs, f'unbind {d}')
     k = draw(st.integers(1, n+1))
     if name=='split' and draw(st.booleans()): k = [i, n-i]
-    return Case(lambda x: pieces(lambda x: f(x, k, d), x), tensors(draw, s), f'{name} {k} {d}')
+    return Case(lambda x: pieces(lambda x: f(x, k, d), x), xs, f'{name} {k} {d}')
 
 # -- picking
 
@@ -230,7 +239,8 @@ def gather(draw, name):
     d,to = draw(st.integers(-n, n-1)), [draw(st.integers(0, n)) for n in s]
     if s: to[d] = draw(sizes) if s[d] else 0
     i = torch.randint(0, max(s[d], 1) if s else 1, to, generator=seeded(draw))
-    forms = [lambda x: x.gather(d, i), lambda x: torch.gather(x, d, i), lambda x: x.gather(dim=d, index=i)]
+    forms = [lambda x: x.gather(d, i), lambda x: torch.gather(x, d, i),
+             lambda x: x.gather(dim=d, index=i)]
     return Case(one_of(draw, *forms), tensors(draw, s), f'gather {d} {i.tolist()}')
 
 @case('ungather')
@@ -246,7 +256,8 @@ def some_index(draw, s):
     gen,at,rest = seeded(draw), [], list(s)
     lead = draw(shapes(0, 2)) # index arrays broadcast against this shape
     while rest and draw(st.integers(0, 4)):
-        how,n = one_of(draw, *'integer slice slice None array array list mask ellipsis'.split()),rest[0]
+        how = one_of(draw, *'integer slice slice None array array list mask ellipsis'.split())
+        n = rest[0]
         if how=='None':
             at.append(None)
             continue
@@ -303,5 +314,6 @@ def scatter(draw, name):
     x,src = tensors(draw, s, to)
     if name=='scatter_add' and draw(st.booleans()): at = at*0   # or one place for all
     text = f'{name} {d} {at.tolist()}'
-    if name=='scatter' and draw(st.booleans()): return Case(lambda x: f(x, d, at, value=1.5), [x], text)
+    if name=='scatter' and draw(st.booleans()):
+        return Case(lambda x: f(x, d, at, value=1.5), [x], text)
     return Case(lambda x,y: f(x, d, at, y), [x, src], text)

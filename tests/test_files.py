@@ -22,6 +22,8 @@ idx_files = {train_images: images[:30], train_labels: labels[:30], test_images: 
 
 def idx_bytes(a): return struct.pack(f'>4B{a.ndim}I', 0, 0, 8, a.ndim, *a.shape) + a.tobytes()
 
+def gzipped(raw): return gzip.compress(raw, mtime=0) # tests are named alike in every process
+
 def npy_bytes(a):
     np.save(buffer := io.BytesIO(), a)
     return buffer.getvalue()
@@ -68,16 +70,18 @@ def write_idx(folder, changes=(), spell=lambda name: name, wrap=lambda raw: raw)
 
 # --- any file
 
-flipped = bytearray(gzip.compress(pickled))
+flipped = bytearray(gzipped(pickled))
 flipped[-7] ^= 16 # one bit of the checksum
 
 @pytest.mark.parametrize('name, raw, words, cause', [
     ('empty.npz', b'', 'an empty file', None),
-    ('empty.pkl.gz', gzip.compress(b''), 'bytes that start', None),
+    ('empty.pkl.gz', gzipped(b''), 'bytes that start', None),
     ('one.idx', idx_bytes(labels), 'one IDX file; expected a folder', None),
-    ('text.csv', b'label,pixel0', "b'label,pixel0'", None),
-    ('twice.pkl.gz', gzip.compress(gzip.compress(pickled)), r"b'\x1f\x8b", None),
-    ('cut.pkl.gz', gzip.compress(pickled)[:-100], 'cut off', None),
+    ('text.txt', b'Here are the digits', "b'Here are the dig'", None),
+    ('train.csv', b'label,pixel0,pixel1\n5,0,0\n', 'a table of labels and pixels; expected an .npz', None),
+    ('bare.csv', b'5,0,0,0\n', 'numpy.savez as x_train, y_train', None),
+    ('twice.pkl.gz', gzipped(gzipped(pickled)), r'\x1f\x8b', None),
+    ('cut.pkl.gz', gzipped(pickled)[:-100], 'cut off', None),
     ('header.pkl.gz', b'\x1f\x8b', 'cut off', None),
     ('cut.pkl', pickled[:-9000], 'bytes announced', ValueError),
     ('end.pkl', pickled[:-1], 'no end of the pickle', None),
@@ -127,11 +131,53 @@ def test_who_asked(tmp_path):
 @pytest.mark.parametrize('end', ['', '.gz'])
 @pytest.mark.parametrize('dot', ['-', '.'])
 def test_idx_spellings(tmp_path, dot, end):
-    wrap = gzip.compress if end else bytes
+    wrap = gzipped if end else bytes
     read_right(write_idx(tmp_path/'idx', spell=lambda name: name.replace('-idx', dot+'idx')+end, wrap=wrap))
 
+def test_idx_in_capitals(tmp_path): read_right(write_idx(tmp_path/'idx', spell=str.upper))
+
+@pytest.mark.parametrize('below', ['MNIST/raw', 'raw'])
+def test_idx_of_torchvision(tmp_path, below):
+    "The folder that torchvision was told to use; it makes two more."
+    (tmp_path/below).parent.mkdir(exist_ok=True)
+    write_idx(tmp_path/below)
+    read_right(tmp_path)
+
+def test_idx_in_folders_of_their_name(tmp_path):
+    "As one well-known copy is packed: each file in a folder of its own, and once more beside it."
+    folder = write_idx(tmp_path/'idx', spell=lambda name: name.replace('-idx', '.idx'))
+    for name, a in idx_files.items():
+        (folder/name).mkdir()
+        (folder/name/name).write_bytes(idx_bytes(a))
+    read_right(folder)
+    for name in idx_files: (folder/name.replace('-idx', '.idx')).unlink()
+    read_right(folder)
+    for name in idx_files: (folder/name/name).unlink() # folders without anything
+    with pytest.raises(DataError, match='found a folder; expected a regular file'): mnist(folder)
+
+def test_idx_empty_beside_whole(tmp_path):
+    "What a download leaves that was broken off."
+    folder = write_idx(tmp_path/'idx', spell=lambda name: name+'.gz', wrap=gzipped)
+    for name in idx_files: (folder/name).write_bytes(b'')
+    read_right(folder)
+
+def test_idx_no_pipe_is_opened(tmp_path):
+    if not hasattr(os, 'mkfifo'): pytest.skip('this system has no named pipes')
+    folder = write_idx(tmp_path/'idx', {test_labels: None})
+    os.mkfifo(folder/test_labels)
+    refused(folder, f'{test_labels}: found a pipe or a device')
+
+def test_folder_of_tables(tmp_path):
+    for name in ('train.csv', 'test.csv'): (tmp_path/name).write_text('label,pixel0\n')
+    refused(tmp_path, 'there is test.csv, train.csv', 'numpy.savez as x_train')
+
+def test_names_on_one_line(tmp_path):
+    refused_name = tmp_path/'a\nb\x1b[2J.npz'
+    with pytest.raises(DataError) as caught: mnist(refused_name)
+    assert r'a\nb\x1b[2J.npz: found no such file' in str(caught.value)
+
 def test_idx_missing(tmp_path):
-    refused(write_idx(tmp_path/'idx', {test_labels: None}), f'a folder without {test_labels};')
+    refused(write_idx(tmp_path/'idx', {test_labels: None}), f'a folder without {test_labels};', 'there is t10k-images-idx3-ubyte')
 
 @pytest.mark.parametrize('name, raw, words', [
     (train_images, b'', f'{train_images}: found an empty file'),
@@ -144,7 +190,7 @@ def test_idx_missing(tmp_path):
     (test_images, idx_bytes(images[30:,:20,:20]), '(6, 20, 20)'),
     (test_labels, idx_bytes(labels[:0]), 'no examples'),
     (test_labels, idx_bytes(labels[30:]+10), 'labels of type uint8 from 10 to 15'),
-    (test_labels, gzip.compress(idx_bytes(labels[30:]))[:-1], f'{test_labels}: found a gzip stream that is cut off')])
+    (test_labels, gzipped(idx_bytes(labels[30:]))[:-1], f'{test_labels}: found a gzip stream that is cut off')])
 def test_idx_damage(tmp_path, name, raw, words):
     with pytest.raises(DataError, match='^mnist: .*: found .*; expected .*; ') as caught:
         mnist(write_idx(tmp_path/'idx', {name: raw}))
@@ -162,7 +208,10 @@ def test_idx_folder_for_a_file(tmp_path):
     ('int64 pixels from 0 to 255', dict(x_train=images.astype('i8'))),
     ('float32 pixels', dict(x_train=images.astype('f4'))),
     ('float64 pixels', dict(x_train=images/-256.)),
-    ("'<f2'", dict(x_train=(images/256).astype('f2'))),
+    ('labels of type float16', dict(y_train=labels.astype('f2'))),
+    ('float16 pixels from 0 to 1', dict(x_train=(images/255).astype('f2'))),
+    ('pixels that are all 0 or 1', dict(x_train=images//128)),
+    ('pixels that are all 0 or 1', dict(x_test=images*0)),
     ("'|b1'", dict(y_test=labels > 3)),
     ("'|O'", dict(y_test=labels.astype(object))),
     ('plain NumPy array', dict(y_test=np.array([(1, 2.)], 'i4,f4'))),
@@ -178,6 +227,11 @@ def test_idx_folder_for_a_file(tmp_path):
 def test_npz_arrays(tmp_path, words, changes):
     arrays = dict(x_train=images, y_train=labels, x_test=images, y_test=labels) | changes
     refused(written(tmp_path/'changed.npz', npz_bytes(**arrays)), words)
+
+def test_npz_of_half_precision(tmp_path):
+    "Floats of 16 bits hold 256ths exactly."
+    arrays = common | dict(x_train=(images[:30]/256).astype('f2'))
+    read_right(written(tmp_path/'half.npz', npz_bytes(**arrays)))
 
 def test_npz_names(tmp_path): refused(written(tmp_path/'names.npz', npz_bytes(images=images)), 'only []', 'x_train')
 

@@ -35,6 +35,10 @@ def test_notebooks_clean(tmp_path):
     )
 
 
+def test_jupyterlab_folds_what_the_page_folds():
+    run(sys.executable, 'docs/folds.py', '--check')
+
+
 def test_readme_in_step():
     run(sys.executable, 'docs/readme.py', '--check')
 

@@ -1,9 +1,11 @@
 "Every operation on drawn calls: first and second order against PyTorch and central differences."
-import warnings
+import inspect, warnings
 import pytest
 import cases_losses, cases_pointwise, cases_reductions, cases_shapes # noqa: F401
 from cases import CASES
 from hypothesis import given, strategies as st
+from mlfound.autograd import Var, torch_functions
+from mlfound.catalogue import without_gradient
 from oracle import check, drawn
 
 @pytest.mark.parametrize('name', sorted(CASES))
@@ -14,3 +16,12 @@ def test_operation(name):
     with warnings.catch_warnings(): # torch's, on the variance of nothing
         warnings.simplefilter('ignore')
         run()
+
+ELSEWHERE = {'<lambda>', '_to', '_torch_linear'} # tried by the cases of where, to and linear
+def test_every_function_has_cases():
+    "What is a method of `Var` or has a torch name: but for second names and what has no gradient."
+    named = {f'Var.{n}': f for n,f in vars(Var).items() if inspect.isfunction(f) and n[:1] != '_'}
+    named |= {f'torch.{n}': f for n,f in torch_functions.items()}
+    missing = {f.__name__ for n,f in named.items() if n not in without_gradient} - {*CASES}
+    missing -= ELSEWHERE
+    assert not missing, f'no cases for {sorted(missing)}; add them to tests/cases_*.py'

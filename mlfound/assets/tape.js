@@ -1,4 +1,13 @@
-// Makes every figure of the page that is not yet alive step. All that is shown stands in the page already; this only says what is shown when.
+// Unpacks every figure of the page, in the place of its image, and makes it step. All that is shown
+// stands in the page already; this only says what is shown when.
+for (const packed of document.querySelectorAll('.tape-figure > script[type="text/html"]')) {
+  const root = document.createElement('div'), figure = packed.parentElement;
+  root.className = 'tape-steps';
+  root.dataset.lmSuppressShortcuts = 'true'; // JupyterLab leaves us our keys
+  root.innerHTML = packed.textContent;
+  for (const e of figure.querySelectorAll('img')) e.remove();
+  packed.replaceWith(root);
+}
 for (const root of document.querySelectorAll('.tape-steps:not(.live)')) {
   const all = s => [...root.querySelectorAll(s)], one = s => root.querySelector(s);
   const log = all('.tape-log li'), nodes = all('[data-node]'), timed = all('[data-at]'), panel = one('.tape-panel'), sections = all('.tape-panel section');
@@ -74,7 +83,9 @@ for (const root of document.querySelectorAll('.tape-steps:not(.live)')) {
     const kept = [...panel.children];
     panel.style.minHeight = '';
     let height = 0;
+    root.classList.add('measuring');
     for (const s of sections) { panel.replaceChildren(s); height = Math.max(height, panel.offsetHeight); }
+    root.classList.remove('measuring');
     panel.replaceChildren(...kept);
     panel.style.minHeight = Math.min(height, 480) + 'px';
   };
