@@ -251,6 +251,7 @@ def backward(self:Module,
     return remember(grads, call.inputs)
 
 # %% ../nbs/03_Module.ipynb #accumulate
+#| code-fold: true
 def accumulate(p:Tensor, # `(...)` a parameter
                g:Tensor, # `(...)` its gradient from one use
               ):
@@ -354,6 +355,7 @@ def holding(cls:Linear,
     return self
 
 # %% ../nbs/03_Module.ipynb #ReLU
+#| code-fold: true
 class ReLU(Module):
     "The rectified linear unit, `max(x, 0)`; its gradient at exactly 0 is 0."
     def forward(self, x): return relu(x)
