@@ -24,7 +24,7 @@ from .ways import Way, way_of
 
 # %% ../nbs/13_Scale.ipynb #Cost
 class Cost(NamedTuple):
-    "What one training step costs on any machine: forward, backward, and the update of SGD with momentum."
+    "What one step of training costs on any machine: forward, backward, update with momentum."
     flops:int      # multiplications and additions in matrix products
     moved:int      # bytes read and written, each operand once per operation
     kept:int       # bytes held from the forward to the backward pass, beyond data and parameters
@@ -65,11 +65,13 @@ def step_cost(way:str, # 'functions', 'layers', 'tape' or 'PyTorch'
     return Cost(flops, int(4*words), 4*n*(w.kept*units + sizes[-1]), calls)
 
 # %% ../nbs/13_Scale.ipynb #set_precision
-_NEWER = {'highest':'ieee', 'high':'tf32', 'medium':'bf16'} # torch 2.9 has a setting for each library as well, and does not like a mixture
+# torch 2.9 has a setting for each library as well, and does not like a mixture
+_NEWER = {'highest':'ieee', 'high':'tf32', 'medium':'bf16'}
 
 def _libraries():
     "The libraries that have a setting of their own."
-    return [b for b in (getattr(torch.backends.mkldnn, 'matmul', None), torch.backends.cuda.matmul) if hasattr(b, 'fp32_precision')]
+    known = getattr(torch.backends.mkldnn, 'matmul', None),torch.backends.cuda.matmul
+    return [b for b in known if hasattr(b, 'fp32_precision')]
 
 def _set_precision(level):
     "Set it; return what was set before: for all together, and for each library."
@@ -90,23 +92,27 @@ def _restore_precision(old, before):
 
 # %% ../nbs/13_Scale.ipynb #precision
 class precision(ContextDecorator):
-    "Compute float32 matrix products at this precision in a `with` block or a decorated function, and set it back, come what may."
+    "Compute float32 products at a precision in a `with` block or a function, and set it back after."
     def __init__(self, level:str): # 'highest', 'high' or 'medium', as `torch.set_float32_matmul_precision` takes it
         if level not in _NEWER:
-            raise ValueError(f'precision: level is {level!r}; pass one of {", ".join(map(repr, _NEWER))}')
-        self.level,self.before = level,[] # what was set before each `with` that is open: the same object may be used in several
+            names = ', '.join(map(repr, _NEWER))
+            raise ValueError(f'precision: level is {level!r}; pass one of {names}')
+        self.level = level
+        self.before = [] # what was set before each open `with`: one object may be used in several
 
     def __enter__(self): self.before.append(_set_precision(self.level))
     def __exit__(self, *error): _restore_precision(*self.before.pop())
 
     def __call__(self, f):
         if inspect.isgeneratorfunction(f):
-            raise TypeError(f'precision: {f.__name__} is a generator, which runs later; write `with precision(...):` inside it')
+            raise TypeError(f'precision: {f.__name__} is a generator, which runs later; '
+                            'write `with precision(...):` inside it')
         return super().__call__(f)
 
 # %% ../nbs/13_Scale.ipynb #2551dc90
 BEST_SIZES = [784, 512, 256, 10]
-BEST = dict(epochs=40, batch=256, lr=.2, optimizer=partial(SGD, momentum=.9, weight_decay=1e-4), transform=shift)
+BEST = dict(epochs=40, batch=256, lr=.2, transform=shift,
+            optimizer=partial(SGD, momentum=.9, weight_decay=1e-4))
 
 # %% ../nbs/13_Scale.ipynb #DeviceError
 class DeviceError(ValueError):
@@ -115,18 +121,30 @@ class DeviceError(ValueError):
 def find_device(name:str='cpu', # 'cpu', 'cuda', 'cuda:1', 'mps'
                )->torch.device:
     "The device of that name; raises `DeviceError`, saying what is missing, where there is none."
+    pass_one = "pass 'cpu', 'cuda' or 'mps'"
     try: device = torch.device(name)
-    except RuntimeError: raise DeviceError(f"find_device: {name!r} is no device; pass 'cpu', 'cuda' or 'mps'") from None
-    built = dict(cuda=torch.backends.cuda.is_built(), mps=torch.backends.mps.is_built(), cpu=True).get(device.type)
-    count = dict(cuda=torch.cuda.device_count(), mps=int(torch.backends.mps.is_available())).get(device.type, 1)
-    if built is None: raise DeviceError(f"find_device: {name!r} is not one that this library knows; pass 'cpu', 'cuda' or 'mps'")
-    if not built: raise DeviceError(f'find_device: torch {torch.__version__} is built without {device.type}; install a build that has it, or use cpu')
-    if (device.index or 0)>=count: raise DeviceError(f'find_device: {name} is not here, PyTorch sees {count} {device.type} devices; check the driver, or use cpu')
+    except RuntimeError: raise DeviceError(f'find_device: {name!r} is no device; {pass_one}') from None
+    built,count = _devices(device.type)
+    if built is None:
+        raise DeviceError(f'find_device: {name!r} is not one that this library knows; {pass_one}')
+    if not built:
+        raise DeviceError(f'find_device: torch {torch.__version__} is built without {device.type}; '
+                          'install a build that has it, or use cpu')
+    if (device.index or 0)>=count:
+        raise DeviceError(f'find_device: {name} is not here, PyTorch sees {count} {device.type} '
+                          'devices; check the driver, or use cpu')
     return device
+
+def _devices(kind):
+    "Is PyTorch built for devices of this kind (None: unknown here), and how many does it see?"
+    cuda,mps = torch.backends.cuda,torch.backends.mps
+    built = dict(cuda=cuda.is_built(), mps=mps.is_built(), cpu=True).get(kind)
+    count = dict(cuda=torch.cuda.device_count(), mps=int(mps.is_available())).get(kind, 1)
+    return built,count
 
 # %% ../nbs/13_Scale.ipynb #WorkerError
 class WorkerError(RuntimeError):
-    "A training on several processes that cannot go on: one of them is gone, late, or doing something else."
+    "A training on several processes cannot go on: one is gone, late, or doing something else."
 
 class Workers(NamedTuple):
     "Which of the processes this one is, of how many."
@@ -141,102 +159,127 @@ def _loopback():
 
 # %% ../nbs/13_Scale.ipynb #place
 def _place():
-    "Where `torchrun` put this process; None if nobody did; raises `WorkerError` if only half of it is known."
+    "Where `torchrun` put this process, or None; raises `WorkerError` if only half of it is known."
     facts = 'RANK','WORLD_SIZE','MASTER_ADDR','MASTER_PORT'
     missing = [k for k in facts if k not in os.environ]
     if {'RANK','WORLD_SIZE'} <= {*missing}: return None
     if missing:
-        raise WorkerError(f"distributed: {', '.join(k for k in facts if k not in missing)} set, but not {', '.join(missing)}; "
-                          'start with torchrun, which sets all of them, or unset RANK and WORLD_SIZE')
+        there = ', '.join(k for k in facts if k not in missing)
+        raise WorkerError(f"distributed: {there} set, but not {', '.join(missing)}; start with "
+                          'torchrun, which sets all of them, or unset RANK and WORLD_SIZE')
     numbers = {k: os.environ.get(k, '0') for k in ('RANK','WORLD_SIZE','LOCAL_RANK','MASTER_PORT')}
     for k,v in numbers.items():
-        if not v.isdecimal(): raise WorkerError(f'distributed: {k} is {v!r}; a whole number is needed, as torchrun sets it')
+        if v.isdecimal(): continue
+        raise WorkerError(f'distributed: {k} is {v!r}; a whole number is needed, as torchrun sets it')
     rank,world,local,_ = map(int, numbers.values())
-    if rank>=world: raise WorkerError(f'distributed: RANK is {rank} but WORLD_SIZE {world}; ranks begin with 0')
+    if rank>=world:
+        raise WorkerError(f'distributed: RANK is {rank} but WORLD_SIZE {world}; ranks begin with 0')
     return Workers(rank, world, local)
+
+def _check_place(workers, device):
+    "Raise `WorkerError` unless this build, and this machine, have what the worker needs."
+    if not dist.is_available():
+        raise WorkerError(f'distributed: torch {torch.__version__} is built without '
+                          'torch.distributed; start one process, without torchrun')
+    if device.type=='mps':
+        raise WorkerError('distributed: several processes cannot share mps; use cpu, or one process')
+    count = torch.cuda.device_count()
+    if device.type=='cuda' and workers.local>=count:
+        raise WorkerError(f'distributed: worker {workers.rank} needs GPU {workers.local} for itself, '
+                          f'PyTorch sees {count}; start as many processes as there are GPUs')
 
 # %% ../nbs/13_Scale.ipynb #distributed
 @contextmanager
 def distributed(device='cpu', # where the gradients are: 'cpu' is served by gloo, 'cuda' by nccl
                 timeout:float=30, # seconds after which a process that does not answer is given up
                ): # `Workers`
-    "Join the processes that `torchrun` started for the duration of a `with` block; without `torchrun`, a world of one."
-    workers = _place()
+    "In a `with` block, join the processes that `torchrun` started; without it, a world of one."
+    workers,cuda = _place(),torch.device(device).type=='cuda'
     if workers is None:
         yield Workers()
         return
-    rank,world,local = workers.rank,workers.world,workers.local
-    if not dist.is_available(): raise WorkerError(f'distributed: torch {torch.__version__} is built without torch.distributed; start one process, without torchrun')
-    if torch.device(device).type=='mps': raise WorkerError('distributed: several processes cannot share mps; use cpu, or one process')
-    cuda = torch.device(device).type=='cuda'
-    if cuda and local>=(count := torch.cuda.device_count()):
-        raise WorkerError(f'distributed: worker {rank} needs GPU {local} for itself, PyTorch sees {count}; start as many processes as there are GPUs')
-    alone = _loopback() if os.environ.get('LOCAL_WORLD_SIZE')==str(world) and 'GLOO_SOCKET_IFNAME' not in os.environ else None
+    _check_place(workers, torch.device(device))
+    here = os.environ.get('LOCAL_WORLD_SIZE')==str(workers.world)
+    alone = _loopback() if here and 'GLOO_SOCKET_IFNAME' not in os.environ else None
     if alone: os.environ['GLOO_SOCKET_IFNAME'] = alone
     try:
-        with torch.cuda.device(local) if cuda else nullcontext():
-            try: dist.init_process_group('nccl' if cuda else 'gloo', timeout=timedelta(seconds=timeout))
-            except RuntimeError as e: raise WorkerError(f'worker {rank} of {world}: the others did not come ({e})') from e
+        with torch.cuda.device(workers.local) if cuda else nullcontext():
+            _join('nccl' if cuda else 'gloo', workers, timeout)
             try: yield workers
             finally: dist.destroy_process_group()
     finally:
         if alone: os.environ.pop('GLOO_SOCKET_IFNAME', None)
 
+def _join(backend, workers, timeout):
+    "Wait for the others; raise `WorkerError` if they do not come."
+    try: dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
+    except RuntimeError as e:
+        raise WorkerError(f'worker {workers.rank} of {workers.world}: the others did not come ({e})') from e
+
 # %% ../nbs/13_Scale.ipynb #data_parallel
 def data_parallel(model, # anything that `fit` trains
                  )->Way: # to be given to `fit` in place of the model, which it trains
-    "Each worker computes the gradients of its share of every batch; all take the step of the whole batch. All start as worker 0 does."
+    "Each worker takes its share of every batch, all take the step of the whole; all start as worker 0."
     way,rank,world = way_of(model),dist.get_rank(),dist.get_world_size()
     for t in way.tensors: _from_first(t)
-    buffer = torch.cat([raw(p).detach().reshape(-1) for p in way.params] + [raw(way.params[0]).new_zeros(2)])
+    params = [raw(p).detach() for p in way.params]
+    buffer = torch.cat([p.reshape(-1) for p in params] + [params[0].new_zeros(2)])
     own,marks = buffer[:-1],buffer[-1:]
-    *views,loss = own.split([raw(p).numel() for p in way.params] + [1])
+    *views,loss = own.split([p.numel() for p in params] + [1])
     def backward(x, y):
-        xs,ys,mark = x.tensor_split(world)[rank], y.tensor_split(world)[rank], _mark(x, y)
+        xs,ys = x.tensor_split(world)[rank],y.tensor_split(world)[rank]
+        mark = _mark(x, y)
         if len(xs):
             part = way.backward(xs, ys)
             torch.cat([p.grad.reshape(-1) for p in way.params] + [part.reshape(1)], out=own)
-            own.mul_(len(xs)/len(x))       # unequal shares count by their size
+            own.mul_(len(xs)/len(x)) # unequal shares count by their size
         else: own.zero_()
         marks.copy_(mark)
-        _all_reduce(buffer)                   # gradients and loss of the whole batch, for everyone
-        if marks!=world*mark: raise WorkerError('data_parallel: the workers draw different batches; give fit the same examples and the same seed in each, '
-                                                'and let a transform draw from the generator that it is given')
+        _all_reduce(buffer) # gradients and loss of the whole batch, for everyone
+        if marks!=world*mark: raise WorkerError(_OTHER_BATCHES)
         for p,g in zip(way.params, views):
             if p.grad is None: p.grad = torch.empty_like(raw(p))
             p.grad.copy_(g.view(p.grad.shape))
         return loss[0].clone()
     return way._replace(backward=backward)
 
+_OTHER_BATCHES = ('data_parallel: the workers draw different batches; give fit the same examples and the '
+                  'same seed in each, and let a transform draw from the generator that it is given')
+
 # %% ../nbs/13_Scale.ipynb #all_reduce
 def _together(f, *args):
     "`f(*args)`, in which all workers take part; raise `WorkerError` where one does not answer."
     try: f(*args)
     except RuntimeError as e:
-        raise WorkerError(f'worker {dist.get_rank()} of {dist.get_world_size()}: another worker has died or does not answer, so training cannot go on; '
-                          f"see that worker's own message ({str(e).splitlines()[0]})") from e
+        raise WorkerError(f'worker {dist.get_rank()} of {dist.get_world_size()}: another worker has '
+                          'died or does not answer, so training cannot go on; see that worker\'s '
+                          f'own message ({str(e).splitlines()[0]})') from e
 
 def _all_reduce(t): # in place
     _together(dist.all_reduce, t, dist.ReduceOp.SUM)
 
 # %% ../nbs/13_Scale.ipynb #from_first
+_INTEGERS = {1:torch.uint8, 2:torch.int16, 4:torch.int32, 8:torch.int64}
+
 def _bits(t, wide=True):
     "`t` as integers: as wide as its entries, or bytes."
-    return t.contiguous().view({1:torch.uint8, 2:torch.int16, 4:torch.int32, 8:torch.int64}[t.element_size() if wide else 1])
+    return t.contiguous().view(_INTEGERS[t.element_size() if wide else 1])
 
 def _from_first(t):
     "Overwrite `t` by worker 0's; return how many bytes were others."
     theirs = t.detach().clone(memory_format=torch.contiguous_format)
     _together(dist.broadcast, theirs, 0)
-    differ = (_bits(theirs.reshape(-1), wide=False) != _bits(t.detach().reshape(-1), wide=False)).sum()
+    both = (_bits(a.reshape(-1), wide=False) for a in (theirs, t.detach()))
+    differ = torch.ne(*both).sum()
     with torch.no_grad(): t.detach().copy_(theirs)
     return differ
 
 def _mark(x, y):
-    "An integer below 4,093 that depends on every bit of a batch, and on the order of its rows and columns."
+    "An integer below 4,093 that depends on every bit of a batch, and on the order of its parts."
     def places(n): return torch.arange(1, n+1, device=x.device)
     bits = _bits(x.reshape(len(x), -1))
-    rows,columns = bits.sum(1, dtype=bits.dtype) + 31*y, bits.sum(0, dtype=bits.dtype)    # integers wrap around and round nothing
+    rows = bits.sum(1, dtype=bits.dtype) + 31*y # integers wrap around and round nothing
+    columns = bits.sum(0, dtype=bits.dtype)
     return ((rows*places(len(rows))).sum() + (columns*places(len(columns))).sum()) % 4_093
 
 # %% ../nbs/13_Scale.ipynb #in_step
@@ -255,11 +298,12 @@ def fit_on(workers:Workers, # of `distributed`
            progress:bool=None, # of worker 0
            **settings, # as `fit` takes them
           )->History:
-    "`fit` on one process or several; raises `WorkerError` if they should ever end up with different parameters."
+    "`fit` on one process or several; raises `WorkerError` if they end up with other parameters."
     quiet = {} if workers.rank==0 else dict(checkpoint=None, progress=False)
     way = data_parallel(model) if workers.world>1 else way_of(model)
     history = fit(way, *data, **{'checkpoint':checkpoint, 'progress':progress} | quiet, **settings)
-    if workers.world>1 and not history.interrupted and not in_step(way): raise WorkerError('fit_on: the workers hold different parameters')
+    if workers.world>1 and not history.interrupted and not in_step(way):
+        raise WorkerError('fit_on: the workers hold different parameters')
     return history
 
 # %% ../nbs/13_Scale.ipynb #ring_seconds
@@ -268,5 +312,5 @@ def ring_seconds(size:float, # bytes of the buffer
                  latency:float, # seconds until a message begins to arrive
                  bandwidth:float, # bytes a second that a worker can send
                 )->float:
-    "The time of a ring all-reduce: `2(world−1)` rounds, in each of which every worker sends `1/world` of the buffer."
+    "A ring all-reduce: `2(world−1)` rounds, in each of which a worker sends `1/world` of the buffer."
     return 2*(world-1)*(latency + size/world/bandwidth)
