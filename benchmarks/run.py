@@ -1,120 +1,137 @@
-"""Time the library against PyTorch on this machine; write benchmarks/results.json and benchmarks/README.md.
-
-Every figure is a ratio of medians from calls made in turn in one process, so that all of them meet the same
-interruptions. It is taken in several fresh processes; the median over the processes is reported, with the lowest and
-the highest as the spread.
+"""Time the library against PyTorch on this machine; write benchmarks/results.json and
+benchmarks/README.md.
 """
-import argparse, json, platform, subprocess, sys, time
-from pathlib import Path
-from statistics import median
 
-here = Path(__file__).resolve().parent
+import time
+from functools import partial
 
-def forward_backward(rounds):
-    "Milliseconds (medians of `rounds` calls in turn) and peak bytes on the 50,000 training digits."
+from harness import Benchmark, cell, interleaved, named
+
+
+def forward_backward(args):
+    "Milliseconds and peak bytes on the 50,000 training digits."
     import torch
     import torch.nn.functional as F
     from mlfound.backward import forward_and_backward, torch_forward_and_backward
-    from mlfound.report import median_seconds, peak_bytes
     from mlfound.data import mnist
     from mlfound.forward import init_params
     from mlfound.module import layers_forward_and_backward
-    x,y = mnist().train
+
+    x, y = mnist().train
     params = init_params(784, 50, 1, generator=torch.Generator().manual_seed(42))
     targ = y.float()
-    z,gx = torch.randn(len(x), 50), torch.empty_like(x)
-    def products(input_grad): # what no method can do without, in one go and without fresh memory
+    z, gx = torch.randn(len(x), 50), torch.empty_like(x)
+
+    def products(input_grad):  # what no method can do without, in one go and without fresh memory
         torch.mm(x, params.w1, out=z)
         torch.mm(x.T, z)
-        if input_grad: torch.mm(z, params.w1.T, out=gx)
-    def plain(input_grad): # PyTorch again, written as most would write it
-        leaves = [t.detach().requires_grad_() for t in (*params, *([x] if input_grad else []))]
-        w1,b1,w2,b2,xs = *leaves[:4], leaves[4] if input_grad else x
-        loss = F.mse_loss((F.relu(xs@w1 + b1)@w2 + b2)[:,0], targ)
-        return torch.autograd.grad(loss, leaves)
-    result = {}
-    for input_grad in (True, False):
-        _,grads = forward_and_backward(x, y, params, input_grad)
-        calls = {'PyTorch': lambda: torch_forward_and_backward(x, y, params, input_grad),
-                 'PyTorch, x@w + b': lambda: plain(input_grad),
-                 'functions, buffers reused': lambda: forward_and_backward(x, y, params, input_grad, out=grads),
-                 'functions': lambda: forward_and_backward(x, y, params, input_grad),
-                 'layers': lambda: layers_forward_and_backward(x, y, params, input_grad),
-                 'matrix products alone': lambda: products(input_grad)}
-        seconds = median_seconds(calls, rounds)
-        result['with gx' if input_grad else 'without gx'] = {
-            name: dict(ms=1e3*seconds[name], ratio=seconds[name]/seconds['PyTorch'], peak_mb=peak_bytes(f)/1e6) for name,f in calls.items()}
-    return result
+        if input_grad:
+            torch.mm(z, params.w1.T, out=gx)
 
-def imports():
+    def plain(input_grad):  # PyTorch again, written as most would write it
+        leaves = [t.detach().requires_grad_() for t in (*params, *([x] if input_grad else []))]
+        w1, b1, w2, b2, xs = *leaves[:4], leaves[4] if input_grad else x
+        loss = F.mse_loss((F.relu(xs @ w1 + b1) @ w2 + b2)[:, 0], targ)
+        return torch.autograd.grad(loss, leaves)
+
+    def calls(input_grad):
+        _, grads = forward_and_backward(x, y, params, input_grad)
+        ours = partial(forward_and_backward, x, y, params, input_grad)
+        return {
+            'PyTorch': partial(torch_forward_and_backward, x, y, params, input_grad),
+            'PyTorch, x@w + b': partial(plain, input_grad),
+            'functions, buffers reused': partial(ours, out=grads),
+            'functions': ours,
+            'layers': partial(layers_forward_and_backward, x, y, params, input_grad),
+            'matrix products alone': partial(products, input_grad),
+        }
+
+    return {
+        title: timed(calls(input_grad), args.rounds)
+        for title, input_grad in (('with gx', True), ('without gx', False))
+    }
+
+
+def timed(calls, rounds):
+    "Milliseconds, share of PyTorch's, and peak memory of each."
+    from mlfound.report import peak_bytes
+
+    us = interleaved(calls, rounds)
+    return {
+        name: dict(ms=us[name] / 1e3, ratio=us[name] / us['PyTorch'], peak_mb=peak_bytes(f) / 1e6)
+        for name, f in calls.items()
+    }
+
+
+def imports(args):
     "Seconds to import torch, and then every core module of mlfound."
     start = time.perf_counter()
-    import torch # noqa: F401
+    import torch  # noqa: F401
+
     middle = time.perf_counter()
-    import mlfound.data, mlfound.forward, mlfound.backward, mlfound.module # noqa: E401, F401
+    import mlfound.data, mlfound.forward, mlfound.backward, mlfound.module  # noqa: E401, F401
+
     end = time.perf_counter()
-    return dict(torch=middle-start, mlfound=end-middle, ratio=(end-middle)/(middle-start))
+    return dict(torch=middle - start, mlfound=end - middle, ratio=(end - middle) / (middle - start))
 
-def in_fresh_process(what, rounds):
-    "The result of `what` from a process of its own."
-    out = subprocess.run([sys.executable, __file__, '--only', what, '--rounds', str(rounds)], check=True, capture_output=True, text=True).stdout
-    return json.loads(out.splitlines()[-1])
-
-def spread(values): return dict(median=median(values), low=min(values), high=max(values))
-
-def combine(runs):
-    "The same nested dictionaries with, for every number, its spread over the processes."
-    if isinstance(runs[0], dict): return {k: combine([r[k] for r in runs]) for k in runs[0]}
-    return spread(runs)
-
-def machine():
-    "What the figures depend on."
-    import torch
-    cpu = platform.processor() or platform.machine()
-    info = Path('/proc/cpuinfo')
-    if info.exists(): cpu = next((l.split(':',1)[1].strip() for l in info.read_text().splitlines() if l.startswith('model name')), cpu)
-    return dict(cpu=cpu, capability=torch.backends.cpu.get_cpu_capability(), threads=torch.get_num_threads(),
-                system=f'{platform.system()} {platform.machine()}', python=platform.python_version(), torch=torch.__version__)
 
 def page(results):
     "benchmarks/README.md as text."
-    m = results['machine']
-    def cell(s, f): return f"{s['median']:{f}} ({s['low']:{f}}–{s['high']:{f}})"
-    lines = ['<!-- generated by benchmarks/run.py -->', '# Benchmarks', '',
-        f"{m['cpu']}, {m['capability']}, {m['threads']} threads, {m['system']}, Python {m['python']}, torch {m['torch']}. "
-        f"Medians over {results['processes']} processes, with the lowest and the highest; within a process each method is called "
-        f"{results['rounds']} times, in turn with the others. `make bench` takes the figures on your machine.", '',
-        '## Loss and gradients of the 784-50-1 network on 50,000 digits, float32', '']
-    for title,rows in results['forward_backward'].items():
-        lines += [f"{'With' if title=='with gx' else 'Without'} the gradient for the inputs:", '',
-                  '| | time, of PyTorch\'s autograd | ms | peak memory beyond the data, MB |', '|---|---|---|---|']
-        lines += [f"| {name} | {cell(r['ratio'],'.2f')} | {cell(r['ms'],'.0f')} | {r['peak_mb']['median']:.1f} |" for name,r in rows.items()]
+    lines = [
+        '<!-- generated by benchmarks/run.py -->',
+        '# Benchmarks',
+        '',
+        f"{named(results['machine'])} "
+        f"Medians over {results['processes']} processes, with the lowest and the highest; within "
+        f"a process each method is called "
+        f"{results['rounds']} times, in turn with the others. `make bench` takes the figures on "
+        f"your machine.",
+        '',
+        '## Loss and gradients of the 784-50-1 network on 50,000 digits, float32',
+        '',
+    ]
+    for title, rows in results['forward_backward'].items():
+        lines += [
+            f"{'With' if title == 'with gx' else 'Without'} the gradient for the inputs:",
+            '',
+            '| | time, of PyTorch\'s autograd | ms | peak memory beyond the data, MB |',
+            '|---|---|---|---|',
+        ]
+        lines += [
+            f"| {name} | {cell(r['ratio'], '.2f')} | {cell(r['ms'], '.0f')} | "
+            f"{r['peak_mb']['median']:.1f} |"
+            for name, r in rows.items()
+        ]
         lines += ['']
     i = results['imports']
-    lines += ['*PyTorch* is `F.linear`, `F.relu`, `F.linear`, `F.mse_loss` and `torch.autograd.grad` for the same gradients; *x@w + b* writes the layers out. *Buffers reused* means '
-              'that the gradients of the call before are handed in through `out`, so that no fresh memory is asked for. *Matrix products alone* are '
-              'the products with the first layer\'s weights, in one piece, into memory that is there already: the limit for any method that does '
-              'not walk in blocks.', '', '## Import', '',
-              f"Importing every core module after torch takes {100*i['ratio']['median']:.1f} % "
-              f"({100*i['ratio']['low']:.1f}–{100*i['ratio']['high']:.1f}) of what `import torch` takes.", '']
+    lines += [
+        '*PyTorch* is `F.linear`, `F.relu`, `F.linear`, `F.mse_loss` and `torch.autograd.grad` '
+        'for the same gradients; *x@w + b* writes the layers out. *Buffers reused* means '
+        'that the gradients of the call before are handed in through `out`, so that no fresh '
+        'memory is asked for. *Matrix products alone* are '
+        'the products with the first layer\'s weights, in one piece, into memory that is there '
+        'already: the limit for any method that does '
+        'not walk in blocks.',
+        '',
+        '## Import',
+        '',
+        f"Importing every core module after torch takes {100 * i['ratio']['median']:.1f} % "
+        f"({100 * i['ratio']['low']:.1f}–{100 * i['ratio']['high']:.1f}) of what `import torch` "
+        f"takes.",
+        '',
+    ]
     return '\n'.join(lines)
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--processes', type=int, default=5, help='fresh processes (default: %(default)s)')
-    parser.add_argument('--rounds', type=int, default=15, help='calls of each method in a process (default: %(default)s)')
-    parser.add_argument('--only', choices=['forward_backward','imports'], help='take one measurement in this process and print it as JSON')
-    args = parser.parse_args()
-    if args.only: return print(json.dumps(imports() if args.only=='imports' else forward_backward(args.rounds)))
-    results = dict(machine=machine(), processes=args.processes, rounds=args.rounds)
-    for what in ('forward_backward', 'imports'):
-        runs = []
-        for k in range(args.processes):
-            print(f'{what}: process {k+1} of {args.processes}', flush=True)
-            runs.append(in_fresh_process(what, args.rounds))
-        results[what] = combine(runs)
-    (here/'results.json').write_text(json.dumps(results, indent=1)+'\n', encoding='utf-8')
-    (here/'README.md').write_text(page(results), encoding='utf-8')
-    print(page(results))
 
-if __name__=='__main__': main()
+benchmark = Benchmark(
+    __file__,
+    __doc__,
+    dict(forward_backward=forward_backward, imports=imports),
+    page,
+    'results.json',
+    'README.md',
+    rounds=15,
+)
+
+if __name__ == '__main__':
+    benchmark.main()

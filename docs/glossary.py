@@ -42,7 +42,6 @@ WORDS = {
     'minibatch': 'mini-batch, stochastic',
     'momentum': 'heavy ball',
     'mutant': 'mutation testing',
-    'nat': 'entropy, bits',
     'parameter': 'weights, coefficient',
     'partial derivative': '',
     'pre-activation': '',

@@ -84,7 +84,7 @@ def page(path, objects=None, pages=None):
                 text, opened = text.rstrip().removesuffix(CLOSE), 'text'
             yield markdown(text)
         if cell['cell_type'] != 'code': continue
-        if objects and found & {'export', 'exports'} and not here:
+        if objects and found & {'export', 'exports'}:
             if text := '\n'.join(objects.reference(code, 'exports' in found)): yield markdown(text)
         yield code_cell(cell, fold._replace(name='') if inside else fold)
     if opened: yield html(CLOSE)

@@ -433,7 +433,8 @@ TRIALS += [
               lambda x,o,i: Price(x, 4*o + 12*x + 8*i, 0, 8*(x+i))),
     operation('shapes.cat_all', [(0,(0,2,3),[2,3],[1,3]), (1,(0,1,3),[2,1],[2,2]), (0,(0,2),[2]),
               (1,(0,1,2,3),[2,1],[2,1],[2,1]), (0,(0,2,2),[2,3],[0])], joined, joined_cost),
-    operation('shapes.stack_all', [(0,[2,3],[2,3]), (1,[2,2],[2,2],[2,2]), (2,[1,2],[1,2]), (0,[],[])],
+    operation('shapes.stack_all', [(0,[2,3],[2,3]), (1,[2,2],[2,2],[2,2]), (2,[1,2],[1,2]),
+              (0,[],[])],
               lambda dim,*xs: np.stack(xs, dim), joined_cost)]
 
 # %% ../nbs/22_Catalogue.ipynb #reductions_formulas
@@ -612,7 +613,8 @@ def shifted(x, shifts, dims=()): return np.roll(x, shifts, dims if dims!=() else
 whole = torch.zeros(3, 2, dtype=torch.long)     # only its shape is read
 TRIALS += [
     operation('shapes.movedim', [([2,3,4],0,2), ([2,3,4],(0,1),(2,0)), ([2,3],-1,0)], np.moveaxis),
-    operation('shapes.roll_all', [([2,3],(1,),()), ([3,2],(1,2),(0,-1)), ([5],(-2,),(0,))], shifted),
+    operation('shapes.roll_all', [([2,3],(1,),()), ([3,2],(1,2),(0,-1)), ([5],(-2,),(0,))],
+              shifted),
     composite('shapes.roll', [([2,3],1), ([3,2],(1,2),(0,-1)), ([5],-2,0), ([],3)], shifted,
               f=torch.roll),
     operation('shapes.rot90', [([2,3],), ([2,3],3), ([2,3,2],1,(2,0))],
@@ -676,7 +678,8 @@ TRIALS += [
               lambda x,dim,i: np.take(x, plain(i), dim) if x.ndim else x),
     cut('split', [([5,2],2), ([2,5],(2,3),1), ([4],4)]), cut('chunk', [([5,2],2), ([2,5],3,1)]),
     cut('unbind', [([3,2],), ([2,3],1)]),
-    operation('shapes.scatter_values', [([2,3],1,once,[2,2]), ([2,3],1,once,1.5), ([4],0,once[0],[2])],
+    operation('shapes.scatter_values', [([2,3],1,once,[2,2]), ([2,3],1,once,1.5),
+              ([4],0,once[0],[2])],
               parts=('shapes.read_once',)),
     operation('shapes.scatter_sums', [([2,3],1,once,[2,2]), ([2,3],1,0*once,[2,2]),
               ([4],-1,once[0],[2])]),
@@ -730,7 +733,8 @@ TRIALS += [
     operation('ops.einsum', equations, lambda equation,*xs: np.einsum(equation, *xs), small=12),
     composite('ops.einsum', loose, f=torch.einsum),
     composite('ops.tensordot', [([2,3],[3,2],1), ([2,2],[2,2],2), ([2,3],[2],([0],[0]))],
-              lambda x,y,dims: np.tensordot(x, y, dims), f=lambda x,y,dims: torch.tensordot(x, y, dims),
+              lambda x,y,dims: np.tensordot(x, y, dims),
+              f=lambda x,y,dims: torch.tensordot(x, y, dims),
               small=12),
     *(composite(f'ops.{name}', [shapes], lambda x,y: x@y, f=getattr(torch, name), small=12)
       for name,shapes in multiplied.items()),
@@ -760,7 +764,8 @@ TRIALS += [
     judged_loss('huber_loss', [*couples, ([4],[4],'sum',.8)], 'reduction', 'delta'),
     judged_loss('smooth_l1_loss', [*couples, ([4],[4],'sum',.8)], 'reduction', 'beta'),
     judged_loss('nll_loss', [(z,t,None,-100,'mean') for z,t in classes] + [
-                ([4,3],torch.tensor([0,2,1,2]),weights,2,'mean'), ([2,3,2],images,weights,-100,'sum'),
+                ([4,3],torch.tensor([0,2,1,2]),weights,2,'mean'),
+                ([2,3,2],images,weights,-100,'sum'),
                 ([3],torch.tensor(2),None,-100,'none')],
                 'weight', 'ignore_index', 'reduction', wrt=(0,)),
     judged_loss('cross_entropy', [(z,t) for z,t in classes] + [

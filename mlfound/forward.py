@@ -39,7 +39,7 @@ def lin(x:Tensor, # `(n, d)` inputs, one example a row
         w:Tensor, # `(d, h)` weights
         b:Tensor, # `(h,)` bias, added to every row
        )->Tensor: # `(n, h)`
-    "A linear layer, `x@w + b`; raises `ValueError` or `TypeError` where shapes or dtypes do not fit."
+    "A linear layer, `x@w + b`; raises `ValueError` or `TypeError` where the arrays do not fit."
     check_lin(x, w, b)
     return torch.addmm(b, x, w)
 
@@ -50,6 +50,7 @@ def relu(x:Tensor, # `(...)` pre-activations
     return x.clamp_min(0)
 
 # %% ../nbs/01_Forward.ipynb #Params
+#| code-fold: true
 class Params(NamedTuple):
     "The parameters of a two-layer network: `d` inputs, `h` hidden units, `c` outputs."
     w1:Tensor # `(d, h)` first weights
@@ -61,6 +62,7 @@ class Params(NamedTuple):
         return f"Params({', '.join(f'{k} {tuple(t.shape)}' for k,t in self._asdict().items())})"
 
 # %% ../nbs/01_Forward.ipynb #init_params
+#| code-fold: true
 def init_params(d:int, # inputs
                 h:int, # hidden units
                 c:int, # outputs
@@ -89,7 +91,7 @@ def mlp(x:Tensor, # `(n, d)` inputs, one example a row
 # %% ../nbs/01_Forward.ipynb #mse
 #| code-fold: true
 def check_mse(pred, targ):
-    "Raise unless `pred` and `targ` are arrays of real numbers, of one shape, with something in them."
+    "Raise unless `pred` and `targ` are real numbers, of one shape, with something in them."
     check_floating('mse', pred=pred)
     check_tensors('mse', targ=targ)
     if targ.is_complex():

@@ -269,7 +269,8 @@ def _inside(r, box, k, noise): # missing light, a box, the side of a square
     inner = _without_lines(r[r0:r1,c0:c1], noise)
     m = max(2, int(.03*min(inner.shape)))
     out = np.zeros_like(r)
-    out[r0+m:r1-m,c0+m:c1-m] = inner[m:-m,m:-m]
+    h,w = inner.shape
+    out[r0+m:r0+h-m,c0+m:c0+w-m] = inner[m:-m,m:-m]
     return out
 
 # %% ../nbs/16_Pictures.ipynb #Strokes

@@ -32,7 +32,7 @@ def several(n:int, what:str)->str:
 
 # %% ../nbs/27_Terminal.ipynb #expand
 def expand(path)->Path:
-    "A path without `~`; if it still begins with one, an absolute one, which nobody will expand again."
+    "A path without `~`; an absolute one, where one is left that nobody should expand again."
     path = Path(os.path.expanduser(os.fspath(path)))
     return path.absolute() if str(path).startswith('~') else path
 
@@ -80,7 +80,7 @@ class Parser(argparse.ArgumentParser):
 
 # %% ../nbs/27_Terminal.ipynb #Stream
 class Stream:
-    "Standard output or error; where writing fails, an error that names the stream, now or when asked for."
+    "Standard output or error; where writing fails, an error that names it, at once or kept."
     def __init__(self, stream, # a text stream, or None if it was closed from the start
                  name:str, # for the error
                  raises:bool): # at once? Otherwise it is kept as `failed`

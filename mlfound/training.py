@@ -11,12 +11,9 @@ __all__ = ['SCALING', 'AdamW', 'softmax', 'log_softmax', 'cross_entropy', 'cross
 # %% ../nbs/05_Training.ipynb #1908c042
 import math
 from functools import partial
-
-import torch
-import torch.nn.functional as F
+import torch, torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, nn
-
 from .autograd import Var, linear, method, op, raw, relu, torch_functions
 from .checks import check_number, check_whole, got
 from .data import Split
@@ -45,7 +42,6 @@ softmax.defvjp(lambda g,out,dim: out*(g - (g*out).sum(dim, True)))
 log_softmax.defvjp(lambda g,out,dim: g - out.exp()*g.sum(dim, True))
 
 # %% ../nbs/05_Training.ipynb #check_classes
-#| code-fold: true
 def _check_classes(fn, logits, targ):
     "Raise unless `targ` names one class for each row of `logits`."
     if not torch.is_tensor(logits):
@@ -88,7 +84,6 @@ def cross_entropy_vjp(g, # `()` upstream gradient
 cross_entropy.defvjp(cross_entropy_vjp)
 
 # %% ../nbs/05_Training.ipynb #torch_name
-#| code-fold: true
 def _torch_cross_entropy(input, target, ignore_index=-100, label_smoothing=0., **options):
     "What `torch.nn.functional.cross_entropy` calls when it meets a `Var`."
     if ignore_index!=-100 or label_smoothing:
@@ -139,7 +134,6 @@ def network(x, # `(n, d)` inputs: a tensor or a `Var`
     return linear(x, w, b)
 
 # %% ../nbs/05_Training.ipynb #standardized
-#| code-fold: true
 SCALING = 0.13044, 0.30729 # mean and standard deviation of the training pixels
 
 def standardized(split:Split, # digits, pixels in [0, 1)
@@ -198,7 +192,6 @@ class Optimizer:
         for p in self.params: p.grad = None
 
 # %% ../nbs/05_Training.ipynb #check_optimizer
-#| code-fold: true
 def _check_optimizer(name, params, lr):
     "Raise unless each of `params` can receive a gradient, and `lr` is a length; return a list."
     check_number(name, at_least=0, lr=lr)
@@ -246,7 +239,6 @@ class SGD(Optimizer):
         p.add_(g, alpha=-self.lr)
 
 # %% ../nbs/05_Training.ipynb #Adam
-#| code-fold: true
 class Adam(Optimizer):
     "Steps of about `lr` in every parameter that has gradients, whatever their scale."
     slots = 'means','squares'
@@ -273,7 +265,6 @@ def update(self:Adam, p, g, m, v):
 AdamW = partial(Adam, weight_decay=1e-2, decoupled=True)   # arXiv:1711.05101
 
 # %% ../nbs/05_Training.ipynb #one_cycle
-#| code-fold: true
 def one_cycle(peak:float, # the highest learning rate
               steps:int, # of the whole training
               warmup:float=.3, # the share of them that rises
@@ -292,7 +283,6 @@ def one_cycle(peak:float, # the highest learning rate
     return rate
 
 # %% ../nbs/05_Training.ipynb #as_layers
-#| code-fold: true
 def as_layers(params): # `[w1, b1, w2, b2, ...]`: shared, not copied
     "The network as layers of chapter 03."
     pairs = list(zip(params[::2], params[1::2], strict=True))
@@ -312,7 +302,6 @@ def as_torch(params): # `[w1, b1, w2, b2, ...]`: copied
     return model
 
 # %% ../nbs/05_Training.ipynb #key
-#| code-fold: true
 def _key(k): return f'{2*(k//2)}.{("weight","bias")[k%2]}'   # 0.weight, 0.bias, 2.weight, ...
 
 def to_state_dict(params): # `[w1 (d, h), b1 (h,), ...]`
@@ -326,14 +315,13 @@ def from_state_dict(state): # as the `state_dict()` of such an `nn.Sequential` g
     if not state or [*state]!=want or len(state)%2:
         held = ', '.join(state) or 'nothing'
         raise ValueError(f'from_state_dict: the state holds {held}; it must be that of '
-                         ' an nn.Sequential of nn.Linear, nn.ReLU, ..., nn.Linear: '
+                         'an nn.Sequential of nn.Linear, nn.ReLU, ..., nn.Linear: '
                          '0.weight, 0.bias, 2.weight, ...')
     params = [p.detach().T if p.ndim==2 else p.detach() for p in state.values()]
     check_params('from_state_dict', params, want)
     return [p.clone(memory_format=torch.contiguous_format) for p in params]
 
 # %% ../nbs/05_Training.ipynb #check_params
-#| code-fold: true
 def check_params(fn, params, names=None, error=ValueError):
     "Raise `error` unless `[w1 (d, h), b1 (h,), ...]` are distinct, of one dtype, and chain."
     params = [raw(p) for p in params]
@@ -355,7 +343,6 @@ def check_params(fn, params, names=None, error=ValueError):
     _check_apart(fn, names, params, error)
 
 # %% ../nbs/05_Training.ipynb #check_apart
-#| code-fold: true
 def _check_apart(fn, names, params, error):
     "Raise `error` where two entries, of one parameter or of two, lie in the same memory."
     for k,(name,p) in enumerate(zip(names, params)):
@@ -377,7 +364,6 @@ def _meet(p, q):
     return taken.as_strided(q.shape, q.stride(), q.storage_offset()).any().item()
 
 # %% ../nbs/05_Training.ipynb #parameters_of
-#| code-fold: true
 def parameters_of(model, # `[w1, b1, ...]` tensors or `Var`s, a `Sequential`, or an `nn.Sequential`
                  )->list[Tensor]: # `[w1 (d, h), b1 (h,), ...]`: shared, but for PyTorch's, which are transposed copies
     "The weights and biases; raises `ValueError` unless the network is linear, relu, ..., linear."
@@ -401,7 +387,6 @@ def _check_layers(model, layers):
                      'only Linear, ReLU, ..., Linear in a Sequential will do')
 
 # %% ../nbs/05_Training.ipynb #loss_and_gradients
-#| code-fold: true
 @torch.no_grad()
 def loss_and_gradients(x:Tensor, # `(n, d)` inputs
                        targ:Tensor, # `(n,)` classes, int64

@@ -3,9 +3,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
-# The middle lines of ten digits in a box of 1 by 1 (x to the right, y down), each in two forms; a list of strokes, each of points.
+# The middle lines of ten digits in a box of 1 by 1 (x to the right, y down), each in two forms;
+# a form is a list of strokes, a stroke a list of points.
 def arc(cx, cy, rx, ry, start, stop, n=24):
     "Points of an ellipse; angles in degrees, 0 to the right, 90 down."
     t = np.radians(np.linspace(start, stop, n))
@@ -74,10 +75,14 @@ def printed(text, font, height):
     ImageDraw.Draw(im).text((4 - x0, 4 - y0), text, 255, f)
     return np.asarray(im, np.float32)/255
 
+tuned_on = {'DejaVuSans', 'DejaVuSansMono', 'DejaVuSerif', 'DejaVuSans-Bold', 'DejaVuSerif-Italic',
+            'DejaVuSansCondensed'}
+
 @cache
 def fonts():
-    "Fonts of this machine, as Debian's packages install them; none where there are none."
-    return sorted(Path('/usr/share/fonts').rglob('*.ttf'))
+    "Fonts that were not looked at while the reader was made, from Debian's fonts-dejavu; [] where there are none."
+    return [f for f in sorted(Path('/usr/share/fonts').rglob('DejaVu*.ttf'))
+            if f.stem not in tuned_on and 'Math' not in f.stem]
 
 # --- what ink lies on
 
@@ -162,9 +167,45 @@ def askew(degrees):
     return make
 
 def plain(ink, rng):
-    return picture(.95 - .85*on_sheet(ink, rng, int(len(ink)*rng.uniform(1.1, 2)), int(ink.shape[1]*rng.uniform(1.1, 2))))
+    h, w = (int(s*rng.uniform(1.1, 2)) for s in ink.shape)
+    return picture(.95 - .85*on_sheet(ink, rng, h, w))
 
-conditions = dict(plain=plain, desk=desk, shadow=shadow, squared=squared, ruled=ruled, box=box, vignette=vignette)
+conditions = dict(desk=desk, shadow=shadow, squared=squared, ruled=ruled, box=box, vignette=vignette,
+                  turned=askew(30))
+
+# --- sets of pictures, each with the digit that it shows
+
+def pens(share, digits, rng):
+    "Drawn digits on sheets of 100 to 4,000 pixels, the pen a share of the digit's height, a pixel at least."
+    for y in digits:
+        side = int(rng.choice([100, 200, 500, 1200, 2500, 4000], p=[.2, .2, .3, .2, .07, .03]))
+        height = side*rng.uniform(.4, .8)
+        ink = drawn(y, rng, height, max(1, share*height))
+        side = max(side, *ink.shape)
+        yield picture(.95 - .85*on_sheet(ink, rng, side, side)), y
+
+def conditioned(make, split, rng):
+    "Digits of MNIST, enlarged, and drawn ones, by turns, under one of the `conditions`."
+    for k, (x, y) in enumerate(zip(split.x, split.y.tolist())):
+        height = rng.uniform(120, 400)
+        if k % 2: ink = enlarged((x.reshape(28, 28)*256).byte().numpy(), int(rng.integers(4, 12)))
+        else: ink = drawn(y, rng, height, height*rng.uniform(.03, .12))
+        yield make(ink, rng), y
+
+def upright(split):
+    "Digits of MNIST, enlarged, dark on a large light sheet."
+    for x, y in zip(split.x, split.y.tolist()):
+        sheet = Image.new('L', (320, 272), 240)
+        ink = Image.fromarray((enlarged((x.reshape(28, 28)*256).byte().numpy(), 8)*255).astype(np.uint8))
+        sheet.paste(25, (40, 40), ink)
+        yield sheet, y
+
+def in_print(digits, count, files, rng):
+    "Printed digits, of each font in turn."
+    for k in range(count):
+        y = digits[k % len(digits)]
+        font = files[k//len(digits) % len(files)]
+        yield plain(printed(str(y), font, int(rng.integers(40, 300))), rng), y
 
 # --- what is no digit
 
@@ -172,7 +213,8 @@ def no_digits(rng, height=200, pen=14):
     "Ink by name of things that are no digits."
     h = height
     def segments(*strokes): return lines([np.array(s, float)*h for s in strokes], pen)
-    face = [arc(.5, .5, .5, .5, 0, 360), arc(.5, .5, .28, .28, 20, 160), arc(.33, .35, .03, .03, 0, 360), arc(.67, .35, .03, .03, 0, 360)]
+    eyes = [arc(x, .35, .03, .03, 0, 360) for x in (.33, .67)]
+    face = [arc(.5, .5, .5, .5, 0, 360), arc(.5, .5, .28, .28, 20, 160), *eyes]
     star = [(.5+.5*np.sin(k*4*np.pi/5), .5-.5*np.cos(k*4*np.pi/5)) for k in range(6)]
     return {
         'minus': segments([(0, .5), (.6, .5)]),
@@ -184,7 +226,8 @@ def no_digits(rng, height=200, pen=14):
         'triangle': segments([(0, 1), (.5, 0), (1, 1), (0, 1)]),
         'face': segments(*face),
         'star': segments(star),
-        'house': segments([(0, 1), (0, .4), (.5, 0), (1, .4), (1, 1), (0, 1)], [(.4, 1), (.4, .6), (.6, .6), (.6, 1)]),
+        'house': segments([(0, 1), (0, .4), (.5, 0), (1, .4), (1, 1), (0, 1)],
+                          [(.4, 1), (.4, .6), (.6, .6), (.6, 1)]),
         'hash': segments([(.3, 0), (.3, 1)], [(.7, 0), (.7, 1)], [(0, .3), (1, .3)], [(0, .7), (1, .7)]),
         'scribble': segments(rng.uniform(0, 1, (14, 2))),
         'wave': segments([*zip(np.linspace(0, 1.6, 40), .2+.15*np.sin(np.linspace(0, 20, 40)))]),

@@ -1,4 +1,5 @@
 "One process of tests/test_scale.py: trains as it is told and writes what came out, by rank."
+
 import json, os, signal, sys, time
 from functools import partial
 from pathlib import Path
@@ -11,77 +12,143 @@ from mlfound.training import SGD, as_layers, as_tape, as_torch, init_he, paramet
 
 models = dict(functions=list, layers=as_layers, tape=as_tape, PyTorch=as_torch)
 
+
 def examples(n, dtype):
     gen = torch.Generator().manual_seed(1)
-    return Split(torch.randn(n, 20, generator=gen, dtype=dtype), torch.randint(0, 5, (n,), generator=gen))
+    return Split(
+        torch.randn(n, 20, generator=gen, dtype=dtype), torch.randint(0, 5, (n,), generator=gen)
+    )
 
-def train(workers, name, n, batch, dtype, first=0, optimizer=partial(SGD, momentum=.9), **more):
+
+def train(workers, name, n, batch, dtype, first=0, optimizer=partial(SGD, momentum=0.9), **more):
     "The parameters after two epochs, and every loss."
-    model = models[name](init_he([20,15,5], torch.Generator().manual_seed(first), dtype=dtype))
-    history = fit_on(workers, model, examples(n, dtype), epochs=2, batch=batch, lr=.05, optimizer=optimizer, progress=False, **more)
+    model = models[name](init_he([20, 15, 5], torch.Generator().manual_seed(first), dtype=dtype))
+    history = fit_on(
+        workers,
+        model,
+        examples(n, dtype),
+        epochs=2,
+        batch=batch,
+        lr=0.05,
+        optimizer=optimizer,
+        progress=False,
+        **more,
+    )
     return [p.clone() for p in parameters_of(model)] + [torch.tensor(history.losses, dtype=dtype)]
+
 
 def runs(workers, folder):
     "Every training that is compared, and which files were written."
-    written,write = [],fit.write_tensors
-    with patch('mlfound.fit.write_tensors', lambda path, *rest: (written.append(path), write(path, *rest))):
-        kept = {f'{name} {dtype}': train(workers, name, 128, 16, dtype, first=workers.rank if workers.world>1 else 0, checkpoint=folder/'checkpoint')
-                for name in models for dtype in (torch.float32, torch.float64)}
-        kept['uneven'] = train(workers, 'functions', 22, 7, torch.float64) # batches of 7, 7, 7 and 1: with two workers one has nothing to do
+    written, write = [], fit.write_tensors
+    with patch(
+        'mlfound.fit.write_tensors', lambda path, *rest: (written.append(path), write(path, *rest))
+    ):
+        kept = {
+            f'{name} {dtype}': train(
+                workers,
+                name,
+                128,
+                16,
+                dtype,
+                first=workers.rank if workers.world > 1 else 0,
+                checkpoint=folder / 'checkpoint',
+            )
+            for name in models
+            for dtype in (torch.float32, torch.float64)
+        }
+        kept['uneven'] = train(
+            workers, 'functions', 22, 7, torch.float64
+        )  # batches of 7, 7, 7 and 1: with two workers one has nothing to do
     return kept, len(written)
+
 
 def refusal(workers, **settings):
     "What a training says that should be refused."
-    try: train(workers, 'functions', 128, 16, torch.float32, **settings)
-    except WorkerError as e: return str(e)
+    try:
+        train(workers, 'functions', 128, 16, torch.float32, **settings)
+    except WorkerError as e:
+        return str(e)
     return 'not noticed'
+
 
 class Drifts(SGD):
     "Takes another step in worker 1 than in the others: by one part in a million."
+
     def step(self):
         super().step()
-        if dist.get_rank()==1: self.params[0].mul_(1+1e-6)
+        if dist.get_rank() == 1:
+            self.params[0].mul_(1 + 1e-6)
+
 
 def late_noise(workers):
     "A `transform` that draws from the global generator, in the second epoch only."
-    steps,own = [],torch.Generator().manual_seed(workers.rank)
+    steps, own = [], torch.Generator().manual_seed(workers.rank)
+
     def transform(x, generator):
         steps.append(1)
-        return x + 1e-3*torch.randn(x.shape, generator=own) if len(steps)>8 else x
+        return x + 1e-3 * torch.randn(x.shape, generator=own) if len(steps) > 8 else x
+
     return transform
+
 
 def refusals(workers):
     "What each worker says of trainings and parameters that are not the same everywhere."
-    way = data_parallel(init_he([20,15,5], torch.Generator().manual_seed(0)))
+    way = data_parallel(init_he([20, 15, 5], torch.Generator().manual_seed(0)))
     steps = [in_step(way)]
-    bias,one = way.params[0].data[-5:],workers.rank==1 # the last five of all parameters, zeros at the start
-    for wrong in (-0., 1e-30):
-        if one: bias[0] = wrong
+    bias, one = (
+        way.params[0].data[-5:],
+        workers.rank == 1,
+    )  # the last five of all parameters, zeros at the start
+    for wrong in (-0.0, 1e-30):
+        if one:
+            bias[0] = wrong
         steps.append(in_step(way))
-        bias[0] = 0.
-    return dict(seeds=refusal(workers, seed=workers.rank), transform=refusal(workers, transform=late_noise(workers)),
-                drift=refusal(workers, optimizer=partial(Drifts, momentum=.9)), in_step=[*steps, in_step(way)])
+        bias[0] = 0.0
+    return dict(
+        seeds=refusal(workers, seed=workers.rank),
+        transform=refusal(workers, transform=late_noise(workers)),
+        drift=refusal(workers, optimizer=partial(Drifts, momentum=0.9)),
+        in_step=[*steps, in_step(way)],
+    )
+
 
 def stop_in_step(k, how, folder):
     "A `transform` that does something fatal in worker 1."
     steps = []
+
     def transform(x, generator):
         steps.append(1)
-        if len(steps)==k and os.environ['RANK']=='1':
-            (folder/'stopped').write_text(str(time.time()))
-            os.kill(os.getpid(), signal.SIGKILL) if how=='dies' else time.sleep(100)
+        if len(steps) == k and os.environ['RANK'] == '1':
+            (folder / 'stopped').write_text(str(time.time()))
+            os.kill(os.getpid(), signal.SIGKILL) if how == 'dies' else time.sleep(100)
         return x
+
     return transform
 
-if __name__=='__main__':
-    what,folder = sys.argv[1],Path(sys.argv[2])
-    with distributed(timeout=3 if what=='hangs' else 30) as workers:
-        if what=='compare':
-            kept,written = runs(workers, folder)
-            torch.save(kept, folder/f'kept{workers.rank}.pt')
-            (folder/f'facts{workers.rank}.json').write_text(json.dumps([written, refusals(workers)]))
-        elif what=='dies at start':
+
+if __name__ == '__main__':
+    what, folder = sys.argv[1], Path(sys.argv[2])
+    with distributed(timeout=3 if what == 'hangs' else 30) as workers:
+        if what == 'compare':
+            kept, written = runs(workers, folder)
+            torch.save(kept, folder / f'kept{workers.rank}.pt')
+            (folder / f'facts{workers.rank}.json').write_text(
+                json.dumps([written, refusals(workers)])
+            )
+        elif what == 'dies at start':
             dist.barrier()
-            if workers.rank==0: (folder/'stopped').write_text(str(time.time())), os.kill(os.getpid(), signal.SIGKILL)
-            data_parallel(init_he([20,15,5]))
-        else: train(workers, 'functions', 128, 16, torch.float32, transform=stop_in_step(5, what, folder))
+            if workers.rank == 0:
+                (
+                    (folder / 'stopped').write_text(str(time.time())),
+                    os.kill(os.getpid(), signal.SIGKILL),
+                )
+            data_parallel(init_he([20, 15, 5]))
+        else:
+            train(
+                workers,
+                'functions',
+                128,
+                16,
+                torch.float32,
+                transform=stop_in_step(5, what, folder),
+            )

@@ -1,4 +1,5 @@
-"Training that is watched, interrupted, killed, resumed; models and checkpoints whose files are damaged in every way."
+"Training watched, interrupted, killed and resumed; files that are damaged in every way."
+
 import io, json, math, os, random, shutil, signal, sys, time
 from dataclasses import asdict
 from functools import partial
@@ -9,68 +10,129 @@ from torch.testing import assert_close
 import mlfound.fit
 from mlfound.autograd import Var
 from mlfound.data import Split
-from mlfound.fit import (OPTIMIZERS, REGISTRY, History, TrainingError, advice, default_rate, evaluate, fit, load,
-                         save, way_of, ways)
-from mlfound.saved import ModelError, Unfinished, claim, checkpoint_epochs, read_tensors, write_tensors
-from mlfound.training import SGD, Adam, AdamW, as_layers, as_tape, as_torch, init_he, one_cycle, parameters_of
+from mlfound.fit import (
+    OPTIMIZERS,
+    REGISTRY,
+    History,
+    TrainingError,
+    advice,
+    default_rate,
+    evaluate,
+    fit,
+    load,
+    save,
+    way_of,
+    ways,
+)
+from mlfound.saved import (
+    ModelError,
+    Unfinished,
+    claim,
+    checkpoint_epochs,
+    read_tensors,
+    write_tensors,
+)
+from mlfound.training import (
+    SGD,
+    Adam,
+    AdamW,
+    as_layers,
+    as_tape,
+    as_torch,
+    init_he,
+    one_cycle,
+    parameters_of,
+)
 
 sizes = 8, 6, 3
+
 
 def examples(n, seed=0):
     "Three clouds of points."
     gen = torch.Generator().manual_seed(seed)
     y = torch.randint(0, 3, (n,), generator=gen)
-    return Split(torch.randn(n, 8, generator=gen) + 2*torch.nn.functional.one_hot(y, 8), y)
+    return Split(torch.randn(n, 8, generator=gen) + 2 * torch.nn.functional.one_hot(y, 8), y)
 
-few,look = examples(200), examples(60, seed=1)
+
+few, look = examples(200), examples(60, seed=1)
 dresses = dict(functions=list, layers=as_layers, tape=as_tape, PyTorch=as_torch)
 
-def start(dress=list): return dress(init_he(sizes, torch.Generator().manual_seed(0)))
+
+def start(dress=list):
+    return dress(init_he(sizes, torch.Generator().manual_seed(0)))
+
+
 def short(model=None, **kw):
     "Three epochs of ten steps."
     model = start() if model is None else model
-    return model, fit(model, few, look, **dict(epochs=3, batch=20, lr=.05, progress=False) | kw)
-def same(*models): return all(torch.equal(a, b) for a,b in zip(*models, strict=True))
+    return model, fit(model, few, look, **dict(epochs=3, batch=20, lr=0.05, progress=False) | kw)
+
+
+def same(*models):
+    return all(torch.equal(a, b) for a, b in zip(*models, strict=True))
+
 
 class Stops:
     "A transform that interrupts at a step."
-    def __init__(self, at=None): self.at,self.k = at,0
+
+    def __init__(self, at=None):
+        self.at, self.k = at, 0
+
     def __call__(self, x, generator):
         self.k += 1
-        if self.k==self.at: raise KeyboardInterrupt
+        if self.k == self.at:
+            raise KeyboardInterrupt
         return x
+
 
 # -- what was handed in holds what was trained
 
+
 def test_in_place_for_views_arrays_and_shared_storage():
-    want,_ = short()
-    array,big = np.zeros((8,6), np.float32), torch.zeros(100)
+    want, _ = short()
+    array, big = np.zeros((8, 6), np.float32), torch.zeros(100)
     twin = big[10:16]
-    ps = [torch.from_numpy(array), big[10:16], big[20:38].view(3,6).T, torch.zeros(3)]
+    ps = [torch.from_numpy(array), big[10:16], big[20:38].view(3, 6).T, torch.zeros(3)]
     views = [p.view_as(p) for p in ps]
-    for p,q in zip(ps, start()): p.copy_(q)
+    for p, q in zip(ps, start()):
+        p.copy_(q)
     short(ps)
     assert same(ps, want) and same(views, want) and torch.equal(twin, want[1])
-    assert np.array_equal(array, want[0].numpy()) and torch.equal(big[20:38].view(3,6).T, want[2])
+    assert np.array_equal(array, want[0].numpy()) and torch.equal(big[20:38].view(3, 6).T, want[2])
+
 
 def test_training_drags_no_buffer_along():
-    ps,_ = short()
-    for p in ps: assert p.untyped_storage().nbytes()==p.numel()*p.element_size()
+    ps, _ = short()
+    for p in ps:
+        assert p.untyped_storage().nbytes() == p.numel() * p.element_size()
     file = io.BytesIO()
     torch.save(ps[3], file)
-    assert len(file.getvalue())<3000
+    assert len(file.getvalue()) < 3000
+
 
 def test_refuses_memory_that_is_not_its_own():
     flat = torch.zeros(60)
-    for ps,words in [([flat[:48].view(8,6), flat[40:46], torch.zeros(6,3), torch.zeros(3)], 'lies in the memory'),
-                     ([torch.zeros(1,6).expand(8,6), torch.zeros(6), torch.zeros(6,3), torch.zeros(3)], 'expanded')]:
-        with pytest.raises(ValueError, match=words): fit(ps, few, progress=False)
+    for ps, words in [
+        (
+            [flat[:48].view(8, 6), flat[40:46], torch.zeros(6, 3), torch.zeros(3)],
+            'lies in the memory',
+        ),
+        (
+            [torch.zeros(1, 6).expand(8, 6), torch.zeros(6), torch.zeros(6, 3), torch.zeros(3)],
+            'expanded',
+        ),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            fit(ps, few, progress=False)
+
 
 @pytest.mark.parametrize('dress', dresses.values(), ids=dresses)
 def test_recording_switch_and_requires_grad_do_not_matter(dress):
     want = [p.clone() for p in parameters_of(short(start(dress))[0])]
-    with torch.no_grad(): got = parameters_of(short(start(dress))[0])
+    with torch.no_grad():
+        got = parameters_of(short(start(dress))[0])
     assert same(got, want)
+
 
 def test_no_graph_is_kept_alive():
     ps = [p.requires_grad_() for p in start()]
@@ -81,341 +143,588 @@ def test_no_graph_is_kept_alive():
         assert not any(p.grad.requires_grad for p in way.params)
     for dress in dresses.values():
         model = dress(start())
-        if dress is list: model = [p.requires_grad_() for p in model]
-        _,h = short(model)
-        assert len(h.losses)==30
+        if dress is list:
+            model = [p.requires_grad_() for p in model]
+        _, h = short(model)
+        assert len(h.losses) == 30
+
 
 def test_modes_of_modules():
-    net = nn.Sequential(nn.Linear(8,6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(.5), nn.Linear(6,3))
+    net = nn.Sequential(
+        nn.Linear(8, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.5), nn.Linear(6, 3)
+    )
     net.eval()
     short(net)
-    assert net[1].num_batches_tracked==30 and not any(m.training for m in net.modules())   # trained, and as it was
+    assert net[1].num_batches_tracked == 30 and not any(
+        m.training for m in net.modules()
+    )  # trained, and as it was
     net.train()
-    net[1].eval()                                                                          # meant so
+    net[1].eval()  # meant so
     short(net)
-    assert net[1].num_batches_tracked==30 and [m.training for m in net]==[True,False,True,True,True]
-    assert evaluate(net, look)==evaluate(net, look)                                        # dropout is off
-    assert [m.training for m in net]==[True,False,True,True,True]
+    assert net[1].num_batches_tracked == 30 and [m.training for m in net] == [
+        True,
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert evaluate(net, look) == evaluate(net, look)  # dropout is off
+    assert [m.training for m in net] == [True, False, True, True, True]
+
 
 def test_frozen_parts_stay():
-    net = nn.Sequential(nn.Linear(8,6), nn.ReLU(), nn.Linear(6,3))
+    net = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 3))
     net[0].requires_grad_(False)
     before = net[0].weight.clone()
     short(net)
     assert torch.equal(net[0].weight, before)
     net.requires_grad_(False)
-    with pytest.raises(ValueError, match='no parameter that requires a gradient'): short(net)
+    with pytest.raises(ValueError, match='no parameter that requires a gradient'):
+        short(net)
+
 
 # -- what does not fit is named
 
+
 class Two(nn.Linear):
-    def forward(self, x): return super().forward(x), 1
+    def forward(self, x):
+        return super().forward(x), 1
+
 
 def wrong_calls():
-    ps,x,y = start(), *few
+    ps, x, y = start(), *few
     yield dict(optimizer=SGD(start())), TypeError, 'optimizer is of type SGD; pass what makes one'
-    yield dict(optimizer=torch.optim.SGD(start(), lr=.1)), TypeError, 'optimizer is of type SGD'
+    yield dict(optimizer=torch.optim.SGD(start(), lr=0.1)), TypeError, 'optimizer is of type SGD'
     yield dict(optimizer=torch.optim.SGD), TypeError, 'optimizer made a SGD'
-    yield dict(optimizer='Adam'), ValueError, "optimizer is 'Adam'; pass one of sgd, momentum, adam, adamw"
+    yield (
+        dict(optimizer='Adam'),
+        ValueError,
+        "optimizer is 'Adam'; pass one of sgd, momentum, adam, adamw",
+    )
     yield dict(optimizer=None), TypeError, 'optimizer is None'
     yield dict(optimizer=lambda params, lr: None), TypeError, 'optimizer made a NoneType'
-    for name,bads in dict(epochs=(0,-1,True,2.5,'3'), batch=(0,2.5,None), lr=(0,-1,math.inf,math.nan,'0.1',True), seed=(-1,'0',None)).items():
-        for bad in bads: yield {name: bad}, (TypeError, ValueError), f'fit: {name} is '
+    for name, bads in dict(
+        epochs=(0, -1, True, 2.5, '3'),
+        batch=(0, 2.5, None),
+        lr=(0, -1, math.inf, math.nan, '0.1', True),
+        seed=(-1, '0', None),
+    ).items():
+        for bad in bads:
+            yield {name: bad}, (TypeError, ValueError), f'fit: {name} is '
     yield dict(resume=''), ValueError, "resume is ''; pass the name of a file"
     yield dict(checkpoint=''), ValueError, "checkpoint is ''"
     yield dict(checkpoint=True), ValueError, 'checkpoint is True'
     yield dict(train=Split(x, y[:5])), ValueError, r'train.y is \(5,\) for 200 examples'
     yield dict(train=Split(x[:0], y[:0])), ValueError, 'train holds no examples'
     yield dict(train=Split(x, y.float())), TypeError, 'train.y is torch.float32'
-    yield dict(train=Split(x, y+1)), ValueError, 'train.y holds 3; the model gives 3 scores, so classes are 0 to 2'
-    yield dict(valid=Split(x, y-1)), ValueError, 'valid.y holds -1'
-    yield dict(train=Split(x.view(-1,2,4), y)), ValueError, r'train.x is \(200, 2, 4\); pass \(n, d\)'
+    yield (
+        dict(train=Split(x, y + 1)),
+        ValueError,
+        'train.y holds 3; the model gives 3 scores, so classes are 0 to 2',
+    )
+    yield dict(valid=Split(x, y - 1)), ValueError, 'valid.y holds -1'
+    yield (
+        dict(train=Split(x.view(-1, 2, 4), y)),
+        ValueError,
+        r'train.x is \(200, 2, 4\); pass \(n, d\)',
+    )
     yield dict(train=(x, [1])), TypeError, r'train is no pair of tensors; pass Split\(x, y\)'
     yield dict(train=None), TypeError, 'train is no pair'
-    yield dict(model=Two(8, 3)), TypeError, r'the model gave of type tuple for inputs \(1, 8\); it must give scores'
-    yield dict(model=nn.Sequential(nn.Linear(8,3), nn.Flatten(0))), TypeError, r'the model gave torch.float32 \(3,\)'
+    yield (
+        dict(model=Two(8, 3)),
+        TypeError,
+        r'the model gave of type tuple for inputs \(1, 8\); it must give scores',
+    )
+    yield (
+        dict(model=nn.Sequential(nn.Linear(8, 3), nn.Flatten(0))),
+        TypeError,
+        r'the model gave torch.float32 \(3,\)',
+    )
     yield dict(model=3), TypeError, 'the model is a int'
     yield dict(model=(p for p in ps)), TypeError, 'the model is a generator'
     yield dict(model=[ps[0], Var(ps[1])]), TypeError, 'the model is a list'
 
+
 @pytest.mark.parametrize('call, error, words', [*wrong_calls()])
 def test_says_what_it_got(call, error, words):
     args = dict(model=start(), train=few, valid=look, progress=False) | call
-    with pytest.raises(error, match=words): fit(args.pop('model'), args.pop('train'), args.pop('valid'), **args)
+    with pytest.raises(error, match=words):
+        fit(args.pop('model'), args.pop('train'), args.pop('valid'), **args)
+
 
 def test_takes_numpy_numbers():
-    a,b = short(lr=np.float32(.05), epochs=np.int64(3)), short(lr=float(np.float32(.05)))
+    a, b = short(lr=np.float32(0.05), epochs=np.int64(3)), short(lr=float(np.float32(0.05)))
     assert same(a[0], b[0])
 
+
 def test_save_says_what_json_cannot_hold(tmp_path):
-    for value in (torch.tensor(.9), np.float32(.9), {1,2}, b'x', float):
-        with pytest.raises(TypeError, match='save: accuracy is .*; pass plain numbers'): save(tmp_path/'m', start(), accuracy=value)
-    with pytest.raises(ValueError, match="a network 'conv'; known here are plain"): save(tmp_path/'m', start(), network='conv')
+    for value in (torch.tensor(0.9), np.float32(0.9), {1, 2}, b'x', float):
+        with pytest.raises(TypeError, match='save: accuracy is .*; pass plain numbers'):
+            save(tmp_path / 'm', start(), accuracy=value)
+    with pytest.raises(ValueError, match="a network 'conv'; known here are plain"):
+        save(tmp_path / 'm', start(), network='conv')
     assert not os.listdir(tmp_path)
+
 
 # -- the default rate
 
+
 def test_default_rate_follows_the_batch():
-    assert [default_rate('momentum', b) for b in (16, 128, 256, 4096)]==[.0125, .1, .2, .2]
-    assert default_rate('sgd', 64)==.25 and default_rate('adam', 16)==3e-3
-    for name,recipe in OPTIMIZERS.items():
+    assert [default_rate('momentum', b) for b in (16, 128, 256, 4096)] == [0.0125, 0.1, 0.2, 0.2]
+    assert default_rate('sgd', 64) == 0.25 and default_rate('adam', 16) == 3e-3
+    for name, recipe in OPTIMIZERS.items():
         assert advice(name, default_rate(name, 16), 16) is None
         made = short(optimizer=name, lr=None)[1], short(optimizer=recipe.make, lr=None)[1]
-        assert made[0].losses==made[1].losses
-    assert 'may well not learn' in advice('momentum', .2, 16) and 'very small' in advice('adam', 1e-6, 256)
+        assert made[0].losses == made[1].losses
+    assert 'may well not learn' in advice('momentum', 0.2, 16) and 'very small' in advice(
+        'adam', 1e-6, 256
+    )
+
     class Mine(mlfound.training.Optimizer):
-        def update(self, p, g): p.sub_(g)
-    with pytest.raises(ValueError, match='lr is None; pass a learning rate for Mine'): short(optimizer=Mine, lr=None)
+        def update(self, p, g):
+            p.sub_(g)
+
+    with pytest.raises(ValueError, match='lr is None; pass a learning rate for Mine'):
+        short(optimizer=Mine, lr=None)
     err = io.StringIO()
-    with mock.patch('sys.stderr', err): short(lr=5., progress=True, epochs=1)
+    with mock.patch('sys.stderr', err):
+        short(lr=5.0, progress=True, epochs=1)
     assert 'may well not learn' in err.getvalue()
+
 
 # -- interrupted and resumed
 
-@pytest.mark.parametrize('make', [partial(SGD, momentum=.9), Adam, AdamW], ids=['SGD','Adam','AdamW'])
+
+@pytest.mark.parametrize(
+    'make', [partial(SGD, momentum=0.9), Adam, AdamW], ids=['SGD', 'Adam', 'AdamW']
+)
 @pytest.mark.parametrize('dress', dresses.values(), ids=dresses)
 def test_resumed_is_undisturbed(dress, make, tmp_path):
-    whole,h = short(start(dress), optimizer=make, transform=Stops())
-    _,broken = short(start(dress), optimizer=make, transform=Stops(25), checkpoint=tmp_path/'c')
-    assert broken.interrupted and len(broken.epochs)==2
-    resumed,h2 = short(start(dress), optimizer=make, transform=Stops(), resume=tmp_path/'c')
-    assert same(parameters_of(whole), parameters_of(resumed)) and asdict(h)|dict(seconds=0)==asdict(h2)|dict(seconds=0)
-    assert h.rates==[one_cycle(.05, 30)(k) for k in range(30)]
+    whole, h = short(start(dress), optimizer=make, transform=Stops())
+    _, broken = short(start(dress), optimizer=make, transform=Stops(25), checkpoint=tmp_path / 'c')
+    assert broken.interrupted and len(broken.epochs) == 2
+    resumed, h2 = short(start(dress), optimizer=make, transform=Stops(), resume=tmp_path / 'c')
+    assert same(parameters_of(whole), parameters_of(resumed)) and asdict(h) | dict(
+        seconds=0
+    ) == asdict(h2) | dict(seconds=0)
+    assert h.rates == [one_cycle(0.05, 30)(k) for k in range(30)]
+
 
 def test_randomness_is_resumed(tmp_path):
     "Dropout's, batch normalisation's, and the transform's."
+
     class Noise(Stops):
-        def __call__(self, x, generator): return super().__call__(x, generator) + .1*torch.randn(x.shape, generator=generator)
+        def __call__(self, x, generator):
+            return super().__call__(x, generator) + 0.1 * torch.randn(x.shape, generator=generator)
+
     def net():
         torch.manual_seed(0)
-        made = nn.Sequential(nn.Linear(8,6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(.3), nn.Linear(6,3))
+        made = nn.Sequential(
+            nn.Linear(8, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.3), nn.Linear(6, 3)
+        )
         torch.manual_seed(1)
         return made
-    whole,_ = short(net(), transform=Noise())
-    short(net(), transform=Noise(25), checkpoint=tmp_path/'c')
+
+    whole, _ = short(net(), transform=Noise())
+    short(net(), transform=Noise(25), checkpoint=tmp_path / 'c')
     resumed = net()
     torch.manual_seed(99)
-    short(resumed, transform=Noise(), resume=tmp_path/'c')
+    short(resumed, transform=Noise(), resume=tmp_path / 'c')
     assert same(whole.state_dict().values(), resumed.state_dict().values())
 
+
 def test_another_training_is_not_resumed(tmp_path):
-    ok = tmp_path/'c'
+    ok = tmp_path / 'c'
     short(transform=Stops(25), checkpoint=ok)
     last = few.x.clone()
-    last[137,5] += 1e-6     # one pixel of one example
-    for words,kw in {'momentum 0.9, not 0.8': dict(optimizer=partial(SGD, momentum=.8)), 'seed 0, not 1': dict(seed=1),
-                     'lr 0.05, not 0.06': dict(lr=.06), 'epochs 3, not 4': dict(epochs=4), 'batch 20, not 10': dict(batch=10),
-                     'another train': dict(train=Split(last, few.y)), 'another valid': dict(valid=examples(60, seed=2)),
-                     'valid .*, not None': dict(valid=None), 'examples 200, not 199': dict(train=Split(few.x[1:], few.y[1:])),
-                     'transform Stops, not NoneType': dict(transform=None), 
-                     'way functions, not tape': dict(model=start(as_tape)), 'shapes': dict(model=init_he([8,7,3])),
-                     'another schedule': dict(schedule=lambda lr, n: lambda k: lr)}.items():
-        args = dict(model=start(), train=few, valid=look, epochs=3, batch=20, lr=.05, progress=False, transform=Stops(), resume=ok) | kw
+    last[137, 5] += 1e-6  # one pixel of one example
+    for words, kw in {
+        'momentum 0.9, not 0.8': dict(optimizer=partial(SGD, momentum=0.8)),
+        'seed 0, not 1': dict(seed=1),
+        'lr 0.05, not 0.06': dict(lr=0.06),
+        'epochs 3, not 4': dict(epochs=4),
+        'batch 20, not 10': dict(batch=10),
+        'another train': dict(train=Split(last, few.y)),
+        'another valid': dict(valid=examples(60, seed=2)),
+        'valid .*, not None': dict(valid=None),
+        'examples 200, not 199': dict(train=Split(few.x[1:], few.y[1:])),
+        'transform Stops, not NoneType': dict(transform=None),
+        'way functions, not tape': dict(model=start(as_tape)),
+        'shapes': dict(model=init_he([8, 7, 3])),
+        'another schedule': dict(schedule=lambda lr, n: lambda k: lr),
+    }.items():
+        args = (
+            dict(
+                model=start(),
+                train=few,
+                valid=look,
+                epochs=3,
+                batch=20,
+                lr=0.05,
+                progress=False,
+                transform=Stops(),
+                resume=ok,
+            )
+            | kw
+        )
         model = args.pop('model')
         before = [p.clone() for p in parameters_of(model)]
-        with pytest.raises((ModelError, TypeError), match=words.replace(', not partial', '')): fit(model, args.pop('train'), args.pop('valid'), **args)
-        assert same(parameters_of(model), before)      # nothing was changed
+        with pytest.raises((ModelError, TypeError), match=words.replace(', not partial', '')):
+            fit(model, args.pop('train'), args.pop('valid'), **args)
+        assert same(parameters_of(model), before)  # nothing was changed
     old = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision('medium')
     try:
-        with pytest.raises(ModelError, match='precision highest, not medium'): short(transform=Stops(), resume=ok)
-    finally: torch.set_float32_matmul_precision(old)
-    with pytest.raises(FileNotFoundError): short(resume=tmp_path/'nowhere')
+        with pytest.raises(ModelError, match='precision highest, not medium'):
+            short(transform=Stops(), resume=ok)
+    finally:
+        torch.set_float32_matmul_precision(old)
+    with pytest.raises(FileNotFoundError):
+        short(resume=tmp_path / 'nowhere')
+
 
 def test_partial_transforms_differ():
-    def shift(x, generator, most): return x
+    def shift(x, generator, most):
+        return x
+
     describe = mlfound.fit._described
-    assert describe(partial(shift, most=1))!=describe(partial(shift, most=2))
+    assert describe(partial(shift, most=1)) != describe(partial(shift, most=2))
+
 
 def test_interruption_goes_back_to_the_best_epoch(tmp_path):
-    def falling(lr, steps): return lambda k: .05 if k<10 else 30.
-    one,_ = short(epochs=1, schedule=falling)
-    model,h = short(schedule=falling, transform=Stops(25), checkpoint=tmp_path/'c')
-    assert h.epochs[1]['accuracy']<h.epochs[0]['accuracy'] and same(model, one) and len(h.rates)==len(h.losses)
-    again,_ = short(schedule=falling, transform=Stops(1), resume=tmp_path/'c')
+    def falling(lr, steps):
+        return lambda k: 0.05 if k < 10 else 30.0
+
+    one, _ = short(epochs=1, schedule=falling)
+    model, h = short(schedule=falling, transform=Stops(25), checkpoint=tmp_path / 'c')
+    assert (
+        h.epochs[1]['accuracy'] < h.epochs[0]['accuracy']
+        and same(model, one)
+        and len(h.rates) == len(h.losses)
+    )
+    again, _ = short(schedule=falling, transform=Stops(1), resume=tmp_path / 'c')
     assert same(again, one)
-    early,h = short(transform=Stops(5))
+    early, h = short(transform=Stops(5))
     assert h.interrupted and not h.epochs and not same(early, start())
 
+
 def test_unfinished_is_not_overwritten(tmp_path):
-    c = tmp_path/'c'
+    c = tmp_path / 'c'
     short(transform=Stops(25), checkpoint=c)
-    with pytest.raises(Unfinished, match='interrupted after 2 of 3 epochs'): short(checkpoint=c)
-    assert checkpoint_epochs(c)==(2,3)
+    with pytest.raises(Unfinished, match='interrupted after 2 of 3 epochs'):
+        short(checkpoint=c)
+    assert checkpoint_epochs(c) == (2, 3)
     short(checkpoint=c, resume=c, transform=Stops())
-    assert checkpoint_epochs(c)==(3,3)
-    short(checkpoint=c)                                     # done: may be replaced
+    assert checkpoint_epochs(c) == (3, 3)
+    short(checkpoint=c)  # done: may be replaced
     short(transform=Stops(15), checkpoint=c)
     short(checkpoint=c, fresh=True)
-    (tmp_path/'thesis').write_text('years of work')
-    with pytest.raises(ModelError, match='not written by mlfound'): short(checkpoint=tmp_path/'thesis', fresh=True)
-    assert (tmp_path/'thesis').read_text()=='years of work'
+    (tmp_path / 'thesis').write_text('years of work')
+    with pytest.raises(ModelError, match='not written by mlfound'):
+        short(checkpoint=tmp_path / 'thesis', fresh=True)
+    assert (tmp_path / 'thesis').read_text() == 'years of work'
+
 
 def test_full_disk(tmp_path):
     "At the start an error, before any work; later the training is worth more than its copy."
     full = OSError(28, 'No space left on device')
-    with mock.patch('os.fsync', side_effect=full), pytest.raises(OSError, match='No space left.*c'): short(checkpoint=tmp_path/'c')
-    with mock.patch('os.fsync', side_effect=[None, None, full, full]): model,h = short(checkpoint=tmp_path/'c')
-    assert same(model, short()[0]) and 'No space left' in h.unwritten and str(tmp_path/'c') in h.unwritten
-    assert checkpoint_epochs(tmp_path/'c')==(1,3) and os.listdir(tmp_path)==['c']
-    with pytest.raises(FileNotFoundError, match='nowhere/c'): short(checkpoint=tmp_path/'nowhere/c')
+    with mock.patch('os.fsync', side_effect=full), pytest.raises(OSError, match='No space left.*c'):
+        short(checkpoint=tmp_path / 'c')
+    with mock.patch('os.fsync', side_effect=[None, None, full, full]):
+        model, h = short(checkpoint=tmp_path / 'c')
+    assert (
+        same(model, short()[0])
+        and 'No space left' in h.unwritten
+        and str(tmp_path / 'c') in h.unwritten
+    )
+    assert checkpoint_epochs(tmp_path / 'c') == (1, 3) and os.listdir(tmp_path) == ['c']
+    with pytest.raises(FileNotFoundError, match='nowhere/c'):
+        short(checkpoint=tmp_path / 'nowhere/c')
+
 
 def test_training_error_keeps_the_best_epoch():
-    def spoil(x, generator): return x if next(steps)<15 else x*math.inf
-    steps,one = iter(range(99)), short(epochs=1, schedule=lambda lr, n: lambda k: .05)[0]
+    def spoil(x, generator):
+        return x if next(steps) < 15 else x * math.inf
+
+    steps, one = iter(range(99)), short(epochs=1, schedule=lambda lr, n: lambda k: 0.05)[0]
     model = start()
-    with pytest.raises(TrainingError, match=r'is nan at step 16 \(epoch 2, learning rate 0.05') as e:
-        short(model, transform=spoil, schedule=lambda lr, n: lambda k: .05)
-    assert same(model, one) and len(e.value.history.epochs)==1
+    with pytest.raises(
+        TrainingError, match=r'is nan at step 16 \(epoch 2, learning rate 0.05'
+    ) as e:
+        short(model, transform=spoil, schedule=lambda lr, n: lambda k: 0.05)
+    assert same(model, one) and len(e.value.history.epochs) == 1
+
     class Wild(SGD):
-        def update(self, p, g, m): p.fill_(torch.nan)
-    with pytest.raises(TrainingError, match='no longer a number after step'): short(optimizer=Wild, batch=200, epochs=1)
+        def update(self, p, g, m):
+            p.fill_(torch.nan)
+
+    with pytest.raises(TrainingError, match='no longer a number after step'):
+        short(optimizer=Wild, batch=200, epochs=1)
+
 
 def test_progress():
     class Screen(io.StringIO):
-        def isatty(self): return True
-    for stream,wanted,lines,bar in ((io.StringIO(), None, 3, False), (Screen(), None, 3, True), (io.StringIO(), True, 3, True), (Screen(), False, 0, False)):
+        def isatty(self):
+            return True
+
+    for stream, wanted, lines, bar in (
+        (io.StringIO(), None, 3, False),
+        (Screen(), None, 3, True),
+        (io.StringIO(), True, 3, True),
+        (Screen(), False, 0, False),
+    ):
         with mock.patch('sys.stderr', stream), mock.patch.dict(sys.modules):
             sys.modules.pop('ipykernel', None)
             short(progress=wanted)
-        assert (stream.getvalue().count('accuracy'), '\r' in stream.getvalue())==(lines, bar)
+        assert (stream.getvalue().count('accuracy'), '\r' in stream.getvalue()) == (lines, bar)
+
 
 def test_quiet_with_warnings_as_errors(tmp_path):
     import warnings
+
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        for dress in dresses.values(): short(start(dress), checkpoint=tmp_path/'c', fresh=True)
+        for dress in dresses.values():
+            short(start(dress), checkpoint=tmp_path / 'c', fresh=True)
+
 
 # -- files: every bit, every length, every moment
 
+
 def unchanged(read, right):
     "Does `read()` give what is right, or refuse in one line?"
-    try: got = read()
-    except ModelError as e: return '\n' not in str(e)
-    return got==right
+    try:
+        got = read()
+    except ModelError as e:
+        return '\n' not in str(e)
+    return got == right
+
 
 def content(path, kind):
-    tensors,facts = read_tensors(path, kind)
-    return {k: (t.dtype, tuple(t.shape), bytes(t.contiguous().reshape(-1).view(torch.uint8).numpy())) for k,t in tensors.items()}, facts
+    tensors, facts = read_tensors(path, kind)
+    return {
+        k: (t.dtype, tuple(t.shape), bytes(t.contiguous().reshape(-1).view(torch.uint8).numpy()))
+        for k, t in tensors.items()
+    }, facts
 
-@pytest.mark.parametrize('kind', ['model','checkpoint'])
+
+@pytest.mark.parametrize('kind', ['model', 'checkpoint'])
 def test_flipped_bits_and_cut_files(kind, tmp_path):
-    path,bad = tmp_path/'whole', tmp_path/'bad'
-    if kind=='model': save(path, start(), accuracy=.98, seed=0)
-    else: short(checkpoint=path)
-    whole,right = path.read_bytes(), content(path, kind)
+    path, bad = tmp_path / 'whole', tmp_path / 'bad'
+    if kind == 'model':
+        save(path, start(), accuracy=0.98, seed=0)
+    else:
+        short(checkpoint=path)
+    whole, right = path.read_bytes(), content(path, kind)
     rng = random.Random(0)
-    head = int.from_bytes(whole[:8], 'little')+8
-    bits = [rng.randrange(8*head) for _ in range(150)] + [rng.randrange(8*head, 8*len(whole)) for _ in range(150)]
+    head = int.from_bytes(whole[:8], 'little') + 8
+    bits = [rng.randrange(8 * head) for _ in range(150)] + [
+        rng.randrange(8 * head, 8 * len(whole)) for _ in range(150)
+    ]
     for bit in bits:
         data = bytearray(whole)
-        data[bit//8] ^= 1 << bit%8
+        data[bit // 8] ^= 1 << bit % 8
         bad.write_bytes(data)
         assert unchanged(lambda: content(bad, kind), right), f'bit {bit}'
     for _ in range(100):
-        bad.write_bytes(whole[:rng.randrange(len(whole))])
-        with pytest.raises(ModelError): read_tensors(bad, kind)
-    if kind=='model':
-        with pytest.raises(ModelError): load(bad)
+        bad.write_bytes(whole[: rng.randrange(len(whole))])
+        with pytest.raises(ModelError):
+            read_tensors(bad, kind)
+    if kind == 'model':
+        with pytest.raises(ModelError):
+            load(bad)
     else:
-        with pytest.raises(ModelError): short(resume=bad)
+        with pytest.raises(ModelError):
+            short(resume=bad)
+
 
 def raw_file(tensors, known):
     from safetensors.torch import save as to_bytes
-    return to_bytes(tensors, {'mlfound': known if isinstance(known, str) else json.dumps(known)} if known else {})
+
+    return to_bytes(
+        tensors,
+        {'mlfound': known if isinstance(known, str) else json.dumps(known)} if known else {},
+    )
+
 
 def test_strange_files(tmp_path):
-    ones,path = torch.ones(2, 3), tmp_path/'f'
-    def model(**tensors): return raw_file(tensors, dict(kind='model', facts={}))
-    deep = '{"kind": "model", "facts": {"a": ' + '['*100_000 + ']'*100_000 + '}}'
-    for data,words in [
-            (b'', 'not a whole safetensors file'), (b'GIF89a, or anything', 'not a whole safetensors file'),
-            (raw_file(dict(w1=ones), dict(kind='checkpoint', facts={})), 'a checkpoint; a model is needed'),
-            (raw_file(dict(w1=ones), 'model'), 'its facts cannot be read'), (raw_file(dict(w1=ones), '[1]'), 'its facts cannot be read'),
-            (raw_file(dict(w1=ones), '{"kind": "model"}'), 'its facts cannot be read'), (raw_file(dict(w1=ones), deep), 'its facts cannot be read'),
-            (raw_file(dict(w1=ones), '{"kind": "model", "facts": {"a": ' + '9'*5000 + '}}'), 'its facts cannot be read'),
-            (raw_file(dict(w1=ones), None), 'a file not written by mlfound'),
-            (model(w1=ones), 'holds w1; needed are'), (model(w1=ones, b2=torch.ones(3)), 'needed are w1, b1'),
-            (model(w1=torch.ones(3), b1=torch.ones(3)), r'w1 is \(3,\)'), (model(w1=ones, b1=torch.ones(4)), 'they do not chain'),
-            (model(w1=ones.long(), b1=torch.ones(3)), r'w1 is \(2, 3\) torch.int64'), (model(w1=ones*torch.nan, b1=torch.ones(3)), 'w1 holds nan or inf'),
-            (model(w1=ones.to(torch.float8_e4m3fn), b1=torch.ones(3)), 'w1 holds torch.float8_e4m3fn, which is not read here'),
-            (raw_file(dict(w1=ones, b1=torch.ones(3)), dict(kind='model', facts={}, version=1)), 'digest does not fit'),
-            (raw_file(dict(w1=ones, b1=torch.ones(3)), dict(kind='model', facts={}, digest='0')), 'of version None'),
-            (raw_file(dict(w1=ones, b1=torch.ones(3)), dict(kind='model', facts={}, version=2, digest='0')), 'of version 2'),
-            (raw_file(dict(w1=ones, b1=torch.ones(3)), dict(kind='model', facts=dict(network='conv'))), "a network 'conv'")]:
+    ones, path = torch.ones(2, 3), tmp_path / 'f'
+
+    def model(**tensors):
+        return raw_file(tensors, dict(kind='model', facts={}))
+
+    deep = '{"kind": "model", "facts": {"a": ' + '[' * 100_000 + ']' * 100_000 + '}}'
+    for data, words in [
+        (b'', 'not a whole safetensors file'),
+        (b'GIF89a, or anything', 'not a whole safetensors file'),
+        (
+            raw_file(dict(w1=ones), dict(kind='checkpoint', facts={})),
+            'a checkpoint; a model is needed',
+        ),
+        (raw_file(dict(w1=ones), 'model'), 'its facts cannot be read'),
+        (raw_file(dict(w1=ones), '[1]'), 'its facts cannot be read'),
+        (raw_file(dict(w1=ones), '{"kind": "model"}'), 'its facts cannot be read'),
+        (raw_file(dict(w1=ones), deep), 'its facts cannot be read'),
+        (
+            raw_file(dict(w1=ones), '{"kind": "model", "facts": {"a": ' + '9' * 5000 + '}}'),
+            'its facts cannot be read',
+        ),
+        (raw_file(dict(w1=ones), None), 'a file not written by mlfound'),
+        (model(w1=ones), 'holds w1; needed are'),
+        (model(w1=ones, b2=torch.ones(3)), 'needed are w1, b1'),
+        (model(w1=torch.ones(3), b1=torch.ones(3)), r'w1 is \(3,\)'),
+        (model(w1=ones, b1=torch.ones(4)), 'they do not chain'),
+        (model(w1=ones.long(), b1=torch.ones(3)), r'w1 is \(2, 3\) torch.int64'),
+        (model(w1=ones * torch.nan, b1=torch.ones(3)), 'w1 holds nan or inf'),
+        (
+            model(w1=ones.to(torch.float8_e4m3fn), b1=torch.ones(3)),
+            'w1 holds torch.float8_e4m3fn, which is not read here',
+        ),
+        (
+            raw_file(dict(w1=ones, b1=torch.ones(3)), dict(kind='model', facts={}, version=1)),
+            'digest does not fit',
+        ),
+        (
+            raw_file(dict(w1=ones, b1=torch.ones(3)), dict(kind='model', facts={}, digest='0')),
+            'of version None',
+        ),
+        (
+            raw_file(
+                dict(w1=ones, b1=torch.ones(3)), dict(kind='model', facts={}, version=2, digest='0')
+            ),
+            'of version 2',
+        ),
+        (
+            raw_file(
+                dict(w1=ones, b1=torch.ones(3)), dict(kind='model', facts=dict(network='conv'))
+            ),
+            "a network 'conv'",
+        ),
+    ]:
         path.write_bytes(data)
-        with pytest.raises(ModelError, match=words) as e: load(path)
+        with pytest.raises(ModelError, match=words) as e:
+            load(path)
         assert str(e.value).startswith(str(path)) and '\n' not in str(e.value)
-    path.write_bytes(model(w1=ones, b1=torch.ones(3)))     # of an older version of this library, with neither version nor digest
+    path.write_bytes(
+        model(w1=ones, b1=torch.ones(3))
+    )  # of an older version of this library, with neither version nor digest
     assert_close(load(path)[0], [ones, torch.ones(3)])
-    with pytest.raises(ModelError, match='a folder; pass the file in it'): load(tmp_path)
-    with pytest.raises(FileNotFoundError): load(tmp_path/'nowhere')
+    with pytest.raises(ModelError, match='a folder; pass the file in it'):
+        load(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / 'nowhere')
+
 
 def test_checkpoints_that_claim_too_much(tmp_path):
-    c,bad = tmp_path/'c', tmp_path/'bad'
+    c, bad = tmp_path / 'c', tmp_path / 'bad'
     short(transform=Stops(25), checkpoint=c)
-    tensors,facts = read_tensors(c, 'checkpoint')
-    for change,words in [(dict(steps=10**12), '1000000000000 steps in 2 epochs'), (dict(steps='20'), 'steps is missing'), (dict(epochs={}), 'epochs is missing'),
-                         (dict(settings=3), 'settings is missing'), (dict(best='x'), 'best is missing'), (dict(seconds=None), 'seconds is missing'),
-                         (dict(epochs=[{}]*10**5, steps=10**6), 'history.losses')]:
+    tensors, facts = read_tensors(c, 'checkpoint')
+    for change, words in [
+        (dict(steps=10**12), '1000000000000 steps in 2 epochs'),
+        (dict(steps='20'), 'steps is missing'),
+        (dict(epochs={}), 'epochs is missing'),
+        (dict(settings=3), 'settings is missing'),
+        (dict(best='x'), 'best is missing'),
+        (dict(seconds=None), 'seconds is missing'),
+        (dict(epochs=[{}] * 10**5, steps=10**6), 'history.losses'),
+    ]:
         write_tensors(bad, tensors, 'checkpoint', facts | change)
-        with pytest.raises(ModelError, match=words): short(transform=Stops(), resume=bad)
-    for gone in ('best.0','random.order','random.torch','history.rates','history.losses','model.0','momenta.0'):
-        write_tensors(bad, {k: t for k,t in tensors.items() if k!=gone}, 'checkpoint', facts)
-        with pytest.raises(ModelError, match=gone): short(transform=Stops(), resume=bad)
+        with pytest.raises(ModelError, match=words):
+            short(transform=Stops(), resume=bad)
+    for gone in (
+        'best.0',
+        'random.order',
+        'random.torch',
+        'history.rates',
+        'history.losses',
+        'model.0',
+        'momenta.0',
+    ):
+        write_tensors(bad, {k: t for k, t in tensors.items() if k != gone}, 'checkpoint', facts)
+        with pytest.raises(ModelError, match=gone):
+            short(transform=Stops(), resume=bad)
+
 
 def test_writing(tmp_path):
-    path = tmp_path/'m'
+    path = tmp_path / 'm'
     save(path, start(), seed=0)
     old = path.read_bytes()
-    for name,error in (('os.fsync', KeyboardInterrupt), ('os.replace', PermissionError(13, 'Permission denied'))):
-        with mock.patch(name, side_effect=error), pytest.raises((KeyboardInterrupt, PermissionError)): save(path, init_he([8,9,3]))
-        assert path.read_bytes()==old and os.listdir(tmp_path)==['m']
+    for name, error in (
+        ('os.fsync', KeyboardInterrupt),
+        ('os.replace', PermissionError(13, 'Permission denied')),
+    ):
+        with (
+            mock.patch(name, side_effect=error),
+            pytest.raises((KeyboardInterrupt, PermissionError)),
+        ):
+            save(path, init_he([8, 9, 3]))
+        assert path.read_bytes() == old and os.listdir(tmp_path) == ['m']
     sizes = []
-    with mock.patch('os.fsync', side_effect=lambda f: sizes.append(os.fstat(f).st_size)): save(path, start(), seed=0)
-    assert sizes==[len(old)] and path.read_bytes()==old      # all handed over before they are forced onto the disk; the same bytes
+    with mock.patch('os.fsync', side_effect=lambda f: sizes.append(os.fstat(f).st_size)):
+        save(path, start(), seed=0)
+    assert (
+        sizes == [len(old)] and path.read_bytes() == old
+    )  # all handed over before they are forced onto the disk; the same bytes
     os.chmod(path, 0o640)
-    (tmp_path/'link').symlink_to(path)
-    save(tmp_path/'link', [p.t().contiguous().t() if p.ndim==2 else p for p in start()], seed=0)
-    assert (tmp_path/'link').is_symlink() and path.read_bytes()==old and path.stat().st_mode & 0o777==0o640
-    with pytest.raises(FileNotFoundError, match='no/where'): save(tmp_path/'no/where', start())
-    for bad in ([torch.ones(2,3), torch.full((3,), torch.nan)], [torch.ones(2,3)], []):
-        with pytest.raises(ValueError): save(path, bad)
-    save(tmp_path/('n'*250), start())                        # as long as a name can be
-    assert path.read_bytes()==old
+    (tmp_path / 'link').symlink_to(path)
+    save(tmp_path / 'link', [p.t().contiguous().t() if p.ndim == 2 else p for p in start()], seed=0)
+    assert (
+        (tmp_path / 'link').is_symlink()
+        and path.read_bytes() == old
+        and path.stat().st_mode & 0o777 == 0o640
+    )
+    with pytest.raises(FileNotFoundError, match='no/where'):
+        save(tmp_path / 'no/where', start())
+    for bad in ([torch.ones(2, 3), torch.full((3,), torch.nan)], [torch.ones(2, 3)], []):
+        with pytest.raises(ValueError):
+            save(path, bad)
+    save(tmp_path / ('n' * 250), start())  # as long as a name can be
+    assert path.read_bytes() == old
+
 
 def train_into(folder):
     "What the command does: claim, go on if there is something to go on from, save."
-    goes_on = (folder/'checkpoint.safetensors').exists()
+    goes_on = (folder / 'checkpoint.safetensors').exists()
     with claim(folder, resume=goes_on) as out:
-        c = out/'checkpoint.safetensors'
-        model,_ = short(epochs=20, checkpoint=c, resume=c if goes_on else None)
-        save(out/'model.safetensors', model)
+        c = out / 'checkpoint.safetensors'
+        model, _ = short(epochs=20, checkpoint=c, resume=c if goes_on else None)
+        save(out / 'model.safetensors', model)
+
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='the processes to be killed are forked')
 def test_killed_and_resumed_is_undisturbed(tmp_path):
-    "Killed the hard way at random moments, resumed each time, and done: bit for bit the same, and no leftovers."
-    want,_ = short(epochs=20)
-    rng,folder,begun = random.Random(0), tmp_path/'out', 0
+    "Killed at random moments, resumed each time, and done: the same bits, and no leftovers."
+    want, _ = short(epochs=20)
+    rng, folder, begun = random.Random(0), tmp_path / 'out', 0
     for kill in range(int(os.environ.get('MLFOUND_KILLS', 12))):
         child = os.fork()
         if not child:
             torch.set_num_threads(1)
-            try: train_into(folder)
-            finally: os._exit(0)
-        time.sleep(rng.random()*.15)
+            try:
+                train_into(folder)
+            finally:
+                os._exit(0)
+        time.sleep(rng.random() * 0.15)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        begun += (folder/'checkpoint.safetensors').exists()
-        if (folder/'model.safetensors').exists(): shutil.rmtree(folder)   # it was done: once more from the beginning
+        begun += (folder / 'checkpoint.safetensors').exists()
+        if (folder / 'model.safetensors').exists():
+            shutil.rmtree(folder)  # it was done: once more from the beginning
     train_into(folder)
-    assert begun and same(load(folder/'model.safetensors')[0], want)
-    assert sorted(os.listdir(folder))==['checkpoint.safetensors','model.safetensors']
+    assert begun and same(load(folder / 'model.safetensors')[0], want)
+    assert sorted(os.listdir(folder)) == ['checkpoint.safetensors', 'model.safetensors']
+
 
 # -- the module that can be called
 
+
 def test_module_is_callable():
     import inspect
-    assert mlfound.fit.fit is fit and inspect.signature(mlfound.fit)==inspect.signature(fit)
+
+    assert mlfound.fit.fit is fit and inspect.signature(mlfound.fit) == inspect.signature(fit)
     assert isinstance(mlfound.fit(start(), few, epochs=1, batch=20, progress=False), History)
-    assert [w for n,w in REGISTRY if n=='plain']==ways()==['functions','layers','tape','PyTorch']
+    assert (
+        [w for n, w in REGISTRY if n == 'plain']
+        == ways()
+        == ['functions', 'layers', 'tape', 'PyTorch']
+    )

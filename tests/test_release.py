@@ -1,4 +1,4 @@
-"The version stands in settings.ini, and what else names one agrees; a release is built from its tag."
+"The version stands in settings.ini, what else names one agrees; a release is built from a tag."
 import re
 import subprocess
 import sys
@@ -18,7 +18,8 @@ def test_library_and_change_log():
 def test_no_second_place():
     "A file that named the version would have to be remembered at every release."
     known = {'settings.ini', 'mlfound/__init__.py', 'CHANGELOG.md'}
-    command = 'git', 'grep', '-lwF', f"{settings()['version']}", '--', '*.cff', '*.toml', '*.py', '*.md'
+    kinds = '*.cff', '*.toml', '*.py', '*.md'
+    command = 'git', 'grep', '-lwF', settings()['version'], '--', *kinds
     said = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert set(said.stdout.split()) <= known, said.stdout
 
@@ -27,7 +28,8 @@ def test_citation():
     needed = {'cff-version', 'message', 'title', 'authors'} # by the format's schema
     assert needed <= set(cite) and 'version' not in cite
     assert ' AND '.join(cite['license']) == settings()['license']
-    assert cite['repository-code'] == f"https://github.com/{settings()['user']}/{settings()['repo']}"
+    where = f"{settings()['user']}/{settings()['repo']}"
+    assert cite['repository-code'] == f'https://github.com/{where}'
 
 def test_tried_on_every_python():
     jobs = yaml.safe_load(text('.github/workflows/release.yaml'))['jobs']

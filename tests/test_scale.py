@@ -1,75 +1,174 @@
 "Training on two real processes. What needs a GPU says so where there is none."
+
 import json, os, socket, subprocess, sys, time
 from pathlib import Path
 import pytest, torch
 from conftest import root
 from mlfound.backward import relative_error
 from mlfound.scale import Workers, find_device
-from mlfound.training import init_he, loss_and_gradients
 import scale_worker
 
 worker = Path(scale_worker.__file__)
-env = os.environ | dict(OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join([str(root), os.environ.get('PYTHONPATH', '')]))
-pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason='this PyTorch is built without torch.distributed')
+env = os.environ | dict(
+    OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join([str(root), os.environ.get('PYTHONPATH', '')])
+)
+pytestmark = pytest.mark.skipif(
+    not torch.distributed.is_available(), reason='this PyTorch is built without torch.distributed'
+)
 
-def torchrun(*program): # as the command `torchrun` does it; --standalone takes a free port
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', *program]
-    return subprocess.run([str(c) for c in command], env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+
+def torchrun(*program):  # as the command `torchrun` does it; --standalone takes a free port
+    command = [
+        sys.executable,
+        '-m',
+        'torch.distributed.run',
+        '--standalone',
+        '--nproc-per-node',
+        '2',
+        *program,
+    ]
+    return subprocess.run(
+        [str(c) for c in command],
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=120,
+    )
+
 
 def two_processes(*args, witness=0):
-    "The same without `torchrun`, which would stop the other worker before it can say anything; the output of one."
-    with socket.create_server(('127.0.0.1', 0)) as s: port = s.getsockname()[1]
-    facts = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE='2', LOCAL_WORLD_SIZE='2')
-    workers = [subprocess.Popen([sys.executable, str(worker), *map(str, args)], env=env|facts|dict(RANK=str(k), LOCAL_RANK=str(k)), text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for k in range(2)]
-    try: return workers[witness].communicate(timeout=60)[0], workers[witness].returncode, time.time()
+    "The same without `torchrun`, which would stop the other worker; the output of one."
+    with socket.create_server(('127.0.0.1', 0)) as s:
+        port = s.getsockname()[1]
+    facts = dict(
+        MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE='2', LOCAL_WORLD_SIZE='2'
+    )
+    workers = [
+        subprocess.Popen(
+            [sys.executable, str(worker), *map(str, args)],
+            env=env | facts | dict(RANK=str(k), LOCAL_RANK=str(k)),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for k in range(2)
+    ]
+    try:
+        return workers[witness].communicate(timeout=60)[0], workers[witness].returncode, time.time()
     finally:
-        for w in workers: w.kill(), w.communicate()
+        for w in workers:
+            w.kill(), w.communicate()
+
 
 def test_two_processes_train_as_one(tmp_path):
     done = torchrun(worker, 'compare', tmp_path)
-    assert done.returncode==0, done.stdout
-    first,second = (torch.load(tmp_path/f'kept{k}.pt') for k in range(2))
-    alone,_ = scale_worker.runs(Workers(), tmp_path)
-    assert first.keys()==alone.keys() and len(alone)==9
+    assert done.returncode == 0, done.stdout
+    first, second = (torch.load(tmp_path / f'kept{k}.pt') for k in range(2))
+    alone, _ = scale_worker.runs(Workers(), tmp_path)
+    assert first.keys() == alone.keys() and len(alone) == 9
     for name in alone:
         bound = 1e-6 if 'float32' in name else 1e-14
-        for a,b,want in zip(first[name], second[name], alone[name], strict=True):
+        for a, b, want in zip(first[name], second[name], alone[name], strict=True):
             assert torch.equal(a, b), f'{name}: the two workers hold different parameters'
-            assert relative_error(a, want)<=bound, f'{name}: {relative_error(a, want):.1e} from one process'
-    written,said = zip(*(json.loads((tmp_path/f'facts{k}.json').read_text()) for k in range(2)))
-    assert written==(24,0), f'checkpoints written by each worker: {written}' # 8 trainings, at the start and after each of two epochs
+            assert relative_error(a, want) <= bound, (
+                f'{name}: {relative_error(a, want):.1e} from one process'
+            )
+    written, said = zip(*(json.loads((tmp_path / f'facts{k}.json').read_text()) for k in range(2)))
+    assert written == (24, 0), (
+        f'checkpoints written by each worker: {written}'
+    )  # 8 trainings, at the start and after each of two epochs
     for s in said:
-        assert 'the workers draw different batches' in s['seeds'], s         # a seed of its own for each
-        assert 'the workers draw different batches' in s['transform'], s     # the same labels, other pixels, from the ninth step on
+        assert 'the workers draw different batches' in s['seeds'], s  # a seed of its own for each
+        assert 'the workers draw different batches' in s['transform'], (
+            s
+        )  # the same labels, other pixels, from the ninth step on
         assert 'the workers hold different parameters' in s['drift'], s
-        assert s['in_step']==[True, False, False, True], s                   # -0. and 1e-30 in place of 0.
+        assert s['in_step'] == [True, False, False, True], s  # -0. and 1e-30 in place of 0.
+
 
 def test_the_command(tmp_path):
-    done = torchrun('-m', 'mlfound', 'train', '--digits', '1000', '--epochs', '1', '--hidden', '20', '--out', tmp_path/'model')
-    assert done.returncode==0 and '2 processes' in done.stdout, done.stdout
-    for once in ('network 784-20-10', 'epoch 1: ', 'trained for 1 epoch', 'plots '): assert done.stdout.count(once)==1, done.stdout
-    assert sorted(p.name for p in (tmp_path/'model').iterdir())==['checkpoint.safetensors', 'model.safetensors', 'report.png']
+    done = torchrun(
+        '-m',
+        'mlfound',
+        'train',
+        '--digits',
+        '1000',
+        '--epochs',
+        '1',
+        '--hidden',
+        '20',
+        '--out',
+        tmp_path / 'model',
+    )
+    assert done.returncode == 0 and '2 processes' in done.stdout, done.stdout
+    for once in ('network 784-20-10', 'epoch 1: ', 'trained for 1 epoch', 'plots '):
+        assert done.stdout.count(once) == 1, done.stdout
+    assert sorted(p.name for p in (tmp_path / 'model').iterdir()) == [
+        'checkpoint.safetensors',
+        'model.safetensors',
+        'report.png',
+    ]
+
 
 def test_a_killed_worker_ends_the_run(tmp_path):
     done = torchrun(worker, 'dies', tmp_path)
-    seconds = time.time() - float((tmp_path/'stopped').read_text())
-    assert done.returncode and 'SIGKILL' in done.stdout and 'local_rank: 1' in done.stdout, done.stdout
-    assert seconds<15, f'{seconds:.0f} s until the run failed'
+    seconds = time.time() - float((tmp_path / 'stopped').read_text())
+    assert done.returncode and 'SIGKILL' in done.stdout and 'local_rank: 1' in done.stdout, (
+        done.stdout
+    )
+    assert seconds < 15, f'{seconds:.0f} s until the run failed'
+
 
 @pytest.mark.parametrize('how,witness', [('dies', 0), ('hangs', 0), ('dies at start', 1)])
 def test_the_other_worker_says_what_happened(how, witness, tmp_path):
-    said,code,end = two_processes(how, tmp_path, witness=witness)
-    assert code and f'WorkerError: worker {witness} of 2: another worker has died or does not answer' in said, said
-    assert ('broadcast' in said)==(how=='dies at start'), said               # the traceback names the call
-    assert end - float((tmp_path/'stopped').read_text()) < 15
+    said, code, end = two_processes(how, tmp_path, witness=witness)
+    assert (
+        code
+        and f'WorkerError: worker {witness} of 2: another worker has died or does not answer'
+        in said
+    ), said
+    assert ('broadcast' in said) == (how == 'dies at start'), said  # the traceback names the call
+    assert end - float((tmp_path / 'stopped').read_text()) < 15
 
-@pytest.mark.parametrize('name', ['cuda', 'mps'])
-def test_gradients_on_an_accelerator(name):
-    try: device = find_device(name)
-    except ValueError as e: pytest.skip(str(e))
-    params = init_he([784,50,10], torch.Generator().manual_seed(0))
-    x,y = torch.rand(256, 784, generator=torch.Generator().manual_seed(1)), torch.arange(256) % 10
-    loss,want = loss_and_gradients(x, y, params)
-    there,got = loss_and_gradients(x.to(device), y.to(device), [p.to(device) for p in params])
-    for g,w in zip([there, *got], [loss, *want]): assert g.device.type==name and relative_error(g.cpu(), w)<1e-5
+
+def missing():
+    "The accelerators that this machine lacks, each with the reason."
+    why = {}
+    for name in ('cuda', 'mps'):
+        try:
+            find_device(name)
+        except ValueError as e:
+            why[name] = str(e)
+    return why
+
+
+def test_every_rule_on_a_device(tmp_path):
+    "On an accelerator, or else on meta, where a rule that mixes devices fails as well."
+    device = ([name for name in ('cuda', 'mps') if name not in missing()] or ['meta'])[0]
+    command = [sys.executable, root / 'benchmarks' / 'device.py', '--device', device]
+    command += ['--out', tmp_path / 'found']
+    done = subprocess.run(
+        [str(c) for c in command],
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+    found = json.loads((tmp_path / 'found').read_text())
+    rules = found['rules']
+    assert not rules['wrong'] and rules['rules'] >= 50, rules
+    assert (found['machine']['accelerator'] == 'none: no accelerator was run') == (device == 'meta')
+    (tmp_path.parent / 'not_run').write_text(', '.join(rules['not_run']))
+
+
+def test_what_was_not_run(tmp_path):
+    "Nothing is tested here: this says what the tests above could not reach."
+    if why := missing():
+        rules = (tmp_path.parent / 'not_run').read_text()
+        pytest.skip(
+            f"no numbers from {' and '.join(why)}: {'; '.join(why.values())}; "
+            f'and these rules ask for numbers, which meta has not: {rules}'
+        )

@@ -1,23 +1,40 @@
 "Losses, optimizers and parameters: each refusal says what came, what is needed and how to mend it."
+
 import math
 from functools import partial
 import numpy as np, pytest, torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 from mlfound.autograd import Var, grad
-from mlfound.training import (SGD, Adam, AdamW, accuracy, check_params, cross_entropy, init_he,
-                              log_softmax, minibatches, one_cycle, parameters_of, softmax)
+from mlfound.training import (
+    SGD,
+    Adam,
+    AdamW,
+    accuracy,
+    check_params,
+    cross_entropy,
+    init_he,
+    log_softmax,
+    minibatches,
+    one_cycle,
+    parameters_of,
+    softmax,
+)
 
-def rand(*shape, seed=0, **kw): return torch.randn(shape, generator=torch.Generator().manual_seed(seed), **kw)
+
+def rand(*shape, seed=0, **kw):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), **kw)
+
 
 # -- softmax and the loss
+
 
 @pytest.mark.parametrize('f', [softmax, log_softmax])
 def test_softmax_is_one_function_for_tensors_and_the_tape(f):
     x = rand(4, 3, dtype=torch.float64)
     theirs = getattr(F, f.__name__)
     for dim in (0, 1, -1):
-        v,t = Var(x, requires_grad=True), x.clone().requires_grad_()
+        v, t = Var(x, requires_grad=True), x.clone().requires_grad_()
         assert_close(f(x, dim), theirs(x, dim))
         assert_close(getattr(v, f.__name__)(dim).data, theirs(x, dim))
         want = torch.autograd.grad(theirs(t, dim), t, x)[0]
@@ -26,44 +43,60 @@ def test_softmax_is_one_function_for_tensors_and_the_tape(f):
     assert_close(f(x), theirs(x, -1))
     assert_close(f(x.half(), dtype=torch.float64), theirs(x.half(), -1, dtype=torch.float64))
 
+
 def test_cross_entropy_says_what_it_got():
-    z,t = rand(5, 3), torch.tensor([0,1,2,1,0])
-    for logits,targ,error,words in [
-            (z.tolist(), t, TypeError, 'logits are of type list; pass a tensor'),
-            (z, t.tolist(), TypeError, 'targ is of type list; pass class numbers'),
-            (z, t.float(), TypeError, 'targ is torch.float32'),
-            (z, t.bool(), TypeError, 'targ is torch.bool'),
-            (z, t[:4], ValueError, r'targ is \(4,\)'),
-            (z, t+1, ValueError, 'targ holds 3'),
-            (z, t-1, ValueError, 'targ holds -1'),
-            (z[:0], t[:0], ValueError, 'logits are .* with at least one'),
-            (z[0], t, ValueError, r'logits are \(3,\)')]:
+    z, t = rand(5, 3), torch.tensor([0, 1, 2, 1, 0])
+    for logits, targ, error, words in [
+        (z.tolist(), t, TypeError, 'logits are of type list; pass a tensor'),
+        (z, t.tolist(), TypeError, 'targ is of type list; pass class numbers'),
+        (z, t.float(), TypeError, 'targ is torch.float32'),
+        (z, t.bool(), TypeError, 'targ is torch.bool'),
+        (z, t[:4], ValueError, r'targ is \(4,\)'),
+        (z, t + 1, ValueError, 'targ holds 3'),
+        (z, t - 1, ValueError, 'targ holds -1'),
+        (z[:0], t[:0], ValueError, 'logits are .* with at least one'),
+        (z[0], t, ValueError, r'logits are \(3,\)'),
+    ]:
         for f in (cross_entropy, accuracy):
-            with pytest.raises(error, match=f'{f.__name__}: {words}'): f(logits, targ)
-    with pytest.raises(TypeError, match='accuracy: logits are of type ndarray'): accuracy(z.numpy(), t)
-    assert_close(cross_entropy(z.numpy(), t), F.cross_entropy(z, t))   # the tape's operations copy arrays
+            with pytest.raises(error, match=f'{f.__name__}: {words}'):
+                f(logits, targ)
+    with pytest.raises(TypeError, match='accuracy: logits are of type ndarray'):
+        accuracy(z.numpy(), t)
+    assert_close(
+        cross_entropy(z.numpy(), t), F.cross_entropy(z, t)
+    )  # the tape's operations copy arrays
     for kind in (torch.uint8, torch.int8, torch.int16, torch.int32):
         assert_close(cross_entropy(z, t.to(kind)), F.cross_entropy(z, t))
 
+
 def test_torch_name_of_the_loss():
-    z,t = rand(5, 3), torch.tensor([0,1,2,1,0])
+    z, t = rand(5, 3), torch.tensor([0, 1, 2, 1, 0])
     v = Var(z, requires_grad=True)
     assert_close(F.cross_entropy(v, t).data, F.cross_entropy(z, t))
-    for options in (dict(reduction='sum'), dict(label_smoothing=.1), dict(ignore_index=1), dict(weight=z[0])):
-        with pytest.raises(TypeError, match=[*options][0]): F.cross_entropy(v, t, **options)
+    for options in (
+        dict(reduction='sum'),
+        dict(label_smoothing=0.1),
+        dict(ignore_index=1),
+        dict(weight=z[0]),
+    ):
+        with pytest.raises(TypeError, match=[*options][0]):
+            F.cross_entropy(v, t, **options)
+
 
 # -- optimizers
 
-makers = [SGD, Adam, AdamW, partial(SGD, momentum=.9)]
+makers = [SGD, Adam, AdamW, partial(SGD, momentum=0.9)]
+
 
 def nothing_learned():
     "What an optimizer must refuse, since no gradient would ever reach it, or no step move it."
-    leaf,plain = Var(rand(3), requires_grad=True), Var(rand(3))
-    result,torchs = leaf*2, rand(3).requires_grad_()*2
-    with torch.inference_mode(): frozen = torch.ones(3)
+    leaf, plain = Var(rand(3), requires_grad=True), Var(rand(3))
+    result, torchs = leaf * 2, rand(3).requires_grad_() * 2
+    with torch.inference_mode():
+        frozen = torch.ones(3)
     yield dict(w=rand(3)), 'is of type dict; pass a list'
     yield dict(w=rand(3)).items(), r'params\[0\] is of type tuple; pass a tensor or a Var'
-    yield np.ones((2,3)), r'params\[0\] is of type ndarray'
+    yield np.ones((2, 3)), r'params\[0\] is of type ndarray'
     yield [np.ones(3)], r'params\[0\] is of type ndarray'
     yield [[rand(3)]], r'params\[0\] is of type list'
     yield 'w', "params is 'w'"
@@ -78,55 +111,87 @@ def nothing_learned():
     yield [], 'no parameters'
     yield [leaf, leaf], 'twice'
 
+
 @pytest.mark.parametrize('make', makers)
 def test_optimizer_refuses_what_would_never_move(make):
-    for params,words in nothing_learned():
-        with pytest.raises((TypeError, ValueError), match=words): make(params, lr=.1)
+    for params, words in nothing_learned():
+        with pytest.raises((TypeError, ValueError), match=words):
+            make(params, lr=0.1)
 
-@pytest.mark.parametrize('make, settings', [(m, dict(lr=lr)) for m in (SGD, Adam) for lr in ('0.1', -1, math.inf, math.nan, None, [.1], torch.tensor([.1]), True)]
-    + [(SGD, dict(momentum=m)) for m in (1, 2, -.1, math.nan, '0.9')] + [(SGD, dict(weight_decay=d)) for d in (-1, math.inf, None)]
-    + [(Adam, dict(betas=b)) for b in ((1,.999), (.9,1), (-.1,.9), (.9,), .9, None, ('a','b'))] + [(Adam, dict(eps=e)) for e in (-1e-8, math.nan)]
-    + [(Adam, dict(weight_decay=-1)), (AdamW, dict(weight_decay=math.inf))])
+
+@pytest.mark.parametrize(
+    'make, settings',
+    [
+        (m, dict(lr=lr))
+        for m in (SGD, Adam)
+        for lr in ('0.1', -1, math.inf, math.nan, None, [0.1], torch.tensor([0.1]), True)
+    ]
+    + [(SGD, dict(momentum=m)) for m in (1, 2, -0.1, math.nan, '0.9')]
+    + [(SGD, dict(weight_decay=d)) for d in (-1, math.inf, None)]
+    + [
+        (Adam, dict(betas=b))
+        for b in ((1, 0.999), (0.9, 1), (-0.1, 0.9), (0.9,), 0.9, None, ('a', 'b'))
+    ]
+    + [(Adam, dict(eps=e)) for e in (-1e-8, math.nan)]
+    + [(Adam, dict(weight_decay=-1)), (AdamW, dict(weight_decay=math.inf))],
+)
 def test_optimizer_refuses_settings(make, settings):
-    with pytest.raises((TypeError, ValueError), match=[*settings][0]): make([rand(3)], **settings)
+    with pytest.raises((TypeError, ValueError), match=[*settings][0]):
+        make([rand(3)], **settings)
+
 
 def test_optimizer_takes_what_can_move():
     "Generators, NumPy's numbers, a rate of 0, PyTorch's parameters."
     p = rand(3)
     p.grad = torch.ones(3)
     for make in makers:
-        opt = make((q for q in [p]), lr=np.float32(.5))
+        opt = make((q for q in [p]), lr=np.float32(0.5))
         before = p.clone()
         opt.step()
         assert not torch.equal(p, before) and type(opt.lr) is float
     before = p.clone()
     SGD([p], lr=0).step()
     assert torch.equal(p, before)
-    assert len(SGD(torch.nn.Linear(3, 2).parameters(), lr=.1).params)==2
+    assert len(SGD(torch.nn.Linear(3, 2).parameters(), lr=0.1).params) == 2
+
 
 # -- parameters, batches, schedules
 
+
 def test_parameters_lie_apart():
     b1 = torch.zeros(4)
-    flat = torch.zeros(5*4+4)
-    check_params('f', [flat[:20].view(5,4), flat[20:]])                        # windows side by side
+    flat = torch.zeros(5 * 4 + 4)
+    check_params('f', [flat[:20].view(5, 4), flat[20:]])  # windows side by side
     wide = torch.zeros(4, 8)
-    check_params('f', [wide[:,:4], b1, wide[:,4:], torch.zeros(4)])            # and columns of one array
-    for params,words in [
-            ([flat[:20].view(5,4), flat[19:23]], 'b1 lies in the memory of w1'),
-            ([wide[:,:4], b1, wide[:,2:6], torch.zeros(4)], 'w2 lies in the memory of w1'),
-            ([torch.zeros(5,1).expand(5,4), b1], 'w1 is expanded'),
-            ([torch.zeros(5,4), b1, torch.zeros(4,4), b1], 'b2 lies in the memory of b1')]:
-        with pytest.raises(ValueError, match=words): check_params('f', params)
+    check_params('f', [wide[:, :4], b1, wide[:, 4:], torch.zeros(4)])  # and columns of one array
+    for params, words in [
+        ([flat[:20].view(5, 4), flat[19:23]], 'b1 lies in the memory of w1'),
+        ([wide[:, :4], b1, wide[:, 2:6], torch.zeros(4)], 'w2 lies in the memory of w1'),
+        ([torch.zeros(5, 1).expand(5, 4), b1], 'w1 is expanded'),
+        ([torch.zeros(5, 4), b1, torch.zeros(4, 4), b1], 'b2 lies in the memory of b1'),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            check_params('f', params)
 
-def test_parameters_of_takes_a_generator(): assert len(parameters_of(p for p in init_he([3,2]))) == 2
+
+def test_parameters_of_takes_a_generator():
+    assert len(parameters_of(p for p in init_he([3, 2]))) == 2
+
 
 def test_minibatches_complain_when_called():
     x = rand(5, 2)
-    for bad,words in [(dict(size=0), 'size is 0'), (dict(size=2.5), 'size is 2.5'), (dict(size='4'), "size is '4'")]:
-        with pytest.raises((TypeError, ValueError), match=words): minibatches(x, **bad)
-    with pytest.raises(ValueError, match=r'have \[5, 4\] rows'): minibatches(x, x[:4])
+    for bad, words in [
+        (dict(size=0), 'size is 0'),
+        (dict(size=2.5), 'size is 2.5'),
+        (dict(size='4'), "size is '4'"),
+    ]:
+        with pytest.raises((TypeError, ValueError), match=words):
+            minibatches(x, **bad)
+    with pytest.raises(ValueError, match=r'have \[5, 4\] rows'):
+        minibatches(x, x[:4])
+
 
 def test_one_cycle_refuses():
-    for warmup in (-.1, 1, math.nan, '0.3'):
-        with pytest.raises((TypeError, ValueError), match='warmup'): one_cycle(.1, 10, warmup=warmup)
+    for warmup in (-0.1, 1, math.nan, '0.3'):
+        with pytest.raises((TypeError, ValueError), match='warmup'):
+            one_cycle(0.1, 10, warmup=warmup)

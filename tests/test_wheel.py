@@ -1,45 +1,84 @@
-"What a user gets who installs the wheel, away from this checkout: with the fastcore that nbdev needs, and with the next."
+"What a user gets who installs the wheel: with the fastcore that nbdev needs, and with the next."
+
 import json, sys, sysconfig, zipfile
 import pytest
 from conftest import copy_tree, modules, root, run, settings
 
+
 def build(tmp, *options):
-    "The wheel that `python -m build` makes of a copy of the working tree, with the contents of its files."
-    run(sys.executable, '-m', 'build', '--no-isolation', *options, '--outdir', tmp/'dist', copy_tree(tmp/'copy'))
-    wheel, = (tmp/'dist').glob('*.whl')
-    with zipfile.ZipFile(wheel) as z: return wheel, {n: z.read(n) for n in z.namelist()}
+    "The wheel that `python -m build` makes of a copy of the tree, and the contents of its files."
+    run(
+        sys.executable,
+        '-m',
+        'build',
+        '--no-isolation',
+        *options,
+        '--outdir',
+        tmp / 'dist',
+        copy_tree(tmp / 'copy'),
+    )
+    (wheel,) = (tmp / 'dist').glob('*.whl')
+    with zipfile.ZipFile(wheel) as z:
+        return wheel, {n: z.read(n) for n in z.namelist()}
+
 
 @pytest.fixture(scope='module')
-def wheel(tmp_path_factory): return build(tmp_path_factory.mktemp('wheel'), '--wheel')
+def wheel(tmp_path_factory):
+    return build(tmp_path_factory.mktemp('wheel'), '--wheel')
+
 
 def test_contents(wheel):
     "The modules, the data, the licence, and nothing else."
     names = set(wheel[1])
     info = f"mlfound-{settings()['version']}.dist-info/"
-    want = {p.relative_to(root).as_posix() for p in (root/'mlfound').rglob('*') if p.is_file() and '__pycache__' not in p.parts}
+    want = {
+        p.relative_to(root).as_posix()
+        for p in (root / 'mlfound').rglob('*')
+        if p.is_file() and '__pycache__' not in p.parts
+    }
     assert {n for n in names if not n.startswith(info)} == want
     assert f'{info}licenses/LICENSE' in names
 
+
 def test_sdist_gives_the_same_wheel(wheel, tmp_path):
-    record = next(n for n in wheel[1] if n.endswith('RECORD')) # lists the others, in the order in which they were packed
+    record = next(
+        n for n in wheel[1] if n.endswith('RECORD')
+    )  # lists the others, in the order in which they were packed
     assert build(tmp_path)[1] | {record: b''} == wheel[1] | {record: b''}
 
+
 def environment(env, first):
-    "The Python of a new environment; packages are lent to it from the folders `first` and from this environment."
+    "The Python of a new environment; packages are lent to it from `first` and from this one."
     run(sys.executable, '-m', 'venv', '--without-pip', env)
-    site, = {*env.glob('lib/python*/site-packages'), *env.glob('Lib/site-packages')}
-    (site/'lent.pth').write_text('\n'.join([*first, sysconfig.get_path('purelib')]))
-    return env/('Scripts' if sys.platform == 'win32' else 'bin')/'python'
+    (site,) = {*env.glob('lib/python*/site-packages'), *env.glob('Lib/site-packages')}
+    (site / 'lent.pth').write_text('\n'.join([*first, sysconfig.get_path('purelib')]))
+    return env / ('Scripts' if sys.platform == 'win32' else 'bin') / 'python'
+
 
 @pytest.fixture(scope='module', params=[1, 2], ids='fastcore-{}'.format)
 def installed(wheel, tmp_path_factory, request):
-    "A function that runs a command of a new environment with the wheel and one of two versions of fastcore."
+    "A function that runs a command of a new environment with one of two versions of fastcore."
     env = tmp_path_factory.mktemp('env')
-    python = environment(env, [str(root/'.fastcore2')] if request.param == 2 else [])
-    run(sys.executable, '-m', 'pip', '--python', python, 'install', '--quiet', '--no-deps', '--no-index', wheel[0])
-    def call(command, *args): return run(python.parent/command, *args, cwd=env)
+    python = environment(env, [str(root / '.fastcore2')] if request.param == 2 else [])
+    run(
+        sys.executable,
+        '-m',
+        'pip',
+        '--python',
+        python,
+        'install',
+        '--quiet',
+        '--no-deps',
+        '--no-index',
+        wheel[0],
+    )
+
+    def call(command, *args):
+        return run(python.parent / command, *args, cwd=env)
+
     call.major = request.param
     return call
+
 
 def test_requirements_satisfied(installed):
     code = '''
@@ -50,6 +89,7 @@ for r in map(Requirement, requires("mlfound")):
 print(version("fastcore"))'''
     assert installed('python', '-c', code).startswith(f'{installed.major}.')
 
+
 def test_every_module(installed):
     code = '''
 import importlib, json, pkgutil, sys, mlfound
@@ -59,20 +99,36 @@ for n in names: importlib.import_module(f"mlfound.{n}")
 print(json.dumps(sorted(names)))'''
     assert json.loads(installed('python', '-c', code)) == modules()
 
+
 def test_data(installed):
     "The digits come with the wheel."
     code = 'from mlfound.data import mnist; print([tuple(s.x.shape) for s in mnist()])'
     assert installed('python', '-c', code).strip() == '[(50000, 784), (10000, 784), (10000, 784)]'
 
+
 def test_command(installed):
     assert settings()['version'] in installed('mlfound', '--version')
     assert 'all gradients agree' in installed('mlfound', 'check', '--rounds', '1')
 
+
 def test_editable_beside_a_folder_of_that_name(tmp_path):
-    "Whoever starts Python in the folder that holds the clone gets the library, and not the clone's folder for it."
-    clone = copy_tree(tmp_path/'mlfound')
-    python = environment(tmp_path/'env', [])
-    run(sys.executable, '-m', 'pip', '--python', python, 'install', '--quiet', '--no-deps', '--no-index',
-        '--no-build-isolation', '--editable', clone, cwd=tmp_path)
-    code = 'import mlfound; from mlfound.data import mnist; print(mlfound.__version__, len(mnist().train.x))'
+    "Started beside the clone, Python does not take the clone's folder for the library."
+    clone = copy_tree(tmp_path / 'mlfound')
+    python = environment(tmp_path / 'env', [])
+    run(
+        sys.executable,
+        '-m',
+        'pip',
+        '--python',
+        python,
+        'install',
+        '--quiet',
+        '--no-deps',
+        '--no-index',
+        '--no-build-isolation',
+        '--editable',
+        clone,
+        cwd=tmp_path,
+    )
+    code = 'import mlfound as m; print(m.__version__, len(m.mnist().train.x))'
     assert run(python, '-c', code, cwd=tmp_path).split() == [settings()['version'], '50000']

@@ -1,0 +1,279 @@
+"""Try the library on an accelerator, compare it with the CPU, and write one JSON file that names
+the machine.
+
+    python benchmarks/device.py --device cuda
+
+This needs the repository's files and PyTorch, nothing else, and less than four minutes. Every rule
+of the library runs on the device and on the CPU, a network is trained on both, `torchrun` starts
+one process, and the ratios of the benchmark tables are taken. `--device cpu` tries this program,
+and `--device meta`, where tensors have shapes and no numbers, tries that no rule mixes devices;
+both say that no accelerator was run. Exit code 1 if anything is wrong.
+"""
+import argparse
+import importlib.util
+import inspect
+import json
+import os
+import subprocess
+import sys
+import time
+import types
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch.utils._pytree import tree_leaves, tree_map
+
+here = Path(__file__).resolve().parent
+sys.path.insert(0, str(here.parent))
+BOUNDS = {torch.float64: 1e-10, torch.float32: 1e-4}
+SIZES = [784, 256, 10]
+
+def stand_in_for_fastcore():
+    "What the library takes from fastcore where that is not installed: a function put into a class."
+    def patch(f=None, *, as_prop=False, cls_method=False):
+        if f is None:
+            return lambda g: patch(g, as_prop=as_prop, cls_method=cls_method)
+        first = next(iter(inspect.signature(f).parameters.values()))
+        kind = property(f) if as_prop else f
+        setattr(first.annotation, f.__name__, classmethod(f) if cls_method else kind)
+        return f
+    package, basics = types.ModuleType('fastcore'), types.ModuleType('fastcore.basics')
+    basics.patch, package.basics, package.__path__ = patch, basics, []
+    sys.modules |= {'fastcore': package, 'fastcore.basics': basics}
+
+def machine(device):
+    "What the figures depend on."
+    facts = dict(device=str(device), accelerator='none: no accelerator was run', cpu=cpu_name(),
+                 torch=torch.__version__, python=sys.version.split()[0],
+                 threads=torch.get_num_threads())
+    if device.type == 'cuda':
+        facts |= dict(accelerator=torch.cuda.get_device_name(), cuda=torch.version.cuda)
+    if device.type == 'mps':
+        facts |= dict(accelerator='Apple GPU')
+    return facts
+
+def cpu_name():
+    info = Path('/proc/cpuinfo')
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')]
+    return names[0] if names else 'unknown'
+
+def wait(device):
+    "Until the device has done what it was told."
+    if device.type in ('cuda', 'mps'):
+        getattr(torch, device.type).synchronize()
+
+# Every rule
+
+def there(x, device, dtype):
+    "The same arguments on the device."
+    def move(t):
+        if not isinstance(t, torch.Tensor):
+            return t
+        return t.to(device, dtype if t.is_floating_point() else t.dtype)
+    return tree_map(move, x)
+
+def like(t, seed):
+    return torch.randn(t.shape, dtype=t.dtype, generator=torch.Generator().manual_seed(seed))
+
+def results(rule, args, g, ds):
+    "Value, gradients, and the gradients' gradients."
+    found = [rule.f(*args), *rule.first(g, *args)]
+    return found + list(rule.second(g, ds, *args)) if rule.second else found
+
+def error(got, want, device):
+    "The largest relative error; where there are no numbers, whether shape and device are right."
+    from mlfound.backward import relative_error
+    got, want = (tree_leaves([t for t in ts if t is not None]) for ts in (got, want))
+    assert len(got) == len(want), f'{len(got)} results, not {len(want)}'
+    for a, b in zip(got, want):
+        assert a.device.type == device.type, f'a result on {a.device}'
+        assert a.shape == b.shape, f'a result of shape {tuple(a.shape)}, not {tuple(b.shape)}'
+    if device.type == 'meta':
+        return 0.
+    return max(relative_error(a.cpu().double(), b.double()) for a, b in zip(got, want))
+
+def one_rule(trial, device, dtype):
+    "The largest error of a rule over its calls."
+    from mlfound.verify import copies, rule_of
+    rule, worst = rule_of(trial), 0.
+    for args in rule.calls:
+        args = there(args, 'cpu', dtype)
+        y = rule.f(*copies(args))
+        drawn = like(y, 0), [like(args[i], 1+i) for i in rule.of(args)]
+        want = results(rule, copies(args), *drawn)
+        got = results(rule, there(copies(args), device, dtype), *there(drawn, device, dtype))
+        worst = max(worst, error(got, want, device))
+    return worst
+
+def rules(device, quick):
+    "Every function, layer and operation: name → largest error, or what went wrong."
+    from mlfound.catalogue import find
+    dtype = torch.float32 if device.type == 'mps' else torch.float64
+    found = {}
+    for trial in find()[::10 if quick else 1]:
+        try:
+            found[trial.name] = one_rule(trial, device, dtype)
+        except Exception as e:
+            found[trial.name] = f'{type(e).__name__}: {e}'.splitlines()[0][:200]
+    unseen = [n for n, e in found.items() if device.type == 'meta' and 'meta' in str(e)] # need numbers
+    seen = {n: e for n, e in found.items() if n not in unseen}
+    wrong = {n: e for n, e in seen.items() if isinstance(e, str) or e > BOUNDS[dtype]}
+    right = [e for n, e in seen.items() if n not in wrong]
+    return dict(rules=len(seen), dtype=str(dtype), largest_error=max(right, default=0.),
+                wrong=wrong, not_run=unseen)
+
+# A training
+
+def train(device, digits, epochs, way):
+    "Seconds, and accuracy on the test digits."
+    from mlfound.data import Split, mnist
+    from mlfound.fit import evaluate, fit
+    from mlfound.training import as_layers, as_tape, as_torch, init_he, standardized
+    parts = mnist()
+    train, test = (Split(*(t[:digits].to(device) for t in standardized(s)))
+                   for s in (parts.train, parts.test))
+    start = [p.to(device) for p in init_he(SIZES, torch.Generator().manual_seed(0))]
+    model = dict(functions=list, layers=as_layers, tape=as_tape, PyTorch=as_torch)[way](start)
+    wait(device)
+    begin = time.perf_counter()
+    fit(model, train, epochs=epochs, progress=False)
+    wait(device)
+    seconds = time.perf_counter() - begin
+    return seconds, evaluate(model, test)[1]
+
+def training(device, quick):
+    "The network of chapter 05, each way on the device, and by hand on the CPU."
+    digits, epochs = (2000, 1) if quick else (50_000, 5)
+    train(device, 1000, 1, 'functions') # starts what is started once
+    found = {}
+    tried = [(device, way) for way in ('functions', 'layers', 'tape', 'PyTorch')]
+    for where, way in [*tried, (torch.device('cpu'), 'functions')]:
+        seconds, right = train(where, digits, epochs, way)
+        found[f'{way} on {where.type}'] = dict(seconds=seconds, accuracy=right)
+    least = .5 if quick else .975
+    return dict(found, wrong={n: r for n, r in found.items() if r['accuracy'] < least})
+
+# One process of torchrun
+
+def worker(device, path):
+    "What `torchrun` starts: a short training, and its parameters."
+    from mlfound.data import Split, mnist
+    from mlfound.scale import distributed, fit_on
+    from mlfound.training import init_he, standardized
+    data = standardized(mnist().train)
+    few = Split(*(t[:2048].to(device) for t in data))
+    params = [p.to(device) for p in init_he(SIZES, torch.Generator().manual_seed(0))]
+    with distributed(device) as workers:
+        fit_on(workers, params, few, epochs=1, progress=False)
+        backend = torch.distributed.get_backend() if torch.distributed.is_initialized() else 'none'
+    torch.save(dict(backend=backend, params=[p.cpu() for p in params]), path)
+
+def torchrun(device, quick):
+    "The same training with and without `torchrun`, bit for bit."
+    path = Path(os.environ.get('TMPDIR', '/tmp'))/f'mlfound-device-{os.getpid()}.pt'
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
+    command += ['--nproc-per-node', '1', __file__, '--device', str(device), '--worker', str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        return dict(wrong={'torchrun': done.stderr[-500:]})
+    started = torch.load(path)
+    worker(device, path)
+    alone = torch.load(path)
+    path.unlink()
+    same = all(map(torch.equal, started['params'], alone['params']))
+    wrong = {} if same else {'torchrun': 'other bits'}
+    return dict(backend=started['backend'], same_bits=same, wrong=wrong)
+
+# Ratios
+
+def medians(calls, device, rounds):
+    "Milliseconds of each call, the calls in turn."
+    times = {name: [] for name in calls}
+    for _ in range(rounds+2):
+        for name, f in calls.items():
+            wait(device)
+            begin = time.perf_counter()
+            f()
+            wait(device)
+            times[name].append(1e3*(time.perf_counter()-begin))
+    return {name: median(ts[2:]) for name, ts in times.items()}
+
+def shares(ms, base='PyTorch'):
+    return {name: dict(ms=t, ratio=t/ms[base]) for name, t in ms.items()}
+
+def ratios(device, quick):
+    "Times as shares of PyTorch's for the same work on the same device."
+    from mlfound.autograd import tape_forward_and_backward
+    from mlfound.backward import forward_and_backward, torch_forward_and_backward
+    from mlfound.data import mnist
+    from mlfound.forward import Params, init_params
+    from mlfound.module import layers_forward_and_backward
+    from mlfound.training import standardized
+    methods = dict(functions=forward_and_backward, layers=layers_forward_and_backward,
+                   tape=tape_forward_and_backward, PyTorch=torch_forward_and_backward)
+    n, rounds = (1000, 3) if quick else (50_000, 15)
+    x, y = (t[:n].to(device) for t in mnist().train)
+    start = init_params(784, 50, 1, torch.Generator().manual_seed(42))
+    params = Params(*(p.to(device) for p in start))
+    found = {}
+    for input_grad, title in ((True, 'all digits, with gx'), (False, 'all digits, without')):
+        calls = {k: partial(f, x, y, params, input_grad=input_grad) for k, f in methods.items()}
+        found[title] = shares(medians(calls, device, rounds))
+    x, y = (t[:n].to(device) for t in standardized(mnist().train))
+    for size in (64, 256, 4096):
+        ms = medians(steps(x[:size], y[:size]), device, 10*rounds)
+        found[f'a training step, batch {size}'] = shares(ms)
+    return dict(found, wrong={})
+
+def steps(x, y):
+    "A step of training in each way."
+    from mlfound.fit import way_of
+    from mlfound.training import SGD, as_layers, as_tape, as_torch, init_he
+    def step(model):
+        way = way_of(model)
+        opt = SGD(way.params, lr=.01, momentum=.9)
+        def run():
+            way.backward(x, y)
+            opt.step()
+        return run
+    def start():
+        return [p.to(x.device) for p in init_he(SIZES, torch.Generator().manual_seed(0))]
+    dresses = dict(functions=list, layers=as_layers, tape=as_tape, PyTorch=as_torch)
+    return {name: step(dress(start())) for name, dress in dresses.items()}
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
+    file = here/'results_device.json'
+    parser.add_argument('--device', default='cuda', help='cuda, mps, cpu or meta (default: cuda)')
+    parser.add_argument('--out', type=Path, default=file, help='file to write')
+    parser.add_argument('--quick', action='store_true', help='try the program; no figures to keep')
+    parser.add_argument('--worker', type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if importlib.util.find_spec('fastcore') is None:
+        stand_in_for_fastcore()
+    device = torch.device(args.device)
+    if args.worker:
+        return worker(device, args.worker)
+    return report(device, args)
+
+def report(device, args):
+    "Run every part, write the file, and say what was not run; the exit code."
+    begin = time.perf_counter()
+    found = dict(machine=machine(device), quick=args.quick)
+    for part in (rules, training, torchrun, ratios):
+        if device.type == 'meta' and part is not rules:
+            found[part.__name__] = 'not run: meta has no numbers'
+            continue
+        found[part.__name__] = part(device, args.quick)
+        print(f'{part.__name__}: {time.perf_counter()-begin:.0f} s', flush=True)
+    found['seconds'] = time.perf_counter() - begin
+    args.out.write_text(json.dumps(found, indent=1) + '\n', encoding='utf-8')
+    print(json.dumps(found, indent=1))
+    print(f"accelerator: {found['machine']['accelerator']}")
+    return any(isinstance(p, dict) and p.get('wrong') for p in found.values())
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""What every benchmark shares: fresh processes, calls in turn, medians, the machine's name, one
+file of figures and one page.
+
+A script says what it measures, as functions that return nested dictionaries of numbers, and how
+its page looks. Every figure is a median of calls that take turns in one process, so that all of
+them meet the same interruptions. It is taken in several fresh processes; the median over the
+processes is reported, with the lowest and the highest as the spread.
+"""
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+here = Path(__file__).resolve().parent
+
+def interleaved(calls, rounds, block=1):
+    "Microseconds of each call: the median over `rounds` blocks, in turn with those of the others."
+    times = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, f in calls.items():
+            f() # brings its data back into the cache
+            for _ in range(block):
+                begin = time.perf_counter()
+                f()
+                times[name].append(1e6*(time.perf_counter() - begin))
+    return {name: median(ts) for name, ts in times.items()}
+
+def spread(values):
+    return dict(median=median(values), low=min(values), high=max(values))
+
+def combine(runs):
+    "The same nested dictionaries with, for every number, its spread over the processes."
+    if isinstance(runs[0], dict):
+        return {k: combine([r[k] for r in runs]) for k in runs[0]}
+    return spread(runs)
+
+def machine(threads):
+    "What the figures depend on."
+    import torch
+    cpu, info = platform.processor() or platform.machine(), Path('/proc/cpuinfo')
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')]
+    return dict(cpu=names[0] if names else cpu, capability=torch.backends.cpu.get_cpu_capability(),
+                threads=threads, system=f'{platform.system()} {platform.machine()}',
+                python=platform.python_version(), torch=torch.__version__)
+
+def named(m):
+    "The machine as a page names it."
+    threads = f"{m['threads']} thread{'s'*(m['threads'] > 1)}"
+    return (f"{m['cpu']}, {m['capability']}, {threads}, {m['system']}, Python {m['python']}, "
+            f"torch {m['torch']}.")
+
+def cell(s, form):
+    "A median with its spread, for a table."
+    return f"{s['median']:{form}} ({s['low']:{form}}–{s['high']:{form}})"
+
+@dataclass
+class Benchmark:
+    "A script: what it measures, and how its page looks."
+    script: str       # its `__file__`
+    about: str        # its docstring
+    parts: dict       # name → function of the options, which measures in this process
+    page: object      # from the figures to the page's text
+    figures: str      # file of the figures
+    name: str         # file of the page
+    rounds: int       # of each method in a process
+    threads: int = field(default_factory=lambda: min(2, os.cpu_count()))
+    once: tuple = ()  # parts with repetitions of their own, measured in one process
+    twice: tuple = () # parts that two processes measure together
+
+    def options(self, argv=None):
+        parser = argparse.ArgumentParser(description=self.about.split('\n\n')[0])
+        def number(name, default, text):
+            text += ' (default: %(default)s)'
+            parser.add_argument(f'--{name}', type=int, default=default, help=text)
+        number('processes', 5, 'fresh processes')
+        number('rounds', self.rounds, 'rounds of each method in a process')
+        number('threads', self.threads, "torch's threads")
+        parser.add_argument('--quick', action='store_true', help='try it; no figures to keep')
+        parser.add_argument('--out', type=Path, default=here, help='folder for the two files')
+        parser.add_argument('--only', choices=self.parts, help='measure here, print JSON')
+        args = parser.parse_args(argv)
+        if args.quick:
+            args.processes = args.rounds = args.threads = 1
+        return args
+
+    def in_fresh_process(self, what, args):
+        "The figures of a part from a process of its own."
+        command = [self.script, '--only', what, '--rounds', str(args.rounds)]
+        command += ['--threads', str(args.threads)] + ['--quick']*args.quick
+        threads = 1 if what in self.twice else args.threads
+        names = [f'{library}_NUM_THREADS' for library in ('OMP', 'MKL', 'OPENBLAS')]
+        env = os.environ | dict.fromkeys(names, str(threads))
+        if what in self.twice:
+            two = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
+            command = [*two, *command]
+        command = [sys.executable, *command]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def measure(self, args):
+        "All figures."
+        found = dict(machine=machine(args.threads), processes=args.processes, rounds=args.rounds)
+        for what in self.parts:
+            processes = 1 if what in self.once else args.processes
+            print(f'{what}: {processes} processes', flush=True)
+            runs = [self.in_fresh_process(what, args) for _ in range(processes)]
+            found[what] = runs[0] if what in self.once else combine(runs)
+        return found
+
+    def main(self, argv=None):
+        "Take the figures and write both files; or one part, for another process."
+        args = self.options(argv)
+        import torch
+        if args.only:
+            torch.set_num_threads(1 if args.only in self.twice else args.threads)
+            found = self.parts[args.only](args)
+            if found is not None: # of two processes, only one has something to say
+                print(json.dumps(found))
+            return
+        found = self.measure(args)
+        (args.out/self.figures).write_text(json.dumps(found, indent=1) + '\n', encoding='utf-8')
+        (args.out/self.name).write_text(self.page(found), encoding='utf-8')
+        print(self.page(found))

@@ -1,0 +1,45 @@
+"The benchmarks run, and each page says what its file of figures says."
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import root
+
+folder = root/'benchmarks'
+scripts = 'run', 'tape', 'training', 'scale'
+
+def benchmark(name):
+    "What a script measures."
+    sys.path.insert(0, str(folder))
+    try:
+        return importlib.import_module(name).benchmark
+    finally:
+        sys.path.remove(str(folder))
+
+def names(figures):
+    "The figures' names, without machine and numbers."
+    if not isinstance(figures, dict):
+        return None
+    other = "machine", "seed", "HIPS", "micrograd", "JAX" # of this run, or where they are installed
+    return {k: names(v) for k, v in figures.items() if not k.startswith(other)}
+
+@pytest.mark.parametrize('name', scripts)
+def test_page(name):
+    b = benchmark(name)
+    figures = json.loads((folder/b.figures).read_text(encoding='utf-8'))
+    page = (folder/b.name).read_text(encoding='utf-8')
+    assert b.page(figures) == page, f'run benchmarks/{name}.py; the page is not that of the figures'
+
+@pytest.mark.parametrize('name', scripts)
+def test_runs(name, tmp_path):
+    "Quickly, with figures of no worth but of the same names."
+    command = [sys.executable, folder/f'{name}.py', '--quick', '--out', tmp_path]
+    done = subprocess.run(list(map(str, command)), cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    b = benchmark(name)
+    files = folder/b.figures, tmp_path/b.figures
+    old, new = (json.loads(f.read_text(encoding="utf-8")) for f in files)
+    assert names(old) == names(new)
+    assert (tmp_path/b.name).read_text(encoding='utf-8') == b.page(new)
