@@ -58,30 +58,6 @@ class Module:
         if len(calls)>1 and running.call: running.call.reused = True
         return call.out
 
-# %% ../nbs/03_Module.ipynb #pending
-#| code-fold: true
-def name_of(layer): return type(layer).__name__
-
-def pending(layer):
-    "The calls of `layer` that no `backward` has used, in the call that is running or outside."
-    if running.call is None: return layer.__dict__.setdefault('_records', deque())
-    return running.call.inner.setdefault(id(layer), deque())
-
-def check_call(call):
-    "Raise unless the call can be differentiated."
-    name,out = name_of(call.layer),call.out
-    if not isinstance(out, Tensor):
-        raise TypeError(f'{name}.forward: its result is {got(out)}; return one tensor')
-    for t in call.inputs:
-        mixed = isinstance(t, Tensor) and t.dtype!=out.dtype
-        if mixed and _in_autocast(out.device.type):
-            raise RuntimeError(f'{name}: called under torch.autocast, whose types the backward '
-                               'pass would not follow; call it outside, or under torch.no_grad()')
-
-def _in_autocast(kind):
-    "Not every kind of device knows autocast: `meta` does not."
-    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-
 # %% ../nbs/03_Module.ipynb #children
 #| code-fold: true
 containers = dict,list,tuple
@@ -133,6 +109,26 @@ def check_declared(layer):
                                 'parameter_names if it is trained, otherwise in buffer_names')
     return params
 
+# %% ../nbs/03_Module.ipynb #pending
+#| code-fold: true
+def name_of(layer): return type(layer).__name__
+
+def pending(layer):
+    "The calls of `layer` that no `backward` has used, in the call that is running or outside."
+    if running.call is None: return layer.__dict__.setdefault('_records', deque())
+    return running.call.inner.setdefault(id(layer), deque())
+
+def check_call(call):
+    "Raise unless the call can be differentiated."
+    name,out = name_of(call.layer),call.out
+    if not isinstance(out, Tensor):
+        raise TypeError(f'{name}.forward: its result is {got(out)}; return one tensor')
+    for t in call.inputs:
+        mixed = isinstance(t, Tensor) and t.dtype!=out.dtype
+        if mixed and torch.is_autocast_enabled(out.device.type):
+            raise RuntimeError(f'{name}: called under torch.autocast, whose types the backward '
+                               'pass would not follow; call it outside, or under torch.no_grad()')
+
 # %% ../nbs/03_Module.ipynb #watch
 #| code-fold: true
 def used(call):
@@ -155,31 +151,6 @@ def check_unchanged(call):
         what = 'an input' if any(t is x for x in leaves(call.inputs)) else 'a parameter'
         raise RuntimeError(f'{name_of(call.layer)}.backward: {what} was changed after the forward '
                            'pass; call the layer again, or change it after backward')
-
-# %% ../nbs/03_Module.ipynb #check_grads
-#| code-fold: true
-def check_grads(name, grads, inputs):
-    "Raise unless `bwd` returned a gradient or `None` for each input, or one for the first."
-    if isinstance(grads, tuple) and len(grads)!=len(inputs):
-        raise ValueError(f'{name}.bwd: it returned {len(grads)} gradients for {len(inputs)} '
-                         'inputs; return one for each, or None')
-    if not inputs and grads not in (None, ()):
-        raise ValueError(f'{name}.bwd: it returned a gradient, and has no input; return None')
-    each = grads if isinstance(grads, tuple) else (grads,)
-    for k,(gi,t) in enumerate(zip(each, inputs)):
-        if gi is not None and isinstance(t, Tensor): check_grad(name, k, gi, t)
-
-def check_grad(name, k, g, t):
-    "Raise unless `g` is like the input `t`."
-    if not isinstance(g, Tensor):
-        raise TypeError(f'{name}.bwd: the gradient for input {k} is {got(g)}; '
-                        'return a tensor or None, and for several inputs a tuple of them')
-    if g.shape!=t.shape:
-        raise ValueError(f'{name}.bwd: returned a gradient of shape {tuple(g.shape)} '
-                         f'for an input of shape {tuple(t.shape)}; they must agree')
-    if g.dtype!=t.dtype and t.is_floating_point():
-        raise TypeError(f'{name}.bwd: returned a gradient of {g.dtype} for an input of {t.dtype}; '
-                        'they must agree')
 
 # %% ../nbs/03_Module.ipynb #backward
 #| code-fold: true
@@ -234,6 +205,31 @@ def upstream(name, g, out):
     check_same_dtype(f'{name}.backward', output=out, g=g)
 
 def plain(g): return g.detach() if g.requires_grad else g
+
+# %% ../nbs/03_Module.ipynb #check_grads
+#| code-fold: true
+def check_grads(name, grads, inputs):
+    "Raise unless `bwd` returned a gradient or `None` for each input, or one for the first."
+    if isinstance(grads, tuple) and len(grads)!=len(inputs):
+        raise ValueError(f'{name}.bwd: it returned {len(grads)} gradients for {len(inputs)} '
+                         'inputs; return one for each, or None')
+    if not inputs and grads not in (None, ()):
+        raise ValueError(f'{name}.bwd: it returned a gradient, and has no input; return None')
+    each = grads if isinstance(grads, tuple) else (grads,)
+    for k,(gi,t) in enumerate(zip(each, inputs)):
+        if gi is not None and isinstance(t, Tensor): check_grad(name, k, gi, t)
+
+def check_grad(name, k, g, t):
+    "Raise unless `g` is like the input `t`."
+    if not isinstance(g, Tensor):
+        raise TypeError(f'{name}.bwd: the gradient for input {k} is {got(g)}; '
+                        'return a tensor or None, and for several inputs a tuple of them')
+    if g.shape!=t.shape:
+        raise ValueError(f'{name}.bwd: returned a gradient of shape {tuple(g.shape)} '
+                         f'for an input of shape {tuple(t.shape)}; they must agree')
+    if g.dtype!=t.dtype and t.is_floating_point():
+        raise TypeError(f'{name}.bwd: returned a gradient of {g.dtype} for an input of {t.dtype}; '
+                        'they must agree')
 
 # %% ../nbs/03_Module.ipynb #backwardMethod
 @patch
@@ -341,19 +337,6 @@ def __init__(self:Linear,
 @patch
 def __repr__(self:Linear): return f'Linear({self.w.shape[0]}, {self.w.shape[1]})'
 
-# %% ../nbs/03_Module.ipynb #holding
-#| code-fold: true
-@patch(cls_method=True)
-def holding(cls:Linear,
-            w:Tensor, # `(n_in, n_out)` weights, shared, not copied
-            b:Tensor, # `(n_out,)` bias, shared, not copied
-            input_grad:bool=True, # False leaves out the gradient for the input
-           )->Linear:
-    "A linear layer around existing parameters."
-    self = cls.__new__(cls)
-    self.w,self.b,self.input_grad = w,b,input_grad
-    return self
-
 # %% ../nbs/03_Module.ipynb #ReLU
 #| code-fold: true
 class ReLU(Module):
@@ -400,6 +383,19 @@ def check_layers(layers):
 def __repr__(self:Sequential):
     inner = [f'  {l!r},'.replace('\n', '\n  ') for l in self.layers]
     return '\n'.join(['Sequential(', *inner, ')'])
+
+# %% ../nbs/03_Module.ipynb #holding
+#| code-fold: true
+@patch(cls_method=True)
+def holding(cls:Linear,
+            w:Tensor, # `(n_in, n_out)` weights, shared, not copied
+            b:Tensor, # `(n_out,)` bias, shared, not copied
+            input_grad:bool=True, # False leaves out the gradient for the input
+           )->Linear:
+    "A linear layer around existing parameters."
+    self = cls.__new__(cls)
+    self.w,self.b,self.input_grad = w,b,input_grad
+    return self
 
 # %% ../nbs/03_Module.ipynb #mlp_model
 #| code-fold: true

@@ -8,9 +8,7 @@ __all__ = ['open_picture', 'colours', 'strangeness', 'read_digits', 'read_digit'
 # %% ../nbs/16_Pictures.ipynb #imports
 import errno, io, math, warnings
 from functools import cache
-from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +16,7 @@ from torch import Tensor
 
 from .data import Split, mnist
 from .files import DataError, bytes_of, reading
+from .ink import cut_out, find_strokes, groups_of
 from .saved import MARK, is_ours, write_whole
 
 # %% ../nbs/16_Pictures.ipynb #decoded
@@ -29,7 +28,8 @@ def _decoded(raw):
     from PIL import Image, ImageOps
     with Image.open(io.BytesIO(raw), formats=_FORMATS) as im:
         if im.width*im.height>_MAX_PIXELS:
-            raise DataError(f'{im.width:,} × {im.height:,} pixels', f'at most {_MAX_PIXELS:,}', 'scale it down')
+            raise DataError(f'{im.width:,} × {im.height:,} pixels', f'at most {_MAX_PIXELS:,}',
+                            'scale it down')
         return ImageOps.exif_transpose(im)
 
 # %% ../nbs/16_Pictures.ipynb #open_picture
@@ -42,9 +42,11 @@ def open_picture(path):
         try: return _decoded(raw)
         except DataError: raise
         except UnidentifiedImageError as e:
-            raise DataError(f'bytes that start {raw[:8]!r}', f"a picture: {', '.join(_FORMATS)}", 'save it as a PNG') from e
+            raise DataError(f'bytes that start {raw[:8]!r}', f"a picture: {', '.join(_FORMATS)}",
+                            'save it as a PNG') from e
         except Image.DecompressionBombError as e:
-            raise DataError('more than 100 million pixels', f'at most {_MAX_PIXELS:,}', 'scale it down') from e
+            raise DataError('more than 100 million pixels', f'at most {_MAX_PIXELS:,}',
+                            'scale it down') from e
         except Exception as e:
             why = str(e)[:100] or type(e).__name__
             raise DataError(f'damage ({why})', 'a whole picture', 'fetch or save it again') from e
@@ -58,7 +60,8 @@ def _stretched(v):
     if not len(usual): usual = np.zeros(1)
     k = min(max(1, len(usual)//10_000), (len(usual)-1)//2)
     low,high = usual[k],usual[-1-k]
-    if low==high: low,high = usual[0],usual[-1]        # nearly all have one value: the others are all there is
+    # nearly all have one value: the others are all there is
+    if low==high: low,high = usual[0],usual[-1]
     v = np.nan_to_num(v, nan=low, posinf=high, neginf=low).clip(low, high)
     return Image.fromarray(((v - low)*(255/max(high-low, 1e-9))).astype(np.uint8))
 
@@ -84,288 +87,6 @@ def colours(im, # Pillow's image, of any kind
     if (k := -(-max(im.size)//longest)) > 1: im = im.reduce(k)
     v = np.asarray(im, np.float32)/255
     return v if v.ndim==3 else np.repeat(v[:,:,None], 3, 2)
-
-# %% ../nbs/16_Pictures.ipynb #averaged
-def _averaged(v, # `(h, w, ...)`
-              k): # side of the squares
-    "The average of each square of `k` × `k` pixels; what is left over at the edges is dropped."
-    h,w = (s//k for s in v.shape[:2])
-    return v[:h*k,:w*k].reshape(h, k, w, k, *v.shape[2:]).mean((1,3), dtype=np.float32)
-
-def _brightness(v): # `(h, w, 3)` colours
-    "Each pixel's place between 0 and 1 along the direction in which near pixels differ most."
-    k = min(max(2, min(v.shape[:2])//8), *v.shape[:2])
-    near = _averaged(v, k).repeat(k, 0).repeat(k, 1)
-    d = (v[:near.shape[0],:near.shape[1]] - near).reshape(-1,3)
-    e = np.linalg.eigh(d.T@d)[1][:,-1]
-    if e.sum()<0: e = -e
-    return (v@e - np.minimum(e, 0).sum())/np.abs(e).sum()
-
-# %% ../nbs/16_Pictures.ipynb #dilated
-def _running_max(v, n): # an odd number of lines
-    "The largest value among the `n` lines around each line of `v`."
-    far = -np.inf if v.dtype.kind=='f' else 0
-    n = min(n, 2*len(v)-1)
-    p,k = np.pad(v, ((n//2,n//2),(0,0)), constant_values=far), 1
-    while 2*k<=n:
-        p = np.maximum(p[:-k], p[k:])
-        k *= 2
-    return np.maximum(p[:len(p)-(n-k)], p[n-k:])
-
-def _dilated(v, n): return _running_max(_running_max(v, n).T, n).T
-def _closed(v, n): return -_dilated(-_dilated(v, n), n)
-
-# %% ../nbs/16_Pictures.ipynb #missing
-_BROAD = .35   # of the picture's side: nothing as broad as this is a stroke
-
-def _missing(s): # `(h, w)` brightness
-    "The share of the paper's light that is missing at each pixel, and the paper's brightness."
-    n = int(_BROAD*math.prod(s.shape)**.5)|1
-    p = n//2 + 1
-    paper = _closed(np.pad(s, p, mode='edge'), n)[p:-p,p:-p]
-    r = (paper - s)/(paper + .03)
-    return r - np.median(r), paper       # noise, too, is darker than the lightest value around: that much is paper
-
-# %% ../nbs/16_Pictures.ipynb #otsu
-def _otsu(s, # values of any shape
-          bins=256):
-    "The threshold that leaves the two groups of values, below and above, as far apart as possible."
-    count,edges = np.histogram(s, bins)
-    below,total = count.cumsum(), (count*(edges[1:]+edges[:-1])/2).cumsum()
-    above = below[-1]-below
-    # n0*n1*(m0-m1)**2, without dividing by 0
-    between = (total*above - (total[-1]-total)*below)**2/np.maximum(below*above, 1)
-    return edges[1:][between.argmax()]
-
-# %% ../nbs/16_Pictures.ipynb #levels
-class _Levels(NamedTuple):
-    "How strong ink and noise are."
-    ink:float=0.
-    noise:float=0.
-    def enough(self): return self.ink>=max(.04, 3*self.noise)
-
-def _levels(r): # `(h, w)` missing light
-    "The strength of ink and noise; no ink where all is of one value."
-    dark = r>_otsu(r)
-    if dark.all() or not dark.any(): return _Levels()
-    return _Levels(float(np.median(r[dark])), float(1.4826*np.median(np.abs(r[~dark] - np.median(r[~dark])))))
-
-# %% ../nbs/16_Pictures.ipynb #slanted
-_STEEPEST = .08
-
-def _slanted(m): # `(h, w)` booleans
-    "Slope and height, in the middle, of each line that is dark from edge to edge."
-    h,w = m.shape
-    y,x = np.nonzero(m)
-    tall = h + int(.1*w) + 4          # lines may enter above or below
-    for slope in np.arange(-_STEEPEST, _STEEPEST, 1.5/w):
-        at = np.rint(y - slope*(x - w/2)).astype(int) + (tall-h)//2
-        count = np.bincount(at, minlength=tall)
-        for height in np.flatnonzero(count>=.92*w): yield slope, height - (tall-h)//2
-
-# %% ../nbs/16_Pictures.ipynb #across
-def _across(r, dark): # `(h, w)` missing light; how much is dark
-    "Where printed lines run from left to right: booleans `(h, w)`."
-    h,w = r.shape
-    k = -(-max(h,w)//400)             # a picture of 400 pixels shows them
-    m = _averaged(np.pad(r, ((0,-h%k),(0,-w%k)), mode='edge'), k)>dark
-    m = _running_max(m.view(np.uint8), 3).astype(bool)      # a pixel up or down does not matter
-    found,columns,end = np.zeros_like(m), np.arange(m.shape[1]), max(1, m.shape[1]//60)
-    for slope,height in _slanted(m):
-        rows = np.rint(height + slope*(columns - m.shape[1]/2)).astype(int)
-        on = (rows>=0) & (rows<len(m))
-        hit = m[rows.clip(0, len(m)-1), columns] & on
-        if hit[:end].any() and hit[-end:].any(): found[rows[on],columns[on]] = True
-    found = _running_max(found.view(np.uint8), 3).astype(bool)
-    return np.kron(found, np.ones((k,k), bool))[:h,:w]
-
-# %% ../nbs/16_Pictures.ipynb #thickness_of_lines
-def _thickness(lines): # booleans; lines run from left to right
-    "How many pixels thick the lines are."
-    runs = (np.diff(lines.astype(np.int8), axis=0, prepend=0)==1).sum()
-    return lines.sum()/max(runs, 1)
-
-# %% ../nbs/16_Pictures.ipynb #without_lines
-def _without_lines(r, noise): # `(h, w)` missing light, and its noise
-    "The missing light without what is printed from edge to edge, both ways."
-    dark = max(.06, 3*noise)
-    level,upright = _across(r, dark), _across(r.T, dark).T
-    lines = level | upright
-    if not lines.any(): return r
-    n = int(max(_thickness(level), _thickness(upright.T))) + 2
-    healed = np.minimum(_closed(np.where(lines, 0, r), n|1), r)
-    line = np.median(r[lines & (r>dark)])
-    over = np.clip((r - line - 3*noise)/(1 - line), 0, 1) if line<.75 else 0
-    return np.where(lines, np.maximum(healed, over), r)
-
-# %% ../nbs/16_Pictures.ipynb #Patch
-class _Patch(NamedTuple):
-    "Squares of the grid that hang together."
-    cells:np.ndarray # `(k, 2)` lines and columns
-    mass:float       # the ink in them
-    paper:float      # the brightness of the paper around
-    edge:bool        # do they touch the edge of the picture?
-    @property
-    def low(self): return self.cells.min(0)
-    @property
-    def high(self): return self.cells.max(0) + 1
-    @property
-    def size(self): return self.high - self.low
-    def __or__(self, o):
-        return _Patch(np.concatenate([self.cells,o.cells]), self.mass+o.mass, self.paper, self.edge or o.edge)
-
-# %% ../nbs/16_Pictures.ipynb #connected
-def _connected(mask): # `(h, w)` booleans
-    "Lists of the squares that hang together, corners included: each `(k, 2)`."
-    left,found = {*map(tuple, np.argwhere(mask).tolist())},[]
-    while left:
-        queue,patch = [left.pop()],[]
-        while queue:
-            r,c = queue.pop()
-            patch.append((r,c))
-            near = {(r+i,c+j) for i in (-1,0,1) for j in (-1,0,1)} & left
-            left -= near
-            queue += near
-        found.append(np.array(sorted(patch)))
-    return sorted(found, key=lambda p: p[0].tolist())
-
-# %% ../nbs/16_Pictures.ipynb #patches
-_GRID = 128 # squares along the longer side
-
-def _patches(z, paper): # `(h, w)` strokes and brightness of the paper
-    "The patches of ink, and the side of a square in pixels."
-    k = -(-max(z.shape)//_GRID)
-    h,w = (-(-s//k) for s in z.shape)
-    squares = np.pad(z, ((0,h*k-z.shape[0]), (0,w*k-z.shape[1]))).reshape(h,k,w,k)
-    mass = squares.sum((1,3))
-    found = []
-    for cells in _connected(squares.max((1,3))>.25):
-        (r0,c0),(r1,c1) = cells.min(0),cells.max(0)+1
-        light = float(np.median(paper[r0*k:r1*k, c0*k:c1*k]))
-        found.append(_Patch(cells, mass[tuple(cells.T)].sum(), light, min(r0,c0)==0 or r1==h or c1==w))
-    return found,k
-
-# %% ../nbs/16_Pictures.ipynb #worth_keeping
-def _worth_keeping(patches, longest): # `longest`: squares along the picture's shorter side
-    "The patches that are, or belong to, digits."
-    large = [p for p in patches if p.size.max()>=max(2, .05*longest)] or patches
-    kept = [p for p in large if not p.edge] or large
-    mass,size = (max(f(p) for p in kept) if kept else 0 for f in (lambda p: p.mass, lambda p: p.size.max()))
-    kept = [p for p in kept if p.mass>=.1*mass and p.size.max()>.2*size]
-    return [p for p in kept if p.paper>.3*max(q.paper for q in kept)]
-
-# %% ../nbs/16_Pictures.ipynb #is_box
-def _is_box(p): # a patch
-    "Does it fill an upright and a level side of its rectangle?"
-    if p.size.min()<8: return False
-    a = np.zeros(p.size, bool)
-    a[tuple((p.cells - p.low).T)] = True
-    def full(side): return side[:max(2, round(.07*len(side)))].any(0).mean()>=.9
-    return (full(a) or full(a[::-1])) and (full(a.T) or full(a.T[::-1]))
-
-def _inside(r, box, k, noise): # missing light, a box, the side of a square
-    "The missing light inside of a box, without its lines; zero elsewhere."
-    (r0,c0),(r1,c1) = box.low*k,box.high*k
-    inner = _without_lines(r[r0:r1,c0:c1], noise)
-    m = max(2, int(.03*min(inner.shape)))
-    out = np.zeros_like(r)
-    h,w = inner.shape
-    out[r0+m:r0+h-m,c0+m:c0+w-m] = inner[m:-m,m:-m]
-    return out
-
-# %% ../nbs/16_Pictures.ipynb #Strokes
-class _Strokes(NamedTuple):
-    "The ink of a picture, told apart."
-    z:np.ndarray   # `(h, w)`: 0 is paper, 1 ink
-    patches:list   # those worth keeping
-    k:int          # side of a square of the grid, in pixels
-    levels:_Levels
-    def whole(self):
-        "All kept patches as one."
-        first,*rest = self.patches
-        for p in rest: first = first | p
-        return first
-
-def _stretch(r, ink): return ((r/ink - .15)/.7).clip(0,1)
-
-# %% ../nbs/16_Pictures.ipynb #dark_strokes
-def _dark_strokes(s): # `(h, w)` brightness
-    "What is darker than its paper, without what is printed on it; `patches` is empty if that is nothing."
-    r,paper = _missing(s)
-    r = _without_lines(r, _levels(r).noise)
-    for _ in range(2):                        # the second time: inside of a box
-        levels = _levels(r)
-        if not levels.enough(): return _Strokes(r, [], 1, levels)
-        z = _stretch(r, levels.ink)
-        found,k = _patches(z, paper)
-        kept = _worth_keeping(found, min(z.shape)/k)
-        boxes = [p for p in kept if _is_box(p)]
-        if not boxes: break
-        r = _inside(r, max(boxes, key=lambda p: p.mass), k, levels.noise)
-    return _Strokes(z, [p for p in kept if not _is_box(p)], k, levels)
-
-# %% ../nbs/16_Pictures.ipynb #thin
-def _thin(strokes):
-    "Is there nothing in it that is broader than a third of the whole?"
-    whole = strokes.whole()
-    n = int(.34*whole.size.max()*strokes.k)|1
-    (r0,c0),(r1,c1) = whole.low*strokes.k,whole.high*strokes.k
-    return (-_dilated(-np.pad(strokes.z[r0:r1,c0:c1], 1), n)).max()<=.5
-
-def _maybe_light(s): # `(h, w)` brightness
-    "May the ink be lighter than its paper?"
-    bright = s>_otsu(s)
-    edge = np.concatenate([bright[0], bright[-1], bright[:,0], bright[:,-1]])
-    return bright.mean()<.4 and edge.mean()<.08
-
-# %% ../nbs/16_Pictures.ipynb #either
-def _either(s): # `(h, w)` brightness
-    "The strokes, dark on light or light on dark."
-    dark = _dark_strokes(s)
-    if not _maybe_light(s): return dark
-    light = _dark_strokes(1-s)
-    if not light.patches or not _thin(light) or any(p.edge for p in light.patches): return dark
-    if not dark.patches or any(p.edge for p in dark.patches): return light
-    # the gaps between strokes lie within the strokes
-    return light if light.whole().size.prod() >= .8*dark.whole().size.prod() else dark
-
-# %% ../nbs/16_Pictures.ipynb #strokes
-def _strokes(v): # `(h, w, 3)` colours
-    "The strokes in a picture, or in a half or a quarter ... of it where it is noisy."
-    while True:
-        found = _either(_brightness(v))
-        if found.levels.ink>8*found.levels.noise or min(v.shape[:2])<112: break
-        v = _averaged(v, 2)
-    if not found.patches:
-        raise DataError('no ink that could be a digit', 'a digit', 'write darker, or crop the picture')
-    return found
-
-# %% ../nbs/16_Pictures.ipynb #belong
-def _belong(a, b): # two patches
-    "Are they pieces of one digit?"
-    apart = np.maximum(a.low, b.low) - np.minimum(a.high, b.high)     # negative where they overlap
-    both = (a|b).size
-    stacked = -apart[1]>=.4*min(a.size[1], b.size[1])
-    one_tall = both[0]<=max(1.35*max(a.size[0], b.size[0]), 2.2*both[1])       # two digits would be taller
-    small,large = sorted((a.size.max(), b.size.max()))
-    near = apart.max()<(.15 if small<.5*large else .05)*large
-    return one_tall and (near or (stacked and apart[0]<.25*large))
-
-def _groups(patches):
-    "The patches of each digit as one, left to right."
-    for a,b in combinations(patches, 2):
-        if _belong(a, b): return _groups([p for p in patches if p is not a and p is not b] + [a|b])
-    return sorted(patches, key=lambda p: p.low[1])
-
-# %% ../nbs/16_Pictures.ipynb #cut_out
-def _cut_out(strokes, group):
-    "The strokes of one digit, without what else is in its rectangle."
-    k,h,w = strokes.k, *strokes.z.shape
-    keep = np.zeros((-(-h//k)+2, -(-w//k)+2), bool)
-    for i,j in np.ndindex(3,3): keep[tuple((group.cells+(i,j)).T)] = True      # and a square around, for the edges of strokes
-    alone = strokes.z*np.kron(keep[1:-1,1:-1], np.ones((k,k), np.float32))[:h,:w]
-    (r0,c0),(r1,c1) = np.maximum(group.low-1, 0)*k,(group.high+1)*k
-    return alone[r0:r1,c0:c1]
 
 # %% ../nbs/16_Pictures.ipynb #pen_width
 def _pen_width(z): # `(h, w)` strokes
@@ -399,13 +120,15 @@ def _distances(mask, far): # `(h, w)` booleans; distances beyond `far` come out 
     return np.sqrt(sweep(sweep(np.where(mask, 0, np.float32(1e6))).T).T)
 
 # %% ../nbs/16_Pictures.ipynb #thickened
-_THIN,_THICK = 1.6, 2.3   # pixels, where the digit has 20: one in twenty of MNIST's is thinner; half of them are
+# pixels, where the digit has 20: one in twenty of MNIST's is thinner; half of them are
+_THIN,_THICK = 1.6, 2.3
 _THICKEST = 6.5     # above this it is a blot
 
 def _thickened(z): # `(h, w)` strokes, longer side `_FINE`
     "The same digit, its strokes as thick as MNIST's are."
     w,h = _pen_width(z),max(z.shape)
-    if 20*w/h>_THICKEST: raise DataError('a blot without strokes', 'a digit', 'write it with a thinner pen')
+    if 20*w/h>_THICKEST: raise DataError('a blot without strokes', 'a digit',
+                                         'write it with a thinner pen')
     if 20*w/h>=_THIN: return z
     add = (_THICK*h - 20*w)/(20 - _THICK)
     n = int(add/2) + 3
@@ -430,7 +153,8 @@ _KNOWN = 20_000   # training digits to compare with
 def _blurred(x): # `(n, 784)`
     "The images, blurred by a bell curve one pixel wide: `(n, 784)`."
     line = torch.arange(28.)
-    bell = torch.exp(-(line[:,None]-line)**2/2)/math.sqrt(2*math.pi)      # each row of it takes one average
+    # each row of it takes one average
+    bell = torch.exp(-(line[:,None]-line)**2/2)/math.sqrt(2*math.pi)
     return (bell@x.reshape(-1,28,28)@bell).reshape(-1,784)
 
 @cache
@@ -447,7 +171,8 @@ def strangeness(x:Tensor, # `(n, 784)` pixels
 _STRANGE = .53     # beyond this it is no digit
 
 # %% ../nbs/16_Pictures.ipynb #poses
-_POSES = [(0,0), *((a,0) for a in (-12,12,-24,24,-36,36)), (0,.15), (0,-.15), (-24,.15), (24,.15), (-24,-.15), (24,-.15)]
+_POSES = [(0,0), *((a,0) for a in (-12,12,-24,24,-36,36)), (0,.15), (0,-.15), (-24,.15), (24,.15),
+          (-24,-.15), (24,-.15)]
 _CLEARLY = .75
 
 def _moved(z, degrees, slant): # `(h, w)` strokes
@@ -458,21 +183,24 @@ def _moved(z, degrees, slant): # `(h, w)` strokes
     turn = np.array([[c,-s],[s,c]])@[[1,slant],[0,1]]
     middle = np.array(z.shape[::-1])/2
     rows = np.c_[turn, middle - turn@middle]          # where each new pixel comes from
-    im = Image.fromarray(z).transform(z.shape[::-1], Image.Transform.AFFINE, rows.ravel(), Image.Resampling.BILINEAR)
+    im = Image.fromarray(z).transform(z.shape[::-1], Image.Transform.AFFINE, rows.ravel(),
+                                      Image.Resampling.BILINEAR)
     return np.asarray(im)
 
 # %% ../nbs/16_Pictures.ipynb #upright
 def _upright(z): # `(h, w)` strokes of one digit
     "The digit in its box `(784,)`, turned the way it looks most like a digit; refused if it does not."
     h,w = z[_rectangle(z)].shape
-    if h<w/2: raise DataError('a mark more than twice as wide as tall', 'a digit', 'turn the picture, or crop it')
+    if h<w/2: raise DataError('a mark more than twice as wide as tall', 'a digit',
+                              'turn the picture, or crop it')
     x = torch.from_numpy(np.stack([_boxed(_moved(z, *pose)) for pose in _POSES]).reshape(-1,784))
     far = strangeness(x)
     best = int(far.argmin())
     if far[best]>_CLEARLY*far[0]: best = 0
     if far[best]>_STRANGE:
         why = f'something unlike any of {_KNOWN:,} digits (distance {far[best]:.2f})'
-        raise DataError(why, f'a digit (at most {_STRANGE})', 'crop the picture to the digit, or write it again')
+        raise DataError(why, f'a digit (at most {_STRANGE})',
+                        'crop the picture to the digit, or write it again')
     return x[best]
 
 # %% ../nbs/16_Pictures.ipynb #closer
@@ -482,8 +210,8 @@ def _closer(im, strokes, group, zoom): # Pillow's image, and how many of its pix
     margin = int(.1*group.size.max()*k) + k
     (r0,c0),(r1,c1) = group.low*k-margin,group.high*k+margin
     box = [int(max(0, s)*zoom) for s in (c0,r0)] + [int(min(s, e)*zoom) for s,e in zip((c1,r1), strokes.z.shape[::-1])]
-    found = _strokes(colours(im.crop(box)))
-    return _cut_out(found, max(_groups(found.patches), key=lambda g: g.mass))
+    found = find_strokes(colours(im.crop(box)))
+    return cut_out(found, max(groups_of(found.patches), key=lambda g: g.mass))
 
 # %% ../nbs/16_Pictures.ipynb #one_digit
 _SMALLEST = 8     # pixels of the picture
@@ -493,8 +221,9 @@ def _one_digit(im, strokes, group):
     zoom = max(im.size)/max(strokes.z.shape)
     longest = group.size.max()*strokes.k
     if longest*zoom<_SMALLEST:
-        raise DataError(f'a speck of {round(longest*zoom)} pixels', f'a digit of at least {_SMALLEST}', 'take a larger picture')
-    z = _closer(im, strokes, group, zoom) if zoom>1.9 and longest<300 else _cut_out(strokes, group)
+        raise DataError(f'a speck of {round(longest*zoom)} pixels',
+                        f'a digit of at least {_SMALLEST}', 'take a larger picture')
+    z = _closer(im, strokes, group, zoom) if zoom>1.9 and longest<300 else cut_out(strokes, group)
     return _upright(_thickened(_resized(z, _FINE)))
 
 # %% ../nbs/16_Pictures.ipynb #read_digits
@@ -504,10 +233,11 @@ def read_digits(path:str|Path, # a picture of digits side by side: PNG, JPEG, GI
     "Prepare the digits in a picture as MNIST's were; raises `DataError` if one cannot be read or is no digit."
     with reading(path, by):
         im = open_picture(Path(path).expanduser())
-        strokes = _strokes(colours(im))
-        groups = _groups(strokes.patches)
+        strokes = find_strokes(colours(im))
+        groups = groups_of(strokes.patches)
         if any(a.high[1]>b.low[1]+.5*b.size[1] for a,b in zip(groups, groups[1:])):
-            raise DataError('marks above one another', 'digits in one line', 'crop the picture to one of them')
+            raise DataError('marks above one another', 'digits in one line',
+                            'crop the picture to one of them')
         return torch.stack([_one_digit(im, strokes, group) for group in groups])
 
 # %% ../nbs/16_Pictures.ipynb #read_digit
@@ -516,7 +246,8 @@ def read_digit(path:str|Path, # a picture of one digit: PNG, JPEG, GIF, WebP, BM
     "Prepare a picture as MNIST's were prepared; raises `DataError` unless it holds one digit."
     found = read_digits(path, 'read_digit')
     if len(found)!=1:
-        raise DataError(f'{len(found)} marks side by side', 'one digit', 'crop the picture, or call read_digits', path, 'read_digit')
+        raise DataError(f'{len(found)} marks side by side', 'one digit',
+                        'crop the picture, or call read_digits', path, 'read_digit')
     return found[0]
 
 # %% ../nbs/16_Pictures.ipynb #write_pictures
@@ -529,7 +260,8 @@ def write_pictures(split:Split, # digits
     files = [Path(folder)/name for name in names]
     for path in files:
         if path.exists() and not is_ours(path):
-            raise FileExistsError(errno.EEXIST, 'not written by mlfound; name another folder', str(path))
+            raise FileExistsError(errno.EEXIST, 'not written by mlfound; name another folder',
+                                  str(path))
     Path(folder).mkdir(parents=True, exist_ok=True)
     for k,(path,x) in enumerate(zip(files, split.x)): write_whole(path, _as_png(x, k, each))
     return files

@@ -9,6 +9,8 @@ leaf_shapes = st.sampled_from([(), (3,), (1,3), (2,1), (2,3), (2,2,3)])
 def with_axes(f): return lambda x: f(x) if x.ndim else x
 def gathered(x): return x.gather(-1, torch.zeros(x.shape, dtype=torch.long))
 WITH_AXES = [
+    lambda x: x.cumprod(0), lambda x: x.roll(1, -1), lambda x: x.max(-1)[0], lambda x: x.sort(0)[0],
+    lambda x: x.split(1, -1)[0], lambda x: x.movedim(0, -1),
     lambda x: x.sum(-1), lambda x: x.mean(0, keepdim=True), lambda x: x.var(-1, correction=0),
     lambda x: x.softmax(-1), lambda x: x.log_softmax(0), lambda x: x.logsumexp(0, True),
     lambda x: x.cumsum(-1), lambda x: x.flip(0), lambda x: x[...,[0,0]],
@@ -20,6 +22,8 @@ UNARY = [
     lambda x: (x*x+.5).sqrt(), lambda x: x.clamp(-.7, .9), lambda x: x.amax(),
     lambda x: x.reshape(-1), lambda x: x.unsqueeze(0), lambda x: x[...,:1],
     lambda x: torch.stack([x, x*2]), lambda x: torch.linalg.vector_norm(x+3),
+    torch.sin, torch.nn.functional.silu, torch.square, lambda x: x.prod(), lambda x: x.flatten(),
+    lambda x: torch.einsum("...,...->", x, x), lambda x: x.repeat(2, *[1]*x.ndim),
     *map(with_axes, WITH_AXES)]
 BINARY = [
     lambda a,b: a+b, lambda a,b: a-b, lambda a,b: a*b, lambda a,b: a/(b*b+1),
