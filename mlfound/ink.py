@@ -182,7 +182,9 @@ def _patches(z, paper): # `(h, w)` strokes and brightness of the paper
 def _worth_keeping(patches, longest): # `longest`: squares along the picture's shorter side
     "The patches that are, or belong to, digits."
     large = [p for p in patches if p.size.max()>=max(2, .05*longest)] or patches
-    kept = [p for p in large if not p.edge] or large
+    inner = [p for p in large if not p.edge]
+    tall = max((p.size.max() for p in inner), default=0)
+    kept = inner if len(inner)==len(large) or tall>=.12*longest else large
     mass,size = (max(f(p) for p in kept) if kept else 0 for f in (lambda p: p.mass,
                                                                   lambda p: p.size.max()))
     kept = [p for p in kept if p.mass>=.1*mass and p.size.max()>.2*size]
