@@ -312,14 +312,16 @@ TRIALS += [
     operation('autograd.pow', [*two, ([3],0), ([3],numbers(0,1,2))], lambda x,y: x**y,
               lambda x,y,o: Price(o, 4*(x+y+o), 2*x + 3*y + 8*o, 20*x + 28*y + 72*o),
               kinks=[powers], doubts=((9,'PyTorch'),), **positive),
-    operation('autograd.matmul_stacks', [*products, ([2,1],[1,2]), ([2,3,4],[4,2]), ([2,1,3,2],[2,2,3])],
+    operation('autograd.matmul_stacks', [*products, ([2,1],[1,2]), ([2,3,4],[4,2]),
+              ([2,1,3,2],[2,2,3])],
               lambda x,y: x@y, lambda n,d,h,x,y,o: Price(2*n*d*h, 4*(x+y+o), 4*n*d*h, 8*(x+y+o)),
               small=20),
     operation('autograd.linear_rows', dense, lambda x,w,b: x@w + b, linear_cost, small=17),
     operation('autograd.mse_loss', pair, squares, lambda x: Price(3*x + 1, 24*x, 5*x + 4, 48*x)),
     operation('autograd.relu', entries, ramp, per_entry(1, 8, 1, 12), kinks=[at_zero],
               parts=('autograd.where_positive',)),
-    operation('autograd.where_positive', [([3],numbers(0,1,2)), ([2,2],rows(numbers(1,0), numbers(.5,0))),
+    operation('autograd.where_positive', [([3],numbers(0,1,2)),
+              ([2,2],rows(numbers(1,0), numbers(.5,0))),
               ([],scalar(1))], lambda g,a: g*sp.Heaviside(a), per_entry(1, 12, 1, 12), wrt=(0,),
               kinks=[Kink('0 at 0', (numbers(1,1,1), *corner), upstream, [numbers(0,0,7)])]),
     operation('autograd.where', [(mask,[2,3],[2,3]), (mask[0],[2,3],[2,1]), (mask,[2,3],0.),
@@ -486,7 +488,8 @@ TRIALS += [
               kinks=[Kink('no overflow at 1000', (overflow,1,False), numbers(7), [scores(7,0)])]),
     operation('ops.vector_norm', [([2,3],2,1,False,None), ([3,2],2,-2,True,None),
               ([2,3],2,None,False,None), ([2,2],3.,0,True,None), ([2,2],1.,(0,1),False,None),
-              ([2,3,2],2,(0,2),False,None), *(([4],p,0,False,None) for p in (1.5,.5,-1.,0))], norm_of,
+              ([2,3,2],2,(0,2),False,None), *(([4],p,0,False,None) for p in (1.5,.5,-1.,0))],
+              norm_of,
               lambda x,o: Price(3*x + o, 4*(x+o), 2*x + 2*o, 24*x + 28*o), kinks=tips)]
 
 # %% ../nbs/22_Catalogue.ipynb #loss_table
@@ -519,7 +522,8 @@ TRIALS += [
     var('__rmul__', stretched, lambda x,y: y*x, mirrored(torch.mul)),
     var('__rtruediv__', stretched, lambda x,y: y/x, mirrored(torch.div)),
     var('__rpow__', stretched, lambda x,y: y**x, mirrored(torch.pow), **positive),
-    var('__rmatmul__', [([3,2],[2,3]), ([3,2],[3])], lambda x,y: y@x, mirrored(torch.matmul), small=12),
+    var('__rmatmul__', [([3,2],[2,3]), ([3,2],[3])], lambda x,y: y@x,
+        mirrored(torch.matmul), small=12),
     var('mT', [([2,3],), ([2,1,3],)], flipped_axes, lambda x: x.mT, use=as_property),
     var('T', [([2,3],), ([1,3],)], flipped_axes, lambda x: x.T, use=as_property),
     var('__getitem__', [([4,3],picks), ([4,3],column), ([2,3],mask)], lambda x,i: x[plain(i)],
@@ -532,7 +536,8 @@ TRIALS += [
               f=lambda x,w,b: x@w + b),
     composite('autograd.torch_functions.linear', [([5,3],[4,3],[4]), ([2,2],[1,2])],
               lambda x,w,b=0: x@w.T + b, f=torch.nn.functional.linear),
-    composite('autograd.torch_functions.cross_entropy', classes, surprise, f=torch.nn.functional.cross_entropy),
+    composite('autograd.torch_functions.cross_entropy', classes, surprise,
+              f=torch.nn.functional.cross_entropy),
     composite('shapes.cat', [(0,[2,3],[1,3]), (-1,[2,1],[2,2]), (0,[2],[0],[3])],
               lambda dim,*xs: np.concatenate(xs, dim), f=lambda dim,*xs: torch.cat(xs, dim),
               use=lambda cat,dim,*xs: cat(xs, dim)),
@@ -784,7 +789,8 @@ TRIALS += [
 compared = 'lt le gt ge eq ne isnan isinf isfinite isclose allclose equal'
 constant = 'sign zeros_like ones_like'   # their slope is 0 wherever there is one
 facts = 'data entry grad requires_grad shape dtype device ndim dim numel size item tolist'
-without_gradient = {f'{home}.{n}' for home in ('Var','torch') for n in f'{compared} {constant}'.split()}
+without_gradient = {f'{home}.{n}' for home in ('Var','torch')
+                    for n in f'{compared} {constant}'.split()}
 without_gradient |= {f'Var.{n}' for n in f'{facts} detach backward observe'.split()}
 without_gradient |= {'backward.check_vjp', 'backward.torch_forward_and_backward',   # PyTorch's
                      'tiny.gradients_of'}   # it names the gradients that it is given, for a figure

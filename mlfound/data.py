@@ -91,4 +91,5 @@ def mnist(path:str|Path|None=None, # a `.pkl.gz`, `.pkl`, `.npz` or folder of ID
          )->Splits: # `train`, `valid`, `test`, each `x` float32 `(n, 784)` in [0, 1) and `y` int64 `(n,)`
     "Load MNIST from the packaged copy or from your own; raises `DataError` if a file will not do."
     arrays = read_arrays(packaged('datasets/mnist.npz') if path is None else path, 'mnist')
-    return Splits(*(Split(torch.tensor(x).float().div_(256), torch.tensor(y)) for x,y in arrays.values()))
+    return Splits(*(Split(torch.tensor(x).float().div_(256),
+                          torch.tensor(y)) for x,y in arrays.values()))

@@ -23,7 +23,8 @@ class DataError(ValueError):
         self.found,self.expected,self.fix,self.file,self.by = found,expected,fix,file,by
     def __str__(self):
         text = f'{self.by}: {self.file}: found {self.found}; expected {self.expected}; {self.fix}'
-        return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)    # a file's name may hold anything
+        # a file's name may hold anything
+        return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 # %% ../nbs/15_Files.ipynb #packaged
 def packaged(name:str, # a path below the library's folder
@@ -32,7 +33,8 @@ def packaged(name:str, # a path below the library's folder
     return Path(find_spec('mlfound.files').origin).parent/name
 
 # %% ../nbs/15_Files.ipynb #reading
-_DAMAGE = (ValueError, LookupError, RuntimeError, EOFError, struct.error, zlib.error, zipfile.BadZipFile)
+_DAMAGE = (ValueError, LookupError, RuntimeError, EOFError, struct.error, zlib.error,
+           zipfile.BadZipFile)
 
 @contextmanager
 def reading(file, by='mnist'):
@@ -43,9 +45,11 @@ def reading(file, by='mnist'):
         raise
     except OSError as e:
         why = e.strerror or 'an error of the operating system'
-        raise DataError(why, 'a file that can be read', 'check its permissions and its disk', file, by) from e
+        raise DataError(why, 'a file that can be read', 'check its permissions and its disk', file,
+                        by) from e
     except _DAMAGE as e:
-        if 'allocate memory' in str(e): raise MemoryError(f'{by}: {file}: out of memory') from e # torch says RuntimeError
+        # torch says RuntimeError
+        if 'allocate memory' in str(e): raise MemoryError(f'{by}: {file}: out of memory') from e
         why = f'damage ({str(e)[:150] or type(e).__name__})'
         raise DataError(why, 'a file as it was written', 'fetch or copy it again', file, by) from e
 
@@ -54,26 +58,32 @@ MAX_BYTES = 2**29
 
 def _gunzip(raw, limit=MAX_BYTES):
     "Unpack one gzip stream, checksum included, unless it grows beyond `limit` bytes."
-    stream = zlib.decompressobj(wbits=31)    # 31: a gzip header and checksum, and the largest window
+    stream = zlib.decompressobj(wbits=31)  # 31: a gzip header and checksum, and the largest window
     out = stream.decompress(raw, limit+1)
     if len(out)>limit:
-        raise DataError(f'gzip that unpacks to more than {limit:,} bytes', 'at most that many', 'do not open it')
+        raise DataError(f'gzip that unpacks to more than {limit:,} bytes', 'at most that many',
+                        'do not open it')
     if not stream.eof:
-        raise DataError('a gzip stream that is cut off', 'all of it', 'fetch or copy the file again')
+        raise DataError('a gzip stream that is cut off', 'all of it',
+                        'fetch or copy the file again')
     if stream.unused_data:
-        raise DataError(f'{len(stream.unused_data):,} bytes after a gzip stream', 'none', 'pack the file again')
+        raise DataError(f'{len(stream.unused_data):,} bytes after a gzip stream', 'none',
+                        'pack the file again')
     return out
 
 # %% ../nbs/15_Files.ipynb #bytes_of
 def bytes_of(path):
     "All bytes of a regular file, unpacked if they are gzip."
     if not path.exists():
-        raise DataError('no such file', 'a file or a folder', 'check the path (nothing is ever downloaded)')
+        raise DataError('no such file', 'a file or a folder',
+                        'check the path (nothing is ever downloaded)')
     if not path.is_file():
-        raise DataError('a folder' if path.is_dir() else 'a pipe or a device', 'a regular file', 'pass one')
+        raise DataError('a folder' if path.is_dir() else 'a pipe or a device', 'a regular file',
+                        'pass one')
     size = path.stat().st_size
     if not 0<size<=MAX_BYTES:
-        raise DataError(f'{size:,} bytes' if size else 'an empty file', f'1 to {MAX_BYTES:,}', 'fetch it again')
+        raise DataError(f'{size:,} bytes' if size else 'an empty file', f'1 to {MAX_BYTES:,}',
+                        'fetch it again')
     raw = path.read_bytes()
     return _gunzip(raw) if raw[:2]==b'\x1f\x8b' else raw
 
@@ -89,7 +99,8 @@ _DTYPES = {'u1','u2','u4','u8','i1','i2','i4','i8','f2','f4','f8'}
 def _array(raw, dtype, shape, fortran=False):
     "The array that `raw` holds, if `dtype` and `shape` account for each of its bytes."
     if not (dtype[:1] in set('<>|=') and dtype[1:] in _DTYPES):
-        raise DataError(f'values of type {dtype[:20]!r}', 'integers or floats of 1 to 8 bytes', 'save uint8 arrays')
+        raise DataError(f'values of type {dtype[:20]!r}', 'integers or floats of 1 to 8 bytes',
+                        'save uint8 arrays')
     if 0 in shape: raise DataError('no examples', 'at least one', 'save the arrays again')
     size = np.dtype(dtype).itemsize
     if not all(type(s) is int and 0<s<=len(raw) for s in shape) or math.prod(shape)*size != len(raw):
@@ -103,7 +114,8 @@ def _idx(path, ndim):
     with reading(path):
         raw,start = bytes_of(path),bytes([0,0,8,ndim])
         if raw[:4]!=start or len(raw)<4+4*ndim:
-            raise DataError(f'bytes that start {raw[:4]!r}', f'{start!r} and {ndim} lengths', 'fetch the file again')
+            raise DataError(f'bytes that start {raw[:4]!r}', f'{start!r} and {ndim} lengths',
+                            'fetch the file again')
         return _array(memoryview(raw)[4+4*ndim:], '|u1', struct.unpack_from(f'>{ndim}I', raw, 4))
 
 # %% ../nbs/15_Files.ipynb #idx_folder
@@ -117,7 +129,8 @@ def _listed(folder):
 
 def _find_idx(files, name):
     "The file that goes by `name` or a spelling of it: one with something in it, if there is one."
-    spellings = [spelled+end for spelled in (name, name.replace('-idx','.idx')) for end in ('','.gz')]
+    spellings = [spelled+end for spelled in (name,
+                                             name.replace('-idx','.idx')) for end in ('','.gz')]
     there = [files[s] for s in spellings if s in files]
     whole = [p for p in there if p.is_file() and p.stat().st_size]
     return (whole + there + [None])[0]
@@ -131,8 +144,10 @@ def _idx_folder(folder):
     missing = [n for names in _IDX_NAMES.values() for n in names if not _find_idx(files, n)]
     if missing:
         there = ', '.join([*listings[0]][:5]) or 'nothing'
-        raise DataError(f"a folder without {', '.join(missing)}", f'the four IDX files (there is {there[:150]})', _mend(listings[0]))
-    return {part: (_idx(_find_idx(files, x), 3), _idx(_find_idx(files, y), 1)) for part,(x,y) in _IDX_NAMES.items()}
+        raise DataError(f"a folder without {', '.join(missing)}",
+                        f'the four IDX files (there is {there[:150]})', _mend(listings[0]))
+    return {part: (_idx(_find_idx(files, x), 3),
+                   _idx(_find_idx(files, y), 1)) for part,(x,y) in _IDX_NAMES.items()}
 
 def _mend(names):
     "What to do about a folder of other files."
@@ -148,7 +163,8 @@ _NPY = re.compile(rb"\x93NUMPY\x01\x00..\{'descr': '([^']{2,3})', 'fortran_order
 def _npy(raw):
     "The array in the bytes of an `.npy` file."
     m = _NPY.match(raw)
-    if not m: raise DataError(f'an array that starts {raw[:60]!r}', 'the header of a plain NumPy array',
+    if not m: raise DataError(f'an array that starts {raw[:60]!r}',
+                              'the header of a plain NumPy array',
                               'save uint8 arrays with numpy.savez')
     shape = tuple(int(s) for s in re.findall(rb'\d+', m[3]))
     return _array(memoryview(raw)[m.end():], m[1].decode('latin-1'), shape, fortran=m[2]==b'True')
@@ -156,10 +172,12 @@ def _npy(raw):
 # %% ../nbs/15_Files.ipynb #check_table
 def _check_table(raw):
     "Refuse a zip archive whose end is not as `numpy.savez` writes it, with a table of contents below 64 kB."
-    end = raw[-22:]    # the last record: a signature, … four bytes with the size of the table, … no comment
+    # the last record: a signature, … four bytes with the size of the table, … no comment
+    end = raw[-22:]
     plain = end[:4]==b'PK\5\6' and end[-2:]==b'\0\0' and raw[-42:-38]!=b'PK\6\7'
     if not plain or int.from_bytes(end[12:16], 'little')>=2**16:
-        raise DataError('a zip archive cut off or unusual', 'one as numpy.savez writes it', 'copy or save it again')
+        raise DataError('a zip archive cut off or unusual', 'one as numpy.savez writes it',
+                        'copy or save it again')
 
 # %% ../nbs/15_Files.ipynb #unzip
 def _unzip(raw, wanted):
@@ -168,23 +186,29 @@ def _unzip(raw, wanted):
     with zipfile.ZipFile(io.BytesIO(raw)) as z:
         members = {m.filename.removesuffix('.npy'): m for m in z.infolist()}
         if len(members)<len(z.infolist()):
-            raise DataError('two members of one name', 'each name once', 'save it again with numpy.savez')
+            raise DataError('two members of one name', 'each name once',
+                            'save it again with numpy.savez')
         members = {name:members[name] for name in wanted if name in members}
         if sum(m.file_size for m in members.values())>MAX_BYTES:
-            raise DataError(f'members of more than {MAX_BYTES:,} bytes', 'at most that many', 'do not open it')
-        if any(m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for m in members.values()):
-            raise DataError('an unusual way of packing', 'deflate or none', 'save it again with numpy.savez')
+            raise DataError(f'members of more than {MAX_BYTES:,} bytes', 'at most that many',
+                            'do not open it')
+        if any(m.compress_type not in (zipfile.ZIP_STORED,
+                                       zipfile.ZIP_DEFLATED) for m in members.values()):
+            raise DataError('an unusual way of packing', 'deflate or none',
+                            'save it again with numpy.savez')
         return {name:_npy(z.open(m).read(m.file_size)) for name,m in members.items()}
 
 # %% ../nbs/15_Files.ipynb #parts_names
-PARTS = 'train', 'valid', 'test'   # learn from the first, choose on the second, judge once on the third
+# learn from the first, choose on the second, judge once on the third
+PARTS = 'train', 'valid', 'test'
 
 # %% ../nbs/15_Files.ipynb #npz
 def _npz(raw):
     "The pairs of images and labels in an `.npz` of either layout."
     ours = {part:(f'{part}_x', f'{part}_y') for part in PARTS}
     common = {part:(f'x_{part}', f'y_{part}') for part in ('train','test')}
-    arrays = _unzip(raw, [name for layout in (ours,common) for pair in layout.values() for name in pair])
+    arrays = _unzip(raw,
+                    [name for layout in (ours,common) for pair in layout.values() for name in pair])
     for layout in (ours,common):
         if all(name in arrays for pair in layout.values() for name in pair):
             return {part:(arrays[x], arrays[y]) for part,(x,y) in layout.items()}
@@ -193,7 +217,8 @@ def _npz(raw):
                     'save the arrays under these names')
 
 # %% ../nbs/15_Files.ipynb #instructions
-_LENGTH = {pickletools.TAKEN_FROM_ARGUMENT1:1, pickletools.TAKEN_FROM_ARGUMENT4:4, # how many bytes give the length
+# how many bytes give the length
+_LENGTH = {pickletools.TAKEN_FROM_ARGUMENT1:1, pickletools.TAKEN_FROM_ARGUMENT4:4,
            pickletools.TAKEN_FROM_ARGUMENT4U:4, pickletools.TAKEN_FROM_ARGUMENT8U:8}
 _MAX_LINE = 2**24 # arguments that are lines of text are for small things
 
@@ -229,14 +254,16 @@ class _Call:
     args:object       # what it would be called with
     state:object=None # what the result would be filled with afterwards
 
-_CALLABLE = {'numpy.core.multiarray._reconstruct', 'numpy._core.multiarray._reconstruct', 'numpy.ndarray',
+_CALLABLE = {'numpy.core.multiarray._reconstruct', 'numpy._core.multiarray._reconstruct',
+             'numpy.ndarray',
              'numpy.core.numeric._frombuffer', 'numpy._core.numeric._frombuffer', 'numpy.dtype', '_codecs.encode'}
 
 def _admit(name):
     "The short name of a function that a pickled array needs; any other is refused."
     name = name.decode('latin-1')
     if name not in _CALLABLE:
-        raise DataError(f'a pickle that calls {name[:80]!r}', 'one that holds NumPy arrays and nothing else',
+        raise DataError(f'a pickle that calls {name[:80]!r}',
+                        'one that holds NumPy arrays and nothing else',
                         'nothing of it was run; do not open it with pickle.load')
     return name.split('.')[-1]
 
@@ -265,8 +292,10 @@ def _record(raw):
             case 'REDUCE': stack[-2:] = [_Call(*stack[-2:])]
             case 'BUILD': state = stack.pop(); stack[-1].state = state
             case 'STOP': return stack.pop()
-            case _: raise DataError(f'a pickle with the instruction {name}', 'tuples of arrays', 'use numpy.savez')
-    raise DataError(f'no end of the pickle within {_MAX_STEPS} instructions', 'fewer than 300', 'fetch it again')
+            case _: raise DataError(f'a pickle with the instruction {name}', 'tuples of arrays',
+                                    'use numpy.savez')
+    raise DataError(f'no end of the pickle within {_MAX_STEPS} instructions', 'fewer than 300',
+                    'fetch it again')
 
 # %% ../nbs/15_Files.ipynb #made
 def _made(call):
@@ -274,11 +303,14 @@ def _made(call):
     match call:    # NumPy has two ways to pickle an array; the second came with protocol 5
         case _Call('_reconstruct', _, (1, tuple(shape), dtype, fortran, raw)): pass
         case _Call('_frombuffer', (raw, dtype, tuple(shape), order)): fortran = order==b'F'
-        case _: raise DataError(f'a pickled {type(call).__name__}', 'a NumPy array', 'save with numpy.savez')
+        case _: raise DataError(f'a pickled {type(call).__name__}', 'a NumPy array',
+                                'save with numpy.savez')
     match dtype:
         case _Call('dtype', (bytes(kind), *_), (_, bytes(byteorder), *_)):
-            return _array(_raw_bytes(raw), (byteorder+kind).decode('latin-1'), shape, fortran in (1,True))
-    raise DataError('an array of unusual type', 'integers or floats', 'save uint8 arrays with numpy.savez')
+            return _array(_raw_bytes(raw), (byteorder+kind).decode('latin-1'), shape,
+                          fortran in (1,True))
+    raise DataError('an array of unusual type', 'integers or floats',
+                    'save uint8 arrays with numpy.savez')
 
 # %% ../nbs/15_Files.ipynb #raw_bytes
 def _raw_bytes(raw):
@@ -286,7 +318,8 @@ def _raw_bytes(raw):
     match raw:
         case bytes(): return raw
         case _Call('encode', (bytes(text), b'latin1')):
-            if not text.translate(None, bytes(range(0xc4))): # in UTF-8, characters from 256 on start with C4 or more
+            # in UTF-8, characters from 256 on start with C4 or more
+            if not text.translate(None, bytes(range(0xc4))):
                 return text.decode().encode('latin-1')
     raise DataError('array data of unusual type', 'bytes', 'save with numpy.savez')
 
@@ -295,11 +328,13 @@ def _pickle(raw):
     "The three pairs of images and labels in a pickle, none of which is run."
     try: recorded = _record(raw)
     except (LookupError, TypeError, AttributeError) as e:
-        raise DataError('a pickle that makes no sense', 'tuples of NumPy arrays', 'fetch or copy it again') from e
+        raise DataError('a pickle that makes no sense', 'tuples of NumPy arrays',
+                        'fetch or copy it again') from e
     match recorded:
         case ((_,_), (_,_), (_,_)):
             return {part:(_made(x), _made(y)) for part,(x,y) in zip(PARTS, recorded)}
-    raise DataError('a pickle of something else', 'three pairs (images, labels)', 'save ((x, y), (x, y), (x, y))')
+    raise DataError('a pickle of something else', 'three pairs (images, labels)',
+                    'save ((x, y), (x, y), (x, y))')
 
 # %% ../nbs/15_Files.ipynb #pixels
 def _pixels(x):
@@ -309,10 +344,12 @@ def _pixels(x):
         b = u.astype(np.uint8)
         if (u==b).all(): x = b
     if x.dtype!=np.uint8:
-        raise DataError(f'{x.dtype} pixels from {x.min():g} to {x.max():g}', 'bytes, or bytes divided by 256',
+        raise DataError(f'{x.dtype} pixels from {x.min():g} to {x.max():g}',
+                        'bytes, or bytes divided by 256',
                         'save the bytes (if divided by 255: (x*255).round().astype("uint8"))')
     if x.max()<=1:
-        raise DataError('pixels that are all 0 or 1', 'bytes from 0, paper, to 255, full ink', 'multiply by 255 if 1 is full ink')
+        raise DataError('pixels that are all 0 or 1', 'bytes from 0, paper, to 255, full ink',
+                        'multiply by 255 if 1 is full ink')
     return x
 
 # %% ../nbs/15_Files.ipynb #checked
@@ -320,11 +357,14 @@ def _checked(part, x, y):
     "Check one pair of arrays: bytes `(n, 784)` and labels `(n,)` come back."
     n = len(x) if x.ndim else 0
     if x.shape[1:] not in ((784,), (28,28)):
-        raise DataError(f'{part} images of shape {x.shape}', '(n, 784) or (n, 28, 28)', 'reshape them')
+        raise DataError(f'{part} images of shape {x.shape}', '(n, 784) or (n, 28, 28)',
+                        'reshape them')
     if y.shape!=(n,):
-        raise DataError(f'{part} labels of shape {y.shape} for {n:,} images', f'({n},)', 'save one label an image')
+        raise DataError(f'{part} labels of shape {y.shape} for {n:,} images', f'({n},)',
+                        'save one label an image')
     if y.dtype.kind not in 'iu' or y.min()<0 or y.max()>9:
-        raise DataError(f'{part} labels of type {y.dtype} from {y.min():g} to {y.max():g}', 'integers 0 to 9',
+        raise DataError(f'{part} labels of type {y.dtype} from {y.min():g} to {y.max():g}',
+                        'integers 0 to 9',
                         'save the digits as labels')
     return _pixels(x.reshape(n,784)), y.astype(np.int64)
 
@@ -332,7 +372,8 @@ def _checked(part, x, y):
 def _hold_out(x, y):
     "Two pairs: the first five sixths of the training images, and their last sixth (rounded down) for validation."
     n = len(x)
-    if n<6: raise DataError(f'{n} training images', 'at least 6, the last sixth being for validation', 'save more')
+    if n<6: raise DataError(f'{n} training images',
+                            'at least 6, the last sixth being for validation', 'save more')
     cut = n - n//6
     return (x[:cut],y[:cut]), (x[cut:],y[cut:])
 
@@ -342,9 +383,11 @@ def _parts(path):
     if path.is_dir(): return _idx_folder(path)
     raw = bytes_of(path)
     if raw[:4]==b'PK\3\4': return _npz(raw)
-    if raw[:1] in (b'\x80', b'('): return _pickle(raw)    # older protocols start with the ( of a tuple
+    # older protocols start with the ( of a tuple
+    if raw[:1] in (b'\x80', b'('): return _pickle(raw)
     if re.match(rb'\s*"?(label|\d+"?,"?\d+"?,)', raw[:100], re.IGNORECASE):
-        raise DataError('a table of labels and pixels', 'an .npz, a pickle, or a folder of IDX files', _TABLE)
+        raise DataError('a table of labels and pixels',
+                        'an .npz, a pickle, or a folder of IDX files', _TABLE)
     if raw[:3]==b'\0\0\x08':
         raise DataError('one IDX file', 'a folder with all four', 'pass the folder that it is in')
     raise DataError(f'bytes that start {raw[:16]!r}', 'an .npz, a pickle, or a folder of IDX files',

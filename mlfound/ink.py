@@ -53,7 +53,8 @@ def missing_light(s): # `(h, w)` brightness
     p = n//2 + 1
     paper = _closed(np.pad(s, p, mode='edge'), n)[p:-p,p:-p]
     r = (paper - s)/(paper + .03)
-    return r - np.median(r), paper       # noise, too, is darker than the lightest value around: that much is paper
+    # noise, too, is darker than the lightest value around: that much is paper
+    return r - np.median(r), paper
 
 # %% ../nbs/34_Ink.ipynb #otsu
 def _otsu(s, # values of any shape
@@ -77,7 +78,8 @@ def _levels(r): # `(h, w)` missing light
     "The strength of ink and noise; no ink where all is of one value."
     dark = r>_otsu(r)
     if dark.all() or not dark.any(): return _Levels()
-    return _Levels(float(np.median(r[dark])), float(1.4826*np.median(np.abs(r[~dark] - np.median(r[~dark])))))
+    return _Levels(float(np.median(r[dark])),
+                   float(1.4826*np.median(np.abs(r[~dark] - np.median(r[~dark])))))
 
 # %% ../nbs/34_Ink.ipynb #slanted
 _STEEPEST = .08
@@ -141,7 +143,8 @@ class Patch(NamedTuple):
     @property
     def size(self): return self.high - self.low
     def __or__(self, o):
-        return Patch(np.concatenate([self.cells,o.cells]), self.mass+o.mass, self.paper, self.edge or o.edge)
+        return Patch(np.concatenate([self.cells,o.cells]), self.mass+o.mass, self.paper,
+                     self.edge or o.edge)
 
 # %% ../nbs/34_Ink.ipynb #connected
 def _connected(mask): # `(h, w)` booleans
@@ -171,7 +174,8 @@ def _patches(z, paper): # `(h, w)` strokes and brightness of the paper
     for cells in _connected(squares.max((1,3))>.25):
         (r0,c0),(r1,c1) = cells.min(0),cells.max(0)+1
         light = float(np.median(paper[r0*k:r1*k, c0*k:c1*k]))
-        found.append(Patch(cells, mass[tuple(cells.T)].sum(), light, min(r0,c0)==0 or r1==h or c1==w))
+        found.append(Patch(cells, mass[tuple(cells.T)].sum(), light,
+                           min(r0,c0)==0 or r1==h or c1==w))
     return found,k
 
 # %% ../nbs/34_Ink.ipynb #worth_keeping
@@ -179,7 +183,8 @@ def _worth_keeping(patches, longest): # `longest`: squares along the picture's s
     "The patches that are, or belong to, digits."
     large = [p for p in patches if p.size.max()>=max(2, .05*longest)] or patches
     kept = [p for p in large if not p.edge] or large
-    mass,size = (max(f(p) for p in kept) if kept else 0 for f in (lambda p: p.mass, lambda p: p.size.max()))
+    mass,size = (max(f(p) for p in kept) if kept else 0 for f in (lambda p: p.mass,
+                                                                  lambda p: p.size.max()))
     kept = [p for p in kept if p.mass>=.1*mass and p.size.max()>.2*size]
     return [p for p in kept if p.paper>.3*max(q.paper for q in kept)]
 
@@ -266,7 +271,8 @@ def find_strokes(v): # `(h, w, 3)` colours
         if found.levels.ink>8*found.levels.noise or min(v.shape[:2])<112: break
         v = _averaged(v, 2)
     if not found.patches:
-        raise DataError('no ink that could be a digit', 'a digit', 'write darker, or crop the picture')
+        raise DataError('no ink that could be a digit', 'a digit',
+                        'write darker, or crop the picture')
     return found
 
 # %% ../nbs/34_Ink.ipynb #belong
@@ -275,7 +281,8 @@ def _belong(a, b): # two patches
     apart = np.maximum(a.low, b.low) - np.minimum(a.high, b.high)     # negative where they overlap
     both = (a|b).size
     stacked = -apart[1]>=.4*min(a.size[1], b.size[1])
-    one_tall = both[0]<=max(1.35*max(a.size[0], b.size[0]), 2.2*both[1])       # two digits would be taller
+    # two digits would be taller
+    one_tall = both[0]<=max(1.35*max(a.size[0], b.size[0]), 2.2*both[1])
     small,large = sorted((a.size.max(), b.size.max()))
     near = apart.max()<(.15 if small<.5*large else .05)*large
     return one_tall and (near or (stacked and apart[0]<.25*large))
@@ -283,7 +290,8 @@ def _belong(a, b): # two patches
 def groups_of(patches):
     "The patches of each digit as one, left to right."
     for a,b in combinations(patches, 2):
-        if _belong(a, b): return groups_of([p for p in patches if p is not a and p is not b] + [a|b])
+        if _belong(a,
+                   b): return groups_of([p for p in patches if p is not a and p is not b] + [a|b])
     return sorted(patches, key=lambda p: p.low[1])
 
 # %% ../nbs/34_Ink.ipynb #cut_out
@@ -291,7 +299,8 @@ def cut_out(strokes, group):
     "The strokes of one digit, without what else is in its rectangle."
     k,h,w = strokes.k, *strokes.z.shape
     keep = np.zeros((-(-h//k)+2, -(-w//k)+2), bool)
-    for i,j in np.ndindex(3,3): keep[tuple((group.cells+(i,j)).T)] = True      # and a square around, for the edges of strokes
+    # and a square around, for the edges of strokes
+    for i,j in np.ndindex(3,3): keep[tuple((group.cells+(i,j)).T)] = True
     alone = strokes.z*np.kron(keep[1:-1,1:-1], np.ones((k,k), np.float32))[:h,:w]
     (r0,c0),(r1,c1) = np.maximum(group.low-1, 0)*k,(group.high+1)*k
     return alone[r0:r1,c0:c1]

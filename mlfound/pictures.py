@@ -28,7 +28,8 @@ def _decoded(raw):
     from PIL import Image, ImageOps
     with Image.open(io.BytesIO(raw), formats=_FORMATS) as im:
         if im.width*im.height>_MAX_PIXELS:
-            raise DataError(f'{im.width:,} × {im.height:,} pixels', f'at most {_MAX_PIXELS:,}', 'scale it down')
+            raise DataError(f'{im.width:,} × {im.height:,} pixels', f'at most {_MAX_PIXELS:,}',
+                            'scale it down')
         return ImageOps.exif_transpose(im)
 
 # %% ../nbs/16_Pictures.ipynb #open_picture
@@ -41,9 +42,11 @@ def open_picture(path):
         try: return _decoded(raw)
         except DataError: raise
         except UnidentifiedImageError as e:
-            raise DataError(f'bytes that start {raw[:8]!r}', f"a picture: {', '.join(_FORMATS)}", 'save it as a PNG') from e
+            raise DataError(f'bytes that start {raw[:8]!r}', f"a picture: {', '.join(_FORMATS)}",
+                            'save it as a PNG') from e
         except Image.DecompressionBombError as e:
-            raise DataError('more than 100 million pixels', f'at most {_MAX_PIXELS:,}', 'scale it down') from e
+            raise DataError('more than 100 million pixels', f'at most {_MAX_PIXELS:,}',
+                            'scale it down') from e
         except Exception as e:
             why = str(e)[:100] or type(e).__name__
             raise DataError(f'damage ({why})', 'a whole picture', 'fetch or save it again') from e
@@ -57,7 +60,8 @@ def _stretched(v):
     if not len(usual): usual = np.zeros(1)
     k = min(max(1, len(usual)//10_000), (len(usual)-1)//2)
     low,high = usual[k],usual[-1-k]
-    if low==high: low,high = usual[0],usual[-1]        # nearly all have one value: the others are all there is
+    # nearly all have one value: the others are all there is
+    if low==high: low,high = usual[0],usual[-1]
     v = np.nan_to_num(v, nan=low, posinf=high, neginf=low).clip(low, high)
     return Image.fromarray(((v - low)*(255/max(high-low, 1e-9))).astype(np.uint8))
 
@@ -116,13 +120,15 @@ def _distances(mask, far): # `(h, w)` booleans; distances beyond `far` come out 
     return np.sqrt(sweep(sweep(np.where(mask, 0, np.float32(1e6))).T).T)
 
 # %% ../nbs/16_Pictures.ipynb #thickened
-_THIN,_THICK = 1.6, 2.3   # pixels, where the digit has 20: one in twenty of MNIST's is thinner; half of them are
+# pixels, where the digit has 20: one in twenty of MNIST's is thinner; half of them are
+_THIN,_THICK = 1.6, 2.3
 _THICKEST = 6.5     # above this it is a blot
 
 def _thickened(z): # `(h, w)` strokes, longer side `_FINE`
     "The same digit, its strokes as thick as MNIST's are."
     w,h = _pen_width(z),max(z.shape)
-    if 20*w/h>_THICKEST: raise DataError('a blot without strokes', 'a digit', 'write it with a thinner pen')
+    if 20*w/h>_THICKEST: raise DataError('a blot without strokes', 'a digit',
+                                         'write it with a thinner pen')
     if 20*w/h>=_THIN: return z
     add = (_THICK*h - 20*w)/(20 - _THICK)
     n = int(add/2) + 3
@@ -147,7 +153,8 @@ _KNOWN = 20_000   # training digits to compare with
 def _blurred(x): # `(n, 784)`
     "The images, blurred by a bell curve one pixel wide: `(n, 784)`."
     line = torch.arange(28.)
-    bell = torch.exp(-(line[:,None]-line)**2/2)/math.sqrt(2*math.pi)      # each row of it takes one average
+    # each row of it takes one average
+    bell = torch.exp(-(line[:,None]-line)**2/2)/math.sqrt(2*math.pi)
     return (bell@x.reshape(-1,28,28)@bell).reshape(-1,784)
 
 @cache
@@ -164,7 +171,8 @@ def strangeness(x:Tensor, # `(n, 784)` pixels
 _STRANGE = .53     # beyond this it is no digit
 
 # %% ../nbs/16_Pictures.ipynb #poses
-_POSES = [(0,0), *((a,0) for a in (-12,12,-24,24,-36,36)), (0,.15), (0,-.15), (-24,.15), (24,.15), (-24,-.15), (24,-.15)]
+_POSES = [(0,0), *((a,0) for a in (-12,12,-24,24,-36,36)), (0,.15), (0,-.15), (-24,.15), (24,.15),
+          (-24,-.15), (24,-.15)]
 _CLEARLY = .75
 
 def _moved(z, degrees, slant): # `(h, w)` strokes
@@ -175,21 +183,24 @@ def _moved(z, degrees, slant): # `(h, w)` strokes
     turn = np.array([[c,-s],[s,c]])@[[1,slant],[0,1]]
     middle = np.array(z.shape[::-1])/2
     rows = np.c_[turn, middle - turn@middle]          # where each new pixel comes from
-    im = Image.fromarray(z).transform(z.shape[::-1], Image.Transform.AFFINE, rows.ravel(), Image.Resampling.BILINEAR)
+    im = Image.fromarray(z).transform(z.shape[::-1], Image.Transform.AFFINE, rows.ravel(),
+                                      Image.Resampling.BILINEAR)
     return np.asarray(im)
 
 # %% ../nbs/16_Pictures.ipynb #upright
 def _upright(z): # `(h, w)` strokes of one digit
     "The digit in its box `(784,)`, turned the way it looks most like a digit; refused if it does not."
     h,w = z[_rectangle(z)].shape
-    if h<w/2: raise DataError('a mark more than twice as wide as tall', 'a digit', 'turn the picture, or crop it')
+    if h<w/2: raise DataError('a mark more than twice as wide as tall', 'a digit',
+                              'turn the picture, or crop it')
     x = torch.from_numpy(np.stack([_boxed(_moved(z, *pose)) for pose in _POSES]).reshape(-1,784))
     far = strangeness(x)
     best = int(far.argmin())
     if far[best]>_CLEARLY*far[0]: best = 0
     if far[best]>_STRANGE:
         why = f'something unlike any of {_KNOWN:,} digits (distance {far[best]:.2f})'
-        raise DataError(why, f'a digit (at most {_STRANGE})', 'crop the picture to the digit, or write it again')
+        raise DataError(why, f'a digit (at most {_STRANGE})',
+                        'crop the picture to the digit, or write it again')
     return x[best]
 
 # %% ../nbs/16_Pictures.ipynb #closer
@@ -210,7 +221,8 @@ def _one_digit(im, strokes, group):
     zoom = max(im.size)/max(strokes.z.shape)
     longest = group.size.max()*strokes.k
     if longest*zoom<_SMALLEST:
-        raise DataError(f'a speck of {round(longest*zoom)} pixels', f'a digit of at least {_SMALLEST}', 'take a larger picture')
+        raise DataError(f'a speck of {round(longest*zoom)} pixels',
+                        f'a digit of at least {_SMALLEST}', 'take a larger picture')
     z = _closer(im, strokes, group, zoom) if zoom>1.9 and longest<300 else cut_out(strokes, group)
     return _upright(_thickened(_resized(z, _FINE)))
 
@@ -224,7 +236,8 @@ def read_digits(path:str|Path, # a picture of digits side by side: PNG, JPEG, GI
         strokes = find_strokes(colours(im))
         groups = groups_of(strokes.patches)
         if any(a.high[1]>b.low[1]+.5*b.size[1] for a,b in zip(groups, groups[1:])):
-            raise DataError('marks above one another', 'digits in one line', 'crop the picture to one of them')
+            raise DataError('marks above one another', 'digits in one line',
+                            'crop the picture to one of them')
         return torch.stack([_one_digit(im, strokes, group) for group in groups])
 
 # %% ../nbs/16_Pictures.ipynb #read_digit
@@ -233,7 +246,8 @@ def read_digit(path:str|Path, # a picture of one digit: PNG, JPEG, GIF, WebP, BM
     "Prepare a picture as MNIST's were prepared; raises `DataError` unless it holds one digit."
     found = read_digits(path, 'read_digit')
     if len(found)!=1:
-        raise DataError(f'{len(found)} marks side by side', 'one digit', 'crop the picture, or call read_digits', path, 'read_digit')
+        raise DataError(f'{len(found)} marks side by side', 'one digit',
+                        'crop the picture, or call read_digits', path, 'read_digit')
     return found[0]
 
 # %% ../nbs/16_Pictures.ipynb #write_pictures
@@ -246,7 +260,8 @@ def write_pictures(split:Split, # digits
     files = [Path(folder)/name for name in names]
     for path in files:
         if path.exists() and not is_ours(path):
-            raise FileExistsError(errno.EEXIST, 'not written by mlfound; name another folder', str(path))
+            raise FileExistsError(errno.EEXIST, 'not written by mlfound; name another folder',
+                                  str(path))
     Path(folder).mkdir(parents=True, exist_ok=True)
     for k,(path,x) in enumerate(zip(files, split.x)): write_whole(path, _as_png(x, k, each))
     return files

@@ -70,7 +70,7 @@ def by_differences(rule, args, g, ds, h=2e-4):
     first,wrt = _first_differences(rule, args, g),rule.of(args)
     if rule.second is None: return first,None
     def at(t, i=None, j=None, e=0.):
-        "`f` after a step `t` along the directions `ds` and a nudge `e` of entry `j` of argument `i`."
+        "`f` after a step `t` along `ds` and a nudge `e` of entry `j` of argument `i`."
         xs = list(args)
         for k,d in zip(wrt, ds): xs[k] = (xs[k] + t*d).contiguous()
         if i is not None: xs[i].view(-1)[j] += e
@@ -116,7 +116,6 @@ def by_sympy(rule, args, g, ds):
 # %% ../nbs/07_Verification.ipynb #evaluate
 _STEPS = dict(Heaviside=lambda x,*_: float(x>0), DiracDelta=lambda *_: 0.,
               sign=lambda x: math.copysign(1, x), Max=max, Min=min)
-
 def _known(symbols, tensors):
     "The number of each symbol."
     numbers = [v for t in tensors for v in t.flatten().tolist()]
@@ -132,7 +131,8 @@ def _evaluate(arrays, known):
     return [t.reshape(np.shape(v)) for t,v in zip(pieces, arrays)]
 
 # %% ../nbs/07_Verification.ipynb #function
-def _leaves(args, wrt): return [Var(a, requires_grad=True) if i in wrt else a for i,a in enumerate(args)]
+def _leaves(args, wrt):
+    return [Var(a, requires_grad=True) if i in wrt else a for i,a in enumerate(args)]
 
 def _again(gs, ds, xs):
     "The gradients for `xs` of the gradients `gs` weighed with `ds`."
@@ -251,7 +251,8 @@ def library(
         for name,o in vars(home).items():
             layer = inspect.isclass(o) and issubclass(o, module.Module) and o is not module.Module
             back = any(w in name for w in ('vjp','backward','gradients')) and inspect.isfunction(o)
-            if layer or isinstance(getattr(o, 'op', None), Op) or back and o.__module__==home.__name__:
+            own = back and o.__module__==home.__name__
+            if own or layer or isinstance(getattr(o, 'op', None), Op):
                 known[f'{o.__module__}.{o.__name__}'.removeprefix('mlfound.')] = o
     own = (vars(Guarded) | vars(Var)).items()
     methods = {f'Var.{n}': getattr(o, 'fget', o) for n,o in own if _is_method(n, o)}
@@ -317,7 +318,7 @@ def errors(rule, k):
     got = {1: rule.first(c.g.clone(), *copies(c.args))}
     if rule.second: got[2] = rule.second(c.g.clone(), c.ds, *copies(c.args))
     heard = {q: want for q,want in c.wants.items() if want is not None}
-    return {(judge,order): error_of(got[order], want, order) for (judge,order),want in heard.items()}
+    return {q: error_of(got[q[1]], want, q[1]) for q,want in heard.items()}
 
 # %% ../nbs/07_Verification.ipynb #edges
 def broken_conventions(rule):
@@ -346,7 +347,8 @@ class Row:
 
     @property
     def worst(self): # against the judges that compute to the last digit
-        return max((e for (judge,_),e in self.errors.items() if judge!='differences'), default=math.inf)
+        exact = [e for (judge,_),e in self.errors.items() if judge!='differences']
+        return max(exact, default=math.inf)
     @property
     def verdict(self): return 'FAILED' if self.failed else 'ok'
 
@@ -363,7 +365,8 @@ def _judge(trial):
                 heard[q] += 1
         failed += [f'kink: {words}' for words in broken_conventions(rule)]
     except Exception as e: failed.append(f'{type(e).__name__}: {e}')
-    failed = [f'{n}, order {o}: {e:.1e}' for (n,o),e in worst.items() if not e<=BOUNDS[n,o]] + failed
+    wrong = {q: e for q,e in worst.items() if not e<=BOUNDS[q]}
+    failed = [f'{judge}, order {order}: {e:.1e}' for (judge,order),e in wrong.items()] + failed
     words = dict.fromkeys(k.words for k in trial.kinks if k.words)
     return Row(trial.name, trial.kind, [_shapes(a) for a in rule.calls], worst, dict(heard),
                [*words], in_words(trial.cost) if trial.cost else (), failed)
@@ -378,7 +381,6 @@ def _heard(row, judge):
         heard = f' ({n} of {len(row.calls)} calls)' if n<len(row.calls) else ''
         said.append(f'{_short(row.errors[judge,order])} at order {order}{heard}')
     return ', '.join(said)
-
 def _short(e): return f'{e:.0e}' if e else '0'
 
 # %% ../nbs/07_Verification.ipynb #row_details
@@ -395,13 +397,13 @@ def _details(row):
     if row.kinks: yield 'at kinks','; '.join(row.kinks)
 
 def _row_text(self):
-    lines = [f'{self.rule}: {self.verdict}', *(f'  {word:12}{said}' for word,said in _details(self))]
-    return '\n'.join(lines)
+    lines = [f'  {word:12}{said}' for word,said in _details(self)]
+    return '\n'.join([f'{self.rule}: {self.verdict}', *lines])
 Row.__str__ = _row_text
 
 # %% ../nbs/07_Verification.ipynb #Certificate
 class Certificate(list):
-    "Rows that print as a table, and in a notebook unfold; `print(certificate('tanh')[0])` says all."
+    "Rows that print as a table, and unfold in a notebook; printing a row says all of it."
     HEAD = 'rule','verdict','worst error','calls'
     @property
     def ok(self): return not any(r.failed for r in self)

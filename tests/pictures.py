@@ -30,7 +30,8 @@ shapes = {
     7: [[[(0, 0), (.65, 0), (.2, 1)]],
         [[(0, .05), (.62, 0), (.28, 1)], [(.12, .52), (.6, .5)]]],
     8: [[arc(.33, .25, .27, .25, 90, 450) + arc(.33, .75, .33, .25, -90, 270)],
-        [arc(.32, .24, .24, .24, -20, -290, 30) + arc(.32, .74, .28, .26, -60, 250) + [(.52, .16)]]],
+        [arc(.32, .24, .24, .24, -20, -290,
+             30) + arc(.32, .74, .28, .26, -60, 250) + [(.52, .16)]]],
     9: [[arc(.33, .3, .3, .3, 0, -360) + [(.6, .6), (.52, 1)]],
         [arc(.3, .28, .28, .28, -20, -340) + [(.57, .2), (.5, 1)]]]}
 
@@ -45,7 +46,8 @@ def drawn(digit, rng, height, pen, form=None):
     form = rng.integers(2) if form is None else form
     slant, wide = rng.uniform(-.05, .25), rng.uniform(.85, 1.15)
     strokes = [wobble(s, rng) for s in shapes[digit][form]]
-    strokes = [np.stack([(p[:, 0]*wide + slant*(1 - p[:, 1]))*height, p[:, 1]*height], 1) for p in strokes]
+    strokes = [np.stack([(p[:, 0]*wide + slant*(1 - p[:, 1]))*height, p[:, 1]*height],
+                        1) for p in strokes]
     return lines(strokes, pen)
 
 def lines(strokes, pen):
@@ -65,7 +67,8 @@ def lines(strokes, pen):
 
 def enlarged(u, k):
     "A digit of MNIST `k` times as large: its ink."
-    return np.asarray(Image.fromarray(u).resize((28*k, 28*k), Image.Resampling.BICUBIC), np.float32)/255
+    return np.asarray(Image.fromarray(u).resize((28*k, 28*k), Image.Resampling.BICUBIC),
+                      np.float32)/255
 
 def printed(text, font, height):
     "The ink of letters or digits as a font has them."
@@ -104,7 +107,8 @@ def picture(v, rng=None, noise=0.):
 
 def desk(ink, rng):
     "A white sheet, a little askew, on a dark desk with a grain."
-    ink = on_sheet(ink, rng, int(len(ink)*rng.uniform(1.3, 2)), int(ink.shape[1]*rng.uniform(1.4, 2.2)))
+    ink = on_sheet(ink, rng, int(len(ink)*rng.uniform(1.3, 2)),
+                   int(ink.shape[1]*rng.uniform(1.4, 2.2)))
     sheet = turned(.95 - .85*ink + 1, rng.uniform(-8, 8)) # 0 where there is no sheet
     h, w = (int(s*rng.uniform(1.15, 1.6)) for s in sheet.shape)
     wood = rng.uniform(.1, .4) + .04*np.sin(np.linspace(0, rng.uniform(20, 60), h))[:, None]
@@ -126,9 +130,11 @@ def shadow(ink, rng):
 
 def with_lines(ink, rng, across, down):
     "Printed lines, grey, a little askew, under the ink."
-    ink = on_sheet(ink, rng, int(len(ink)*rng.uniform(1.2, 1.7)), int(ink.shape[1]*rng.uniform(1.2, 2)))
+    ink = on_sheet(ink, rng, int(len(ink)*rng.uniform(1.2, 1.7)),
+                   int(ink.shape[1]*rng.uniform(1.2, 2)))
     h, w = ink.shape
-    pitch, wide, slope = h*rng.uniform(.1, .3), max(1, h*rng.uniform(.003, .01)), rng.uniform(-.03, .03)
+    pitch, wide, slope = h*rng.uniform(.1,
+                                       .3), max(1, h*rng.uniform(.003, .01)), rng.uniform(-.03, .03)
     y, x = np.mgrid[:h, :w]
     line = np.zeros((h, w), bool)
     if across: line |= (y + slope*x - pitch*rng.uniform()) % pitch < wide
@@ -163,14 +169,16 @@ def vignette(ink, rng):
     return picture((.95 - .85*ink)*(1 - .35*(y**2 + x**2)), rng, .01)
 
 def askew(degrees):
-    def make(ink, rng): return picture(.95 - .85*turned(np.pad(ink, 20), degrees*rng.choice([-1, 1])), rng, .01)
+    def make(ink, rng): return picture(.95 - .85*turned(np.pad(ink, 20),
+                                                        degrees*rng.choice([-1, 1])), rng, .01)
     return make
 
 def plain(ink, rng):
     h, w = (int(s*rng.uniform(1.1, 2)) for s in ink.shape)
     return picture(.95 - .85*on_sheet(ink, rng, h, w))
 
-conditions = dict(desk=desk, shadow=shadow, squared=squared, ruled=ruled, box=box, vignette=vignette,
+conditions = dict(desk=desk, shadow=shadow, squared=squared, ruled=ruled, box=box,
+                  vignette=vignette,
                   turned=askew(30))
 
 # --- sets of pictures, each with the digit that it shows
@@ -196,7 +204,8 @@ def upright(split):
     "Digits of MNIST, enlarged, dark on a large light sheet."
     for x, y in zip(split.x, split.y.tolist()):
         sheet = Image.new('L', (320, 272), 240)
-        ink = Image.fromarray((enlarged((x.reshape(28, 28)*256).byte().numpy(), 8)*255).astype(np.uint8))
+        ink = Image.fromarray((enlarged((x.reshape(28, 28)*256).byte().numpy(),
+                                        8)*255).astype(np.uint8))
         sheet.paste(25, (40, 40), ink)
         yield sheet, y
 
@@ -228,7 +237,8 @@ def no_digits(rng, height=200, pen=14):
         'star': segments(star),
         'house': segments([(0, 1), (0, .4), (.5, 0), (1, .4), (1, 1), (0, 1)],
                           [(.4, 1), (.4, .6), (.6, .6), (.6, 1)]),
-        'hash': segments([(.3, 0), (.3, 1)], [(.7, 0), (.7, 1)], [(0, .3), (1, .3)], [(0, .7), (1, .7)]),
+        'hash': segments([(.3, 0), (.3, 1)], [(.7, 0), (.7, 1)], [(0, .3), (1, .3)],
+                         [(0, .7), (1, .7)]),
         'scribble': segments(rng.uniform(0, 1, (14, 2))),
         'wave': segments([*zip(np.linspace(0, 1.6, 40), .2+.15*np.sin(np.linspace(0, 20, 40)))]),
         'm': segments([(0, 1), (0, 0), (.4, .6), (.8, 0), (.8, 1)]),

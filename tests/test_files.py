@@ -12,13 +12,15 @@ made = np.random.default_rng(0)
 images = made.integers(0, 256, (36, 28, 28), np.uint8)
 labels = np.arange(36, dtype=np.uint8) % 10
 cuts = slice(25), slice(25, 30), slice(30, 36)
-three = tuple((images[rows].reshape(-1, 784)/np.float32(256), labels[rows].astype(int)) for rows in cuts)
+three = tuple((images[rows].reshape(-1, 784)/np.float32(256),
+               labels[rows].astype(int)) for rows in cuts)
 common = dict(x_train=images[:30], y_train=labels[:30], x_test=images[30:], y_test=labels[30:])
 pickled = pickle.dumps(three, 2)
 
 train_images, train_labels = 'train-images-idx3-ubyte', 'train-labels-idx1-ubyte'
 test_images, test_labels = 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte'
-idx_files = {train_images: images[:30], train_labels: labels[:30], test_images: images[30:], test_labels: labels[30:]}
+idx_files = {train_images: images[:30], train_labels: labels[:30], test_images: images[30:],
+             test_labels: labels[30:]}
 
 def idx_bytes(a): return struct.pack(f'>4B{a.ndim}I', 0, 0, 8, a.ndim, *a.shape) + a.tobytes()
 
@@ -78,7 +80,8 @@ flipped[-7] ^= 16 # one bit of the checksum
     ('empty.pkl.gz', gzipped(b''), 'bytes that start', None),
     ('one.idx', idx_bytes(labels), 'one IDX file; expected a folder', None),
     ('text.txt', b'Here are the digits', "b'Here are the dig'", None),
-    ('train.csv', b'label,pixel0,pixel1\n5,0,0\n', 'a table of labels and pixels; expected an .npz', None),
+    ('train.csv', b'label,pixel0,pixel1\n5,0,0\n', 'a table of labels and pixels; expected an .npz',
+     None),
     ('bare.csv', b'5,0,0,0\n', 'numpy.savez as x_train, y_train', None),
     ('twice.pkl.gz', gzipped(gzipped(pickled)), r'\x1f\x8b', None),
     ('cut.pkl.gz', gzipped(pickled)[:-100], 'cut off', None),
@@ -86,8 +89,10 @@ flipped[-7] ^= 16 # one bit of the checksum
     ('cut.pkl', pickled[:-9000], 'bytes announced', ValueError),
     ('end.pkl', pickled[:-1], 'no end of the pickle', None),
     ('cut.npz', zipped[:-100], 'cut off', None),
-    ('checksum.pkl.gz', flipped, 'damage (Error -3 while decompressing data: incorrect data check)', zlib.error)])
-def test_damage(tmp_path, name, raw, words, cause): refused(written(tmp_path/name, raw), words, cause=cause)
+    ('checksum.pkl.gz', flipped, 'damage (Error -3 while decompressing data: incorrect data check)',
+     zlib.error)])
+def test_damage(tmp_path, name, raw, words,
+                cause): refused(written(tmp_path/name, raw), words, cause=cause)
 
 def test_absent(tmp_path): refused(tmp_path/'absent.npz', 'no such file')
 
@@ -103,7 +108,8 @@ def test_strange_names(name):
     with pytest.raises(DataError): mnist(name)
 
 def test_no_download():
-    with pytest.raises(DataError, match='nothing is ever downloaded'): mnist('http://example.com/mnist.npz')
+    with pytest.raises(DataError,
+                       match='nothing is ever downloaded'): mnist('http://example.com/mnist.npz')
 
 @pytest.mark.parametrize('door', ['read_bytes', 'stat'])
 def test_no_permission(tmp_path, monkeypatch, door):
@@ -132,7 +138,8 @@ def test_who_asked(tmp_path):
 @pytest.mark.parametrize('dot', ['-', '.'])
 def test_idx_spellings(tmp_path, dot, end):
     wrap = gzipped if end else bytes
-    read_right(write_idx(tmp_path/'idx', spell=lambda name: name.replace('-idx', dot+'idx')+end, wrap=wrap))
+    read_right(write_idx(tmp_path/'idx', spell=lambda name: name.replace('-idx', dot+'idx')+end,
+                         wrap=wrap))
 
 def test_idx_in_capitals(tmp_path): read_right(write_idx(tmp_path/'idx', spell=str.upper))
 
@@ -177,7 +184,8 @@ def test_names_on_one_line(tmp_path):
     assert r'a\nb\x1b[2J.npz: found no such file' in str(caught.value)
 
 def test_idx_missing(tmp_path):
-    refused(write_idx(tmp_path/'idx', {test_labels: None}), f'a folder without {test_labels};', 'there is t10k-images-idx3-ubyte')
+    refused(write_idx(tmp_path/'idx', {test_labels: None}), f'a folder without {test_labels};',
+            'there is t10k-images-idx3-ubyte')
 
 @pytest.mark.parametrize('name, raw, words', [
     (train_images, b'', f'{train_images}: found an empty file'),
@@ -190,7 +198,8 @@ def test_idx_missing(tmp_path):
     (test_images, idx_bytes(images[30:,:20,:20]), '(6, 20, 20)'),
     (test_labels, idx_bytes(labels[:0]), 'no examples'),
     (test_labels, idx_bytes(labels[30:]+10), 'labels of type uint8 from 10 to 15'),
-    (test_labels, gzipped(idx_bytes(labels[30:]))[:-1], f'{test_labels}: found a gzip stream that is cut off')])
+    (test_labels, gzipped(idx_bytes(labels[30:]))[:-1],
+     f'{test_labels}: found a gzip stream that is cut off')])
 def test_idx_damage(tmp_path, name, raw, words):
     with pytest.raises(DataError, match='^mnist: .*: found .*; expected .*; ') as caught:
         mnist(write_idx(tmp_path/'idx', {name: raw}))
@@ -233,14 +242,16 @@ def test_npz_of_half_precision(tmp_path):
     arrays = common | dict(x_train=(images[:30]/256).astype('f2'))
     read_right(written(tmp_path/'half.npz', npz_bytes(**arrays)))
 
-def test_npz_names(tmp_path): refused(written(tmp_path/'names.npz', npz_bytes(images=images)), 'only []', 'x_train')
+def test_npz_names(tmp_path): refused(written(tmp_path/'names.npz', npz_bytes(images=images)),
+                                      'only []', 'x_train')
 
 def twice_y_test():
     with warnings.catch_warnings():
         warnings.simplefilter('ignore') # zipfile's own, about the name that is there twice
         return zip_bytes([('y_test.npy', npy_bytes(labels[30:]))])
 
-entry = zipped.index(b'PK\1\2') # the first line of the table of contents: flags at 8, checksum at 16, size at 24
+# the first line of the table of contents: flags at 8, checksum at 16, size at 24
+entry = zipped.index(b'PK\1\2')
 def changed_entry(at, new): return zipped[:entry+at] + new + zipped[entry+at+len(new):]
 
 @pytest.mark.parametrize('name, raw, words, cause', [
@@ -253,7 +264,8 @@ def changed_entry(at, new): return zipped[:entry+at] + new + zipped[entry+at+len
     ('checksum', changed_entry(16, b'....'), 'CRC', None),
     ('claims 2 GB', changed_entry(24, b'\xff\xff\xff\x7f'), 'members of more than', None),
     ('claims too little', changed_entry(24, b'\x99\0\0\0'), 'damage', None)])
-def test_npz_archive(tmp_path, name, raw, words, cause): refused(written(tmp_path/'a.npz', raw), words, cause=cause)
+def test_npz_archive(tmp_path, name, raw, words,
+                     cause): refused(written(tmp_path/'a.npz', raw), words, cause=cause)
 
 @pytest.mark.parametrize('method', [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_npz_with_more_members(tmp_path, method):
@@ -278,7 +290,8 @@ def array_of_text(text, encoding): return array(b'K\3\x85', raw=b'c_codecs\nenco
 latin1 = b'X\6\0\0\0latin1'
 
 refused_pickles = {
-    "calls 'os.system'": [program(b'cos\nsystem\n', b'\x8c\4true\x85R'), program(b'\x8c\2os\x8c\6system\x93')],
+    "calls 'os.system'": [program(b'cos\nsystem\n', b'\x8c\4true\x85R'),
+                          program(b'\x8c\2os\x8c\6system\x93')],
     "calls 'numpy.core.multiarray.": [program(b'cnumpy.core.multiarray\nfromfile\n')],
     "calls ''": [program(b'\x93')],
     'the instruction INST': [program(b'(ios\nsystem\n')],
@@ -311,12 +324,14 @@ refused_pickles = {
         array(b'K\3K\1\x86', raw=b'C\2ab'), array(b'('+b'\x8a\4\0\0\0\x7f'*300+b't')],
     'no examples': [array(b'K\0\x85', raw=b'C\0'), array(b'K\0\x8a\7'+b'\1'*7+b'\x86', raw=b'C\0')],
     'a pickled _Call': [
-        array(b'K\3'), array(b'N'), program(b'cnumpy\nndarray\n\x8a\5\0\0\0\0\x7f\x85\x85R', thrice)],
+        array(b'K\3'), array(b'N'), program(b'cnumpy\nndarray\n\x8a\5\0\0\0\0\x7f\x85\x85R',
+                                            thrice)],
     "values of type '|V9": [array_of_type(b'\x8c\x0aV999999999\x89\x88\x87R(K\3\x8c\1|NNNtb')],
     "values of type '|O": [array_of_type(b'\x8c\2O8\x89\x88\x87R(K\3\x8c\1|NNNtb')],
     'unusual type': [
         array(b'K\3\x85', b'N'), array_of_type(b'\x8c\2u1\x85R'), array(b'K\3\x85', raw=b'K\3'),
-        array_of_text(b'\x8c\3abc', b'\x8c\5utf16'), array_of_text(b'X\3\0\0\0\xe2\x82\xac', latin1)],
+        array_of_text(b'\x8c\3abc',
+                      b'\x8c\5utf16'), array_of_text(b'X\3\0\0\0\xe2\x82\xac', latin1)],
     'train images of shape (3,)': [array(b'K\3\x85')]}
 
 @pytest.mark.parametrize('words', refused_pickles)
@@ -337,4 +352,5 @@ def test_pickle_of_something_else(tmp_path, words, value):
     refused(written(tmp_path/'other.pkl', pickle.dumps(value)), words)
 
 @pytest.mark.parametrize('protocol', range(6))
-def test_pickle_protocols(tmp_path, protocol): read_right(written(tmp_path/'any.pkl', pickle.dumps(three, protocol)))
+def test_pickle_protocols(tmp_path, protocol): read_right(written(tmp_path/'any.pkl',
+                                                                  pickle.dumps(three, protocol)))

@@ -86,7 +86,8 @@ def test_several_digits(net, tmp_path, rng, number):
     pictures.picture(.95 - .85*np.pad(ink, 50)).save(path)
     assert tuple(network(read_digits(path), net).argmax(1).tolist()) == number
     if len(number) > 1:
-        with pytest.raises(DataError, match=f'found {len(number)} marks side by side; .*call read_digits'):
+        with pytest.raises(DataError,
+                           match=f'found {len(number)} marks side by side; .*call read_digits'):
             read_digit(path)
 
 def refusal(im, tmp_path):
@@ -165,7 +166,8 @@ def test_camera_held_sideways(tmp_path):
     plain.transpose(Image.Transpose.ROTATE_90).save(tmp_path/'turned.png', exif=exif)
     assert torch.equal(read_digit(tmp_path/'turned.png'), want)
 
-def test_large_pictures_are_scaled_down(): assert max(colours(Image.new('L', (8000, 6000))).shape) <= 640
+def test_large_pictures_are_scaled_down(): assert max(colours(Image.new('L',
+                                                                        (8000, 6000))).shape) <= 640
 
 @pytest.mark.parametrize('name, raw, words', [
     ('none.png', b'', 'an empty file'), ('text.png', b'a digit', 'expected a picture'),

@@ -40,12 +40,15 @@ conditions = {
     'hardly any margin': lambda u,r: picture(1-tight(large(u, 6))),
     'a wide picture': lambda u,r: picture(sheet(large(u, 5), r, 150, 600)),
     'red on green': lambda u,r: coloured(sheet(large(u, 5), r, 200, 200), (.45,.6,.3), (.8,.3,.35)),
-    'yellow on blue': lambda u,r: coloured(sheet(large(u, 5), r, 200, 200), (.1,.15,.4), (.95,.85,.2)),
+    'yellow on blue': lambda u,r: coloured(sheet(large(u, 5), r, 200, 200), (.1,.15,.4),
+                                           (.95,.85,.2)),
     'JPEG': lambda u,r: jpeg(picture(1-sheet(large(u, 5), r, 200, 200))),
     'uneven light': lambda u,r: picture(light(sheet(large(u, 5), r, 200, 200), r)),
-    'noise': lambda u,r: picture(.9 - .8*sheet(large(u, 6), r, 260, 260) + r.normal(0, .1, (260, 260))),
+    'noise': lambda u,r: picture(.9 - .8*sheet(large(u, 6), r, 260,
+                                               260) + r.normal(0, .1, (260, 260))),
     'faint': lambda u,r: picture(.9 - .12*sheet(large(u, 5), r, 200, 200)),
-    'photograph': lambda u,r: jpeg(picture((light(sheet(large(u, 6), r, 240, 320), r)[:,:,None]*np.float32([.95,.9,.8])
+    'photograph': lambda u,r: jpeg(picture((light(sheet(large(u, 6), r, 240, 320),
+                                                  r)[:,:,None]*np.float32([.95,.9,.8])
                                             + r.normal(0, .05, (240, 320, 3))))),
 }
 
@@ -71,6 +74,7 @@ def test_reads_as_well_as_the_original(net, tmp_path, name):
     seen = [k for k, z in enumerate(read) if z is not None]
     z, of = torch.stack([read[k] for k in seen]), x[seen]
     right = (network(z, net).argmax(1) == y[seen]).sum()
-    assert right >= (network(x, net).argmax(1) == y).sum() - 2 # two of forty may be misread or refused
+    # two of forty may be misread or refused
+    assert right >= (network(x, net).argmax(1) == y).sum() - 2
     assert abs(z.mean() - of.mean()) < .02
     assert (z - of).abs().mean(1).median() < .05 # most stay as they were; a few are set upright
