@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 import types
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -83,41 +84,73 @@ def results(rule, args, g, ds):
     found = [rule.f(*args), *rule.first(g, *args)]
     return found + list(rule.second(g, ds, *args)) if rule.second else found
 
-def error(got, want, device):
-    "The largest relative error; where there are no numbers, whether shape and device are right."
+def error(got, want, places):
+    "The largest relative error; where there are no numbers, whether shape and place are right."
     from mlfound.backward import relative_error
-    got, want = (tree_leaves([t for t in ts if t is not None]) for ts in (got, want))
-    assert len(got) == len(want), f'{len(got)} results, not {len(want)}'
-    for a, b in zip(got, want):
-        assert a.device.type == device.type, f'a result on {a.device}'
+    got, want = ([t for t in ts if t is not None] for ts in (got, want))
+    assert len(got) == len(want) == len(places), f'{len(got)} results, not {len(want)}'
+    for a, b, place in zip(got, want, places):
+        assert a.device.type == place.type, f'a result on {a.device}, not {place}'
         assert a.shape == b.shape, f'a result of shape {tuple(a.shape)}, not {tuple(b.shape)}'
-    if device.type == 'meta':
+    if any(place.type == 'meta' for place in places):
         return 0.
     return max(relative_error(a.cpu().double(), b.double()) for a, b in zip(got, want))
+
+def home_of(args, device):
+    "Where the value of a call belongs: on the device, unless the call itself names the CPU."
+    named = any(isinstance(a, str) and a == 'cpu' for a in tree_leaves(args))
+    return torch.device('cpu') if named else device
 
 def one_rule(trial, device, dtype):
     "The largest error of a rule over its calls."
     from mlfound.verify import copies, rule_of
     rule, worst = rule_of(trial), 0.
     for args in rule.calls:
-        args = there(args, 'cpu', dtype)
+        args, home = there(args, 'cpu', dtype), home_of(args, device)
         y = rule.f(*copies(args))
-        drawn = like(y, 0), [like(args[i], 1+i) for i in rule.of(args)]
-        want = results(rule, copies(args), *drawn)
-        got = results(rule, there(copies(args), device, dtype), *there(drawn, device, dtype))
-        worst = max(worst, error(got, want, device))
+        g, ds = like(y, 0), [like(args[i], 1+i) for i in rule.of(args)]
+        want = results(rule, copies(args), g, ds)
+        moved = there(copies(args), device, dtype)
+        got = results(rule, moved, g.to(home), there(ds, device, dtype))
+        places = [home] + [device]*(sum(t is not None for t in want)-1)
+        if rule.second:
+            places[-1] = home # the gradient for the upstream gradient
+        worst = max(worst, error(got, want, places))
+    return worst
+
+def dropout_rule(trial, device, dtype):
+    """Each device draws masks of its own, and torch's two kernels of dropout draw differently. So
+    the mask is what a device makes of ones; with it the CPU says what all results must be."""
+    from mlfound.catalogue import found, with_seed
+    from mlfound.verify import copies, rule_of
+    dropout, worst = found(trial.path), 0.
+    def mask(x, *how):
+        return with_seed(dropout, torch.ones_like(x), *how)
+    drawn = mask(torch.empty(10_000, device=device, dtype=dtype), .3)
+    assert abs((drawn == 0).sum().item()/10_000 - .3) < .02, 'dropout: not three of ten are zero'
+    assert ((drawn == 0) | ((.7*drawn-1).abs() < 1e-6)).all(), 'dropout: not 1/(1-p) is left'
+    rule = rule_of(replace(trial, f=lambda x, *how: x*mask(x, *how)))
+    for args in rule.calls:
+        x, *how = there(args, 'cpu', dtype)
+        g, d = like(x, 0), like(x, 1)
+        kept = mask(x.to(device), *how).cpu()
+        want = [x*kept, g*kept, torch.zeros_like(x), d*kept]
+        got = results(rule, *there((copies([x, *how]), g, [d]), device, dtype))
+        worst = max(worst, error(got, want, [device]*4))
     return worst
 
 def rules(device, quick):
-    "Every function, layer and operation: name → largest error, or what went wrong."
+    "Every function, layer and operation: how many, the largest error, and what went wrong."
     from mlfound.catalogue import find
     dtype = torch.float32 if device.type == 'mps' else torch.float64
     found = {}
     for trial in find()[::10 if quick else 1]:
+        name = f'{trial.path} ({trial.kind})' # two kinds of one name are two rules
+        judge = dropout_rule if trial.path == 'ops.dropout' else one_rule
         try:
-            found[trial.name] = one_rule(trial, device, dtype)
+            found[name] = judge(trial, device, dtype)
         except Exception as e:
-            found[trial.name] = f'{type(e).__name__}: {e}'.splitlines()[0][:200]
+            found[name] = f'{type(e).__name__}: {e}'.splitlines()[0][:200]
     unseen = [n for n, e in found.items() if device.type == 'meta' and 'meta' in str(e)] # need numbers
     seen = {n: e for n, e in found.items() if n not in unseen}
     wrong = {n: e for n, e in seen.items() if isinstance(e, str) or e > BOUNDS[dtype]}

@@ -20,7 +20,8 @@ ROOMS = {'The path': 0, 'Every rule, proved': 6, 'More networks': 10, 'Faster an
          'Tools': 14}
 
 # Chapters that stand in another room than their number says.
-MOVED = dict.fromkeys(('derivatives', 'guards', 'pointwise', 'shapes', 'losses'), 'Every rule, proved')
+MOVED = dict.fromkeys(('derivatives', 'guards', 'pointwise', 'shapes', 'losses'),
+                      'Every rule, proved')
 
 def docname(path):
     "A notebook's page is called as nbdev calls it: `02_Backward.ipynb` gives `backward`."

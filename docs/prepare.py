@@ -138,8 +138,8 @@ def api(pages):
 
 # Downloads ----------------------------------------------------------------------------------------
 
-INSTALL = '''# The library of this notebook, unless it is there. Should pip not find version {version}, it is
-# not published yet; install the repository instead: %pip install --quiet git+{git_url}
+INSTALL = '''# The library of this notebook, unless it is there. Should pip not find version {version},
+# it is not published yet; install the repository instead: %pip install --quiet git+{git_url}
 from importlib.util import find_spec
 if not find_spec('{lib_name}'):
     %pip install --quiet {lib_name}=={version}'''

@@ -186,8 +186,8 @@ def sweep(roots, # the gradients to start from, by entry
             if before and versions(kept)!=before: raise changed(e.op, edge)
             try: answer = r = rule(g, *(e.vars(needs, kept) if create_graph else kept))
             except RuntimeError as error: raise failed(e.op, edge, g, error)
-            if type(r) is not Tensor or not shape or r.shape!=shape or r.dtype is not dtype:
-                r = e.fit(r, shape, dtype, device)
+            fits = type(r) is Tensor and shape and r.shape==shape and r.dtype is dtype
+            if not fits or r.device!=device: r = e.fit(r, shape, dtype, device)
             if watch: watch(e, edge, answer, r)
             if p not in grads: heappush(todo, (-p.number, p))
             grads[p] = grads[p]+r if p in grads else r

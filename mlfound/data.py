@@ -32,7 +32,8 @@ def _as_captions(labels, n):
     if isinstance(labels, Tensor): labels = labels.cpu()
     texts = [str(label) for label in np.asarray(labels, object).reshape(-1)]
     if len(texts)!=n:
-        raise ValueError(f'show_images: {len(texts)} labels for {n} images; pass one label an image')
+        raise ValueError(f'show_images: {len(texts)} labels for {n} images; '
+                         'pass one label an image')
     return [''.join(c if c.isprintable() else repr(c)[1:-1] for c in text) for text in texts]
 
 # %% ../nbs/00_Data.ipynb #draw_grid

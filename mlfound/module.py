@@ -142,7 +142,8 @@ def watch(call):
     try: call.versions = [t._version for t in call.used]
     except RuntimeError as e:
         raise RuntimeError(f'{name_of(call.layer)}: an input or a parameter is an inference '
-                           'tensor, which hides its changes; clone it outside inference_mode') from e
+                           'tensor, which hides its changes; clone it outside inference_mode'
+                          ) from e
 
 def check_unchanged(call):
     "Raise if something that the rule will ask for was changed or replaced."
@@ -183,7 +184,8 @@ def which_call(layer, g, out):
     if not calls:
         which = 'of this output ' if out is not None else ''
         raise RuntimeError(f'{name}.backward: no recorded call {which}is left; call the layer '
-                           'first, once per backward, not under no_grad, and zero_grad after backward')
+                           'first, once per backward, not under no_grad, and zero_grad after '
+                           'backward')
     if len(calls)==1 or out is not None: return calls[-1]
     known = [c for c in calls if any(c.out is t for t in meant_by(g))]
     if len(known)==1: return known[0]

@@ -1,4 +1,5 @@
-"Layers never answer with another call's numbers: which record a gradient belongs to, what changed since, what is a parameter."
+"""Layers never answer with another call's numbers: which record a gradient belongs to, what changed
+since, what is a parameter."""
 import copy, gc, pickle, threading, weakref
 import pytest
 import torch
@@ -36,7 +37,7 @@ rng = torch.Generator().manual_seed(0)
 def rand(*shape): return torch.randn(*shape, generator=rng, dtype=torch.float64)
 
 def trained(look, steps=40):
-    "The parameters of a network after some steps, each with a look at other digits between forward and backward."
+    "The parameters after some steps, each with a look at other digits between its two passes."
     from mlfound.data import mnist
     from mlfound.training import CrossEntropyLoss, accuracy
     (x,y),(xv,yv) = (s[:2000] for s in mnist().train),(s[:2000] for s in mnist().valid)
@@ -68,20 +69,23 @@ def test_one_pending_call_is_used():
 def test_the_named_output_is_used(order):
     layer,xs = Square(), [rand(3) for _ in range(3)]
     ys = [layer(x) for x in xs]
-    for k in order: assert_close(layer.backward(torch.ones(3).double(), out=ys[k]), 2*xs[k])
-    with pytest.raises(RuntimeError, match='no recorded call is left'): layer.backward(torch.ones(3).double())
+    g = torch.ones(3).double()
+    for k in order: assert_close(layer.backward(g, out=ys[k]), 2*xs[k])
+    with pytest.raises(RuntimeError, match='no recorded call is left'): layer.backward(g)
 
 def test_an_output_of_no_pending_call_is_refused():
     layer,x = Square(), rand(3)
     y = layer(x)
-    with pytest.raises(RuntimeError, match='no recorded call of this output is left'): layer.backward(x, out=y.clone())
+    with pytest.raises(RuntimeError, match='no recorded call of this output is left'):
+        layer.backward(x, out=y.clone())
     layer.backward(x, out=y)
     with pytest.raises(RuntimeError, match='is left'): layer.backward(x, out=y)
 
 def test_a_returned_gradient_finds_its_call():
     f,h = Square(), Square()
     x1,x2 = rand(3), rand(3)
-    y1,y2 = f(x1),f(x2)
+    y1 = f(x1)
+    f(x2)
     h(y1)
     g = h.backward(torch.ones_like(x1))
     assert_close(f.backward(g), 2*y1*2*x1)      # not the last call, the one that g is for
@@ -96,7 +100,8 @@ def test_one_layer_twice_in_a_row_at_the_outside():
 def test_several_calls_and_nothing_to_tell_is_an_error_that_counts_them():
     f,x = Square(), rand(3)
     for _ in range(3): f(x)
-    with pytest.raises(RuntimeError, match='3 calls are recorded and nothing says which is meant'): f.backward(x)
+    with pytest.raises(RuntimeError, match='3 calls are recorded and nothing says which is meant'):
+        f.backward(x)
     with pytest.raises(RuntimeError, match='3 calls'): f.backward(2*x)
     assert len(pending(f)) == 3                 # a refused call loses nothing
 
@@ -146,7 +151,8 @@ def test_zero_grad_drops_what_is_left():
     net = Sequential(Linear(3, 4), ReLU())
     net(torch.ones(2, 3))
     net.zero_grad()
-    with pytest.raises(RuntimeError, match='no recorded call is left'): net.backward(torch.ones(2, 4))
+    with pytest.raises(RuntimeError, match='no recorded call is left'):
+        net.backward(torch.ones(2, 4))
 
 def test_no_grad_records_nothing():
     net = Sequential(Linear(3, 4), ReLU())
@@ -185,7 +191,7 @@ def test_one_upstream_gradient_many_times_is_no_leak():
         layer.backward(g)
     assert len(returned[id(g)][1]) == 1
 
-# What changes in between ---------------------------------------------------------------------------------
+# What changes in between --------------------------------------------------------------------------
 
 def change_input(net, x, y): x.mul_(2)
 def change_weight(net, x, y): net.layers[0].w.add_(1)
@@ -198,16 +204,18 @@ def test_a_change_after_the_forward_pass_is_noticed(change):
     net,x = Sequential(Linear(3, 4), ReLU(), Linear(4, 2)), torch.ones(2, 3)
     y = net(x)
     change(net, x, y)
-    with pytest.raises(RuntimeError, match='was changed after the forward pass'): net.backward(torch.ones(2, 2))
+    with pytest.raises(RuntimeError, match='was changed after the forward pass'):
+        net.backward(torch.ones(2, 2))
 
 def test_an_optimizer_step_in_between_is_noticed():
     net,x = Sequential(Linear(3, 4), ReLU(), Linear(4, 2)), torch.ones(2, 3)
     opt = torch.optim.SGD(net.parameters(), lr=.1)
-    y1 = net(x)
-    net.backward(torch.ones(2, 2))
-    y2 = net(x)
+    g = torch.ones(2, 2)
+    net(x)
+    net.backward(g)
+    net(x)
     opt.step()
-    with pytest.raises(RuntimeError, match='a parameter was changed'): net.backward(torch.ones(2, 2))
+    with pytest.raises(RuntimeError, match='a parameter was changed'): net.backward(g)
 
 class Shift(Module):
     "A buffer that moves at every call, as running means do."
@@ -228,10 +236,11 @@ def test_buffers_may_change():
 
 def test_inference_tensors_are_refused():
     with torch.inference_mode(): x = torch.ones(2, 3)
-    with pytest.raises(RuntimeError, match='Square: an input or a parameter is an inference tensor'): Square()(x)
+    says = 'Square: an input or a parameter is an inference tensor'
+    with pytest.raises(RuntimeError, match=says): Square()(x)
     with torch.no_grad(): assert_close(Square()(x), torch.ones(2, 3))
 
-# Parameters ----------------------------------------------------------------------------------------------
+# Parameters ---------------------------------------------------------------------------------------
 
 class Net(Module):
     parameter_names = 'scales',
@@ -254,9 +263,13 @@ def test_parameters_are_found_wherever_they_are_kept():
 def test_a_tensor_nobody_declared_is_an_error():
     net = Net()
     net.branches['left'].extra = [torch.ones(1)]
-    with pytest.raises(TypeError, match='Linear: extra is a tensor, and nothing says what for'): net.parameters()
+    with pytest.raises(TypeError, match='Linear: extra is a tensor, and nothing says what for'):
+        net.parameters()
 
-@pytest.mark.parametrize('kept,says', [(torch.arange(3), 'torch.int64'), ('w', "'w'"), (Linear(1, 1), 'of type Linear')])
+@pytest.mark.parametrize('kept,says', [
+    (torch.arange(3), 'torch.int64'),
+    ('w', "'w'"),
+    (Linear(1, 1), 'of type Linear')])
 def test_a_parameter_that_is_none_is_an_error(kept, says):
     net = Net()
     net.scales['a'] = kept
@@ -292,7 +305,7 @@ def test_copies_and_pickles_carry_no_records():
     for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert not pending(twin) and torch.equal(twin.layers[0].w, net.layers[0].w)
 
-# Errors ----------------------------------------------------------------------------------------------------
+# Errors -------------------------------------------------------------------------------------------
 
 def answering(answer, error, says):
     class Answer(Module):
@@ -301,20 +314,24 @@ def answering(answer, error, says):
     return Answer(), error, says
 
 @pytest.mark.parametrize('layer,error,says', [
-    answering(lambda g: [g], TypeError, 'Answer.bwd: the gradient for input 0 is of type list; return a tensor or None'),
+    answering(lambda g: [g], TypeError,
+              'Answer.bwd: the gradient for input 0 is of type list; return a tensor or None'),
     answering(lambda g: 1., TypeError, 'is 1.0; return a tensor'),
     answering(lambda g: (g, 'x'), TypeError, "input 1 is 'x'"),
     answering(lambda g: (g, g, g), ValueError, 'returned 3 gradients for 2 inputs'),
     answering(lambda g: g[:1], ValueError, 'shape .1, 3. for an input of shape .2, 3.'),
-    answering(lambda g: g.float(), TypeError, 'a gradient of torch.float32 for an input of torch.float64')])
+    answering(lambda g: g.float(), TypeError,
+              'a gradient of torch.float32 for an input of torch.float64')])
 def test_bwd_that_answers_wrongly(layer, error, says):
     x = rand(2, 3)
     layer(x, x)
     with pytest.raises(error, match=says): layer.backward(torch.ones_like(x))
 
 @pytest.mark.parametrize('g,error,says', [
-    (None, ValueError, 'the output is .2, 3., not one number'), ([1.], TypeError, 'Square.backward: g is of type list; pass'),
-    (1., TypeError, 'g is 1.0'), (torch.ones(3, 2), ValueError, 'g is .3, 2. but output is .2, 3.; pass one entry'),
+    (None, ValueError, 'the output is .2, 3., not one number'),
+    ([1.], TypeError, 'Square.backward: g is of type list; pass'),
+    (1., TypeError, 'g is 1.0'),
+    (torch.ones(3, 2), ValueError, 'g is .3, 2. but output is .2, 3.; pass one entry'),
     (torch.ones(2, 3).double(), TypeError, 'g is torch.float64 but output is torch.float32')])
 def test_a_wrong_upstream_gradient(g, error, says):
     layer = Square()
@@ -325,7 +342,8 @@ def test_a_wrong_upstream_gradient(g, error, says):
 def test_forward_that_returns_no_tensor():
     class Pair(Module):
         def forward(self, x): return x, x
-    with pytest.raises(TypeError, match='Pair.forward: its result is of type tuple; return one tensor'): Pair()(rand(2))
+    says = 'Pair.forward: its result is of type tuple; return one tensor'
+    with pytest.raises(TypeError, match=says): Pair()(rand(2))
 
 def test_autocast_is_refused():
     layer,x = Linear(3, 4), torch.ones(2, 3)
@@ -334,19 +352,20 @@ def test_autocast_is_refused():
         with torch.no_grad(): assert layer(x).dtype == torch.bfloat16
 
 def test_accumulate_asks_for_one_shape_and_type():
-    with pytest.raises(ValueError, match='accumulate: gradient is .2,. but parameter is .1,.'): accumulate(torch.ones(1), torch.ones(2))
+    with pytest.raises(ValueError, match='accumulate: gradient is .2,. but parameter is .1,.'):
+        accumulate(torch.ones(1), torch.ones(2))
     with pytest.raises(TypeError, match='parameter is torch.float32 but gradient is torch.float64'):
         accumulate(torch.ones(1), torch.ones(1).double())
 
 def test_another_default_dtype():
     torch.set_default_dtype(torch.float64)
     try:
-        net,x = Sequential(Linear(3, 4, dtype=torch.float32), ReLU()), torch.ones(2, 3, dtype=torch.float32)
-        net(x)
+        net = Sequential(Linear(3, 4, dtype=torch.float32), ReLU())
+        net(torch.ones(2, 3, dtype=torch.float32))
         assert net.backward(torch.ones(2, 4, dtype=torch.float32)).dtype == torch.float32
     finally: torch.set_default_dtype(torch.float32)
 
-# PyTorch's and our own tapes beside the layers --------------------------------------------------------------
+# PyTorch's and our own tapes beside the layers ----------------------------------------------------
 
 def test_parameters_that_pytorch_follows():
     w,b = (torch.nn.Parameter(t) for t in (torch.ones(3, 4), torch.zeros(4)))
