@@ -419,6 +419,18 @@ def test_another_device(device='meta'):         # knows shapes and types, and no
         for g in (*first, *second):
             assert (g.device.type, g.shape, g.dtype)==(device, (2, 3), torch.float32)
 
+def test_a_gradient_returns_to_its_device():
+    "A rule that answers elsewhere, as that of a move does: no other sign says so."
+    @op
+    def fetched(x): return torch.zeros(x.shape) # from `meta`, which has no numbers, to the CPU
+    fetched.defvjp(lambda g: g)
+    x = Var(torch.ones(2, 3, device='meta'), requires_grad=True)
+    fetched(x).backward(torch.ones(2, 3))
+    assert x.grad.device.type == 'meta'
+    seed = Var(torch.ones(2, 3), requires_grad=True)
+    gx = grad(fetched(x), x, seed, create_graph=True)
+    assert gx.device.type == 'meta' and gx.requires_grad
+
 # -- derivatives of functions
 
 def test_transforms_equal_torch_func():
