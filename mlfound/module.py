@@ -124,7 +124,7 @@ def check_call(call):
     if not isinstance(out, Tensor):
         raise TypeError(f'{name}.forward: its result is {got(out)}; return one tensor')
     for t in call.inputs:
-        mixed = isinstance(t, Tensor) and t.dtype!=out.dtype
+        mixed = isinstance(t, Tensor) and t.is_floating_point() and t.dtype!=out.dtype
         if mixed and torch.is_autocast_enabled(out.device.type):
             raise RuntimeError(f'{name}: called under torch.autocast, whose types the backward '
                                'pass would not follow; call it outside, or under torch.no_grad()')
