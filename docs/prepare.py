@@ -85,7 +85,8 @@ def page(path, objects=None, pages=None):
             yield markdown(text)
         if cell['cell_type'] != 'code': continue
         if objects and found & {'export', 'exports'}:
-            if text := '\n'.join(objects.reference(code, 'exports' in found)): yield markdown(text)
+            text = objects.reference(code, 'exports' in found, in_sight=not fold.name)
+            if text: yield markdown('\n'.join(text))
         yield code_cell(cell, fold._replace(name='') if inside else fold)
     if opened: yield html(CLOSE)
 
@@ -137,8 +138,9 @@ def api(pages):
 
 # Downloads ----------------------------------------------------------------------------------------
 
-INSTALL = '''# The library of this notebook, unless it is there. Should pip not find version {version},
-# it is not published yet; install the repository instead: %pip install --quiet git+{git_url}
+INSTALL = '''# The library of this notebook, unless it is there. Should pip not find that version,
+# it is not published yet; install the repository instead:
+# %pip install --quiet git+{git_url}
 from importlib.util import find_spec
 if not find_spec('{lib_name}'):
     %pip install --quiet {lib_name}=={version}'''

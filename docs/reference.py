@@ -64,12 +64,15 @@ def directive(kind, sig, module, body, level=6):
 
 def raw(html): return ['```{raw} html', html, '```', '']
 
-def folded(text, lines, fold):
+def folded(name, lines):
+    "Lines of Markdown in a fold of this name."
+    opening = raw(f'<details class="reference"><summary>{name}</summary>')
+    return [*opening, *lines, '', *raw('</details>')]
+
+def explained(text, lines, fold):
     "The sentence, then the list of arguments, which is folded where the code below says the same."
     lines = [*text.split('\n'), '', *lines]
-    if not fold: return lines
-    opening = raw('<details class="reference"><summary>Reference</summary>')
-    return [*opening, *lines, '', *raw('</details>')]
+    return folded('Reference', lines) if fold else lines
 
 def is_setter(node):
     "Is this the half of a property that sets or deletes it? The other half is documented."
@@ -95,7 +98,7 @@ class Objects:
             kind, sig, obj = 'property', '', obj.fget
         text = summary(node, source)
         self.add(name, sig, text)
-        return directive(kind, name+sig, self.module, folded(text, fields(obj), fold), level)
+        return directive(kind, name+sig, self.module, explained(text, fields(obj), fold), level)
 
     def cls(self, node, source, fold):
         functions = [n for n in node.body if isinstance(n, ast.FunctionDef)]
@@ -109,7 +112,7 @@ class Objects:
         methods = [n for n in functions if not n.name.startswith('_') and not is_setter(n)]
         inner = [self.function(n, source, node.name, level=5) for n in methods]
         described_by = fields(getattr(self.py, node.name)) if init else own
-        body = folded(text, [*described_by, '', *inner], fold)
+        body = explained(text, [*described_by, '', *inner], fold)
         return directive('class', node.name+sig, self.module, body)
 
     def data(self, node, source):
@@ -121,8 +124,17 @@ class Objects:
             self.add(name, '', text)
             yield directive('data', name, self.module, [text])
 
-    def reference(self, source, fold):
-        "The reference of what one exported cell defines, as Markdown."
+    def reference(self, source, fold, in_sight=False):
+        """The reference of what one exported cell defines, as Markdown. Where the code itself is in
+        sight, the whole reference is one line that unfolds."""
+        before = len(self.list)
+        lines = list(self.objects(source, fold and not in_sight))
+        if not in_sight or not lines: return lines
+        names = ', '.join(name for name, _, _ in self.list[before:])
+        return folded(f'Reference of {names}', lines)
+
+    def objects(self, source, fold):
+        "What one exported cell defines, object by object."
         for n in ast.parse(source).body:
             if isinstance(n, ast.FunctionDef):
                 owner = patched(n)

@@ -50,7 +50,8 @@ def fits_factor(got, found, args):
 def fits_size(c, args):
     "What in `args` has the size of a factor `c`, or of its inverse."
     sizes = {(f'the number of entries of argument {i}', args[i].numel()) for i in floats(args)}
-    sizes |= {(f'the size of axis {d} of argument {i}', n) for i in floats(args) for d,n in enumerate(args[i].shape)}
+    sizes |= {(f'the size of axis {d} of argument {i}', n)
+              for i in floats(args) for d,n in enumerate(args[i].shape)}
     for what,n in sorted(sizes):
         if n>1 and abs(c/n-1)<1e-5: yield f'a missing 1/n: {n} is {what}'
         if n>1 and abs(c*n-1)<1e-5: yield f'a 1/n too much: {n} is {what}'
@@ -70,7 +71,8 @@ def fits_term(got, found, g, x, out):
         c = ((found.slope-got)*t).sum()/(t*t).sum()
         if close(got + c*t, found): yield f'a term: {c.item():+.6g} times {name} is missing'
         if close(got*t, found): yield f'a dropped factor: times {name} it is right'
-        if (t!=0).all() and close(got/t, found): yield f'a factor too many: without {name} it is right'
+        if (t!=0).all() and close(got/t, found):
+            yield f'a factor too many: without {name} it is right'
 
 # %% ../nbs/09_Doctor.ipynb #fits_call
 class Trial(NamedTuple):
@@ -114,11 +116,11 @@ def fits_swap(trial, k):
 
 # %% ../nbs/09_Doctor.ipynb #diagnose
 def diagnose(f, # `f(*args)` returns a tensor
-             vjp, # `vjp(g, *args)` returns the gradient of the first argument, or a tuple, one for each; None is not checked
+             vjp, # `vjp(g, *args)` returns the first argument's gradient, or a tuple of all; None is not checked
              *args, # as for `check_vjp`
              g:Tensor=None, # upstream gradient; None draws one
             )->'Diagnosis': # one finding for each gradient
-    "Which gradients are wrong, where, by how much, and what mistake fits; raises what `f` and `vjp` raise."
+    "Which gradients are wrong, where, by how much, and what mistake fits; raises what `f` raises."
     generator = torch.Generator().manual_seed(1)   # not a reader's own seed 0
     args,g = prepare(f, args, g, generator, 'diagnose')
     def rule(g, *args): return one_each(vjp(g.clone(), *copies(args)), args, 'diagnose')
@@ -136,7 +138,8 @@ def finding(trial, k):
     except GradientError as e: says = str(e).removeprefix('check_vjp: the gradient of ')
     if not isinstance(got, Tensor) or got.dtype!=found.slope.dtype or 'cannot be judged' in says:
         return Finding(k, math.inf, says)
-    if got.shape!=found.slope.shape: return Finding(k, math.inf, says, fits=[*fits_shape(got, found)])
+    if got.shape!=found.slope.shape:
+        return Finding(k, math.inf, says, fits=[*fits_shape(got, found)])
     off,allowed = judge(got, found, 1e-6)
     wrong = int((~(off<=allowed)).sum())
     fits = explanations(trial, k) if got.isfinite().all() and found.slope.any() else []
@@ -164,7 +167,8 @@ class Finding:
     fits:list=()     # kinds of mistake that would explain it
 
     def __str__(self):
-        if not self.says: return f'argument {self.argument}: right (relative error {self.error:.0e})'
+        if not self.says:
+            return f'argument {self.argument}: right (relative error {self.error:.0e})'
         return '\n'.join([self.says, *(f'  fits: {w}' for w in self.fits)])
 
 # %% ../nbs/09_Doctor.ipynb #Diagnosis

@@ -10,7 +10,7 @@ import codecs, io, math, pickletools, re, struct, zipfile, zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +103,8 @@ def _array(raw, dtype, shape, fortran=False):
                         'save uint8 arrays')
     if 0 in shape: raise DataError('no examples', 'at least one', 'save the arrays again')
     size = np.dtype(dtype).itemsize
-    if not all(type(s) is int and 0<s<=len(raw) for s in shape) or math.prod(shape)*size != len(raw):
+    sane = all(type(s) is int and 0<s<=len(raw) for s in shape)
+    if not sane or math.prod(shape)*size != len(raw):
         claim = f'{_claim(shape)} values of {size} bytes, as its header claims'
         raise DataError(f'{len(raw):,} bytes of data', claim, 'fetch or copy it again')
     return np.frombuffer(raw, dtype).reshape(shape, order='F' if fortran else 'C')
@@ -123,14 +124,13 @@ _IDX_NAMES = {'train': ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte'),
               'test':  ('t10k-images-idx3-ubyte',  't10k-labels-idx1-ubyte')}
 
 def _listed(folder):
-    "The files in a folder by name, in small letters; of a folder in it that is called like its only file, the file."
+    "A folder's files by name, in small letters; for a folder named like a file in it, that file."
     found = {p.name.lower():p for p in sorted(folder.iterdir())}
     return {name: p/p.name if (p/p.name).is_file() else p for name,p in found.items()}
 
 def _find_idx(files, name):
     "The file that goes by `name` or a spelling of it: one with something in it, if there is one."
-    spellings = [spelled+end for spelled in (name,
-                                             name.replace('-idx','.idx')) for end in ('','.gz')]
+    spellings = [name+end for name in (name, name.replace('-idx','.idx')) for end in ('','.gz')]
     there = [files[s] for s in spellings if s in files]
     whole = [p for p in there if p.is_file() and p.stat().st_size]
     return (whole + there + [None])[0]
@@ -140,8 +140,9 @@ def _idx_folder(folder):
     "The pairs `train` and `test` from the four IDX files in a folder, or in `MNIST/raw` below it."
     places = [p for p in (folder, folder/'MNIST'/'raw', folder/'raw') if p.is_dir()]
     listings = [_listed(p) for p in places]
-    files = max(listings, key=lambda files: sum(bool(_find_idx(files, n)) for names in _IDX_NAMES.values() for n in names))
-    missing = [n for names in _IDX_NAMES.values() for n in names if not _find_idx(files, n)]
+    wanted = [name for names in _IDX_NAMES.values() for name in names]
+    files = max(listings, key=lambda files: sum(bool(_find_idx(files, n)) for n in wanted))
+    missing = [n for n in wanted if not _find_idx(files, n)]
     if missing:
         there = ', '.join([*listings[0]][:5]) or 'nothing'
         raise DataError(f"a folder without {', '.join(missing)}",
@@ -149,12 +150,13 @@ def _idx_folder(folder):
     return {part: (_idx(_find_idx(files, x), 3),
                    _idx(_find_idx(files, y), 1)) for part,(x,y) in _IDX_NAMES.items()}
 
+_TABLE = ('read the tables with numpy.loadtxt, and save their columns with numpy.savez as '
+          'x_train, y_train, x_test, y_test')
+
 def _mend(names):
     "What to do about a folder of other files."
-    if any(name.endswith('.csv') for name in names): return f'{_TABLE}'
+    if any(name.endswith('.csv') for name in names): return _TABLE
     return 'add what is missing'
-
-_TABLE = 'read the tables with numpy.loadtxt, and save their columns with numpy.savez as x_train, y_train, x_test, y_test'
 
 # %% ../nbs/15_Files.ipynb #npy
 _NPY = re.compile(rb"\x93NUMPY\x01\x00..\{'descr': '([^']{2,3})', 'fortran_order': (True|False), "
@@ -171,7 +173,7 @@ def _npy(raw):
 
 # %% ../nbs/15_Files.ipynb #check_table
 def _check_table(raw):
-    "Refuse a zip archive whose end is not as `numpy.savez` writes it, with a table of contents below 64 kB."
+    "Refuse a zip archive whose end is not as `numpy.savez` writes it, with a table below 64 kB."
     # the last record: a signature, … four bytes with the size of the table, … no comment
     end = raw[-22:]
     plain = end[:4]==b'PK\5\6' and end[-2:]==b'\0\0' and raw[-42:-38]!=b'PK\6\7'
@@ -207,14 +209,13 @@ def _npz(raw):
     "The pairs of images and labels in an `.npz` of either layout."
     ours = {part:(f'{part}_x', f'{part}_y') for part in PARTS}
     common = {part:(f'x_{part}', f'y_{part}') for part in ('train','test')}
-    arrays = _unzip(raw,
-                    [name for layout in (ours,common) for pair in layout.values() for name in pair])
+    names = [[*chain(*layout.values())] for layout in (ours,common)]
+    arrays = _unzip(raw, [*chain(*names)])
     for layout in (ours,common):
-        if all(name in arrays for pair in layout.values() for name in pair):
+        if all(name in arrays for name in chain(*layout.values())):
             return {part:(arrays[x], arrays[y]) for part,(x,y) in layout.items()}
     raise DataError(f"of the usual arrays only [{', '.join(arrays)}]",
-                    'train_x, train_y, valid_x, valid_y, test_x, test_y or x_train, y_train, x_test, y_test',
-                    'save the arrays under these names')
+                    ' or '.join(map(', '.join, names)), 'save the arrays under these names')
 
 # %% ../nbs/15_Files.ipynb #instructions
 # how many bytes give the length
@@ -229,7 +230,8 @@ def _instructions(raw):
         if n>len(raw)-f.tell(): raise ValueError(f'{n} bytes announced, {len(raw)-f.tell()} there')
         return f.read(n)
     def line():
-        if not (text := f.readline(_MAX_LINE)).endswith(b'\n'): raise ValueError('a line without an end')
+        text = f.readline(_MAX_LINE)
+        if not text.endswith(b'\n'): raise ValueError('a line without an end')
         return text[:-1]
     while op := pickletools.code2op.get(f.read(1).decode('latin-1')):
         kind,size = (op.arg.name,op.arg.n) if op.arg else ('',0)
@@ -255,8 +257,8 @@ class _Call:
     state:object=None # what the result would be filled with afterwards
 
 _CALLABLE = {'numpy.core.multiarray._reconstruct', 'numpy._core.multiarray._reconstruct',
-             'numpy.ndarray',
-             'numpy.core.numeric._frombuffer', 'numpy._core.numeric._frombuffer', 'numpy.dtype', '_codecs.encode'}
+             'numpy.core.numeric._frombuffer', 'numpy._core.numeric._frombuffer',
+             'numpy.ndarray', 'numpy.dtype', '_codecs.encode'}
 
 def _admit(name):
     "The short name of a function that a pickled array needs; any other is refused."
@@ -268,10 +270,15 @@ def _admit(name):
     return name.split('.')[-1]
 
 # %% ../nbs/15_Files.ipynb #record
-_VALUES = set('INT LONG LONG1 BININT BININT1 BININT2 STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE '
-              'SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8'.split())
+_VALUES = set('''INT LONG LONG1 BININT BININT1 BININT2
+                 STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8
+                 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8'''.split())
 _CONSTANTS = {'NONE':None, 'NEWTRUE':True, 'NEWFALSE':False, 'EMPTY_TUPLE':()}
 _MAX_STEPS = 1000   # six arrays take fewer than 300
+
+def _grouped(stack, k):
+    "The values of a stack, those from the `k`-th on as one tuple."
+    return [*stack[:k], tuple(stack[k:])]
 
 def _record(raw):
     "What a pickle would build, with each call it asks for written down as a `_Call`."
@@ -282,15 +289,17 @@ def _record(raw):
             case _ if name in _VALUES: stack.append(arg)
             case _ if name in _CONSTANTS: stack.append(_CONSTANTS[name])
             case 'MARK': marks.append(len(stack))
-            case 'TUPLE': k = marks.pop(); stack[k:] = [tuple(stack[k:])]
-            case 'TUPLE1'|'TUPLE2'|'TUPLE3': k = int(name[-1]); stack[-k:] = [tuple(stack[-k:])]
+            case 'TUPLE': stack = _grouped(stack, marks.pop())
+            case 'TUPLE1'|'TUPLE2'|'TUPLE3': stack = _grouped(stack, -int(name[-1]))
             case 'PUT'|'BINPUT'|'LONG_BINPUT': memo[arg] = stack[-1]
             case 'MEMOIZE': memo[len(memo)] = stack[-1]
             case 'GET'|'BINGET'|'LONG_BINGET': stack.append(memo[arg])
             case 'GLOBAL': stack.append(_admit(arg))
             case 'STACK_GLOBAL': stack[-2:] = [_admit(b'.'.join(stack[-2:]))]
             case 'REDUCE': stack[-2:] = [_Call(*stack[-2:])]
-            case 'BUILD': state = stack.pop(); stack[-1].state = state
+            case 'BUILD':
+                state = stack.pop()
+                stack[-1].state = state
             case 'STOP': return stack.pop()
             case _: raise DataError(f'a pickle with the instruction {name}', 'tuples of arrays',
                                     'use numpy.savez')
@@ -370,7 +379,7 @@ def _checked(part, x, y):
 
 # %% ../nbs/15_Files.ipynb #hold_out
 def _hold_out(x, y):
-    "Two pairs: the first five sixths of the training images, and their last sixth (rounded down) for validation."
+    "Two pairs: five sixths of the training images, and the last sixth (rounded down) to validate."
     n = len(x)
     if n<6: raise DataError(f'{n} training images',
                             'at least 6, the last sixth being for validation', 'save more')
@@ -379,7 +388,7 @@ def _hold_out(x, y):
 
 # %% ../nbs/15_Files.ipynb #parts
 def _parts(path):
-    "Pairs of arrays by part, from a folder of IDX files, an `.npz` or a pickle, as the content says."
+    "Pairs of arrays by part, from a folder of IDX files, an `.npz` or a pickle: the content says."
     if path.is_dir(): return _idx_folder(path)
     raw = bytes_of(path)
     if raw[:4]==b'PK\3\4': return _npz(raw)
@@ -409,13 +418,13 @@ def read_arrays(path:str|Path, # a `.pkl.gz`, `.pkl`, `.npz` or a folder of IDX 
 def pack(splits:tuple, # digits, as `mnist` returns them
          path:str|Path, # the `.npz` to write; one that is there is replaced
         )->None:
-    "Write digits as bytes into one compressed `.npz`, as the packaged copy is; the same digits give the same file."
+    "Write digits as bytes into a compressed `.npz` like the packaged one: same digits, same file."
     arrays = {}
     for part,(x,y) in zip(PARTS, splits):
         x,y = np.asarray(x)*256, np.asarray(y)
         u,k = x.astype(np.uint8),y.astype(np.uint8)
         if not (np.array_equal(u, x) and np.array_equal(k, y)):
-            raise ValueError(f'pack: {part} holds values that are not bytes; pixels are u/256 and labels 0 to 9; '
-                             'pass what mnist() returns')
+            raise ValueError(f'pack: {part} holds values that are not bytes; pixels are u/256 and '
+                             'labels 0 to 9; pass what mnist() returns')
         arrays |= {f'{part}_x':u, f'{part}_y':k}
     with Path(path).expanduser().open('wb') as f: np.savez_compressed(f, **arrays)

@@ -226,7 +226,7 @@ def _stretch(r, ink): return ((r/ink - .15)/.7).clip(0,1)
 
 # %% ../nbs/34_Ink.ipynb #dark_strokes
 def _dark_strokes(s): # `(h, w)` brightness
-    "What is darker than its paper, without what is printed on it; `patches` is empty if that is nothing."
+    "What is darker than its paper, but for what is printed on it; without ink `patches` is empty."
     r,paper = missing_light(s)
     r = _without_lines(r, _levels(r).noise)
     for _ in range(2):                        # the second time: inside of a box

@@ -53,7 +53,7 @@ def open_picture(path):
 
 # %% ../nbs/16_Pictures.ipynb #stretched
 def _stretched(v):
-    "Grey values of any range, as bytes: the darkest becomes 0, the lightest 255, broken pixels aside."
+    "Grey values of any range as bytes: the darkest 0, the lightest 255, broken pixels aside."
     from PIL import Image
     v = np.asarray(v, np.float64)
     usual = np.sort(v[np.isfinite(v)], None)
@@ -189,7 +189,7 @@ def _moved(z, degrees, slant): # `(h, w)` strokes
 
 # %% ../nbs/16_Pictures.ipynb #upright
 def _upright(z): # `(h, w)` strokes of one digit
-    "The digit in its box `(784,)`, turned the way it looks most like a digit; refused if it does not."
+    "The digit in its box `(784,)`, turned the way it looks most like one; refused if it does not."
     h,w = z[_rectangle(z)].shape
     if h<w/2: raise DataError('a mark more than twice as wide as tall', 'a digit',
                               'turn the picture, or crop it')
@@ -209,7 +209,8 @@ def _closer(im, strokes, group, zoom): # Pillow's image, and how many of its pix
     k = strokes.k
     margin = int(.1*group.size.max()*k) + k
     (r0,c0),(r1,c1) = group.low*k-margin,group.high*k+margin
-    box = [int(max(0, s)*zoom) for s in (c0,r0)] + [int(min(s, e)*zoom) for s,e in zip((c1,r1), strokes.z.shape[::-1])]
+    h,w = strokes.z.shape
+    box = [int(s*zoom) for s in (max(0, c0), max(0, r0), min(c1, w), min(r1, h))]
     found = find_strokes(colours(im.crop(box)))
     return cut_out(found, max(groups_of(found.patches), key=lambda g: g.mass))
 
@@ -230,7 +231,7 @@ def _one_digit(im, strokes, group):
 def read_digits(path:str|Path, # a picture of digits side by side: PNG, JPEG, GIF, WebP, BMP, TIFF or PGM
                 by:str='read_digits', # who asks: the first word of an error
                )->Tensor: # `(k, 784)` float32 pixels, left to right, like rows of `mnist().train.x`
-    "Prepare the digits in a picture as MNIST's were; raises `DataError` if one cannot be read or is no digit."
+    "Prepare the digits in a picture as MNIST's were; raises `DataError` for what is no digit."
     with reading(path, by):
         im = open_picture(Path(path).expanduser())
         strokes = find_strokes(colours(im))
@@ -241,7 +242,7 @@ def read_digits(path:str|Path, # a picture of digits side by side: PNG, JPEG, GI
         return torch.stack([_one_digit(im, strokes, group) for group in groups])
 
 # %% ../nbs/16_Pictures.ipynb #read_digit
-def read_digit(path:str|Path, # a picture of one digit: PNG, JPEG, GIF, WebP, BMP, TIFF or PGM; dark on light or light on dark
+def read_digit(path:str|Path, # a picture of one digit, dark or light: PNG, JPEG, GIF, WebP, BMP, TIFF or PGM
               )->Tensor: # `(784,)` float32 pixels, like a row of `mnist().train.x`
     "Prepare a picture as MNIST's were prepared; raises `DataError` unless it holds one digit."
     found = read_digits(path, 'read_digit')
@@ -255,7 +256,7 @@ def write_pictures(split:Split, # digits
                    folder, # for the files
                    each:int=8, # pixels of the picture for a pixel of the digit
                   )->list[Path]: # one PNG for each digit, its class in its name
-    "Digits as pictures: large, dark on light, off-centre; raises `FileExistsError` before it replaces a stranger's."
+    "Digits as pictures: large, dark on light, off-centre; `FileExistsError` for a stranger's file."
     names = [f'{k+1:02}-is-{y}.png' for k,y in enumerate(split.y.tolist())]
     files = [Path(folder)/name for name in names]
     for path in files:

@@ -1,4 +1,4 @@
-"Pictures of digits, drawn by program: pens, desks, shadows, printed paper, fonts, and things that are no digits."
+"Pictures drawn by program: pens, desks, shadows, printed paper, fonts, and what is no digit."
 from functools import cache
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def wobble(points, rng, much=.015):
     return p
 
 def drawn(digit, rng, height, pen, form=None):
-    "The ink of a digit drawn by a round pen of `pen` pixels: `(h, w)`, 1 for ink, with a margin of the pen."
+    "A digit drawn by a round pen of `pen` pixels: `(h, w)`, 1 for ink, with a margin of the pen."
     form = rng.integers(2) if form is None else form
     slant, wide = rng.uniform(-.05, .25), rng.uniform(.85, 1.15)
     strokes = [wobble(s, rng) for s in shapes[digit][form]]
@@ -83,7 +83,7 @@ tuned_on = {'DejaVuSans', 'DejaVuSansMono', 'DejaVuSerif', 'DejaVuSans-Bold', 'D
 
 @cache
 def fonts():
-    "Fonts that were not looked at while the reader was made, from Debian's fonts-dejavu; [] where there are none."
+    "Fonts not looked at while the reader was made, from Debian's fonts-dejavu; [] without them."
     return [f for f in sorted(Path('/usr/share/fonts').rglob('DejaVu*.ttf'))
             if f.stem not in tuned_on and 'Math' not in f.stem]
 
@@ -184,7 +184,7 @@ conditions = dict(desk=desk, shadow=shadow, squared=squared, ruled=ruled, box=bo
 # --- sets of pictures, each with the digit that it shows
 
 def pens(share, digits, rng):
-    "Drawn digits on sheets of 100 to 4,000 pixels, the pen a share of the digit's height, a pixel at least."
+    "Drawn digits on sheets of 100 to 4,000 pixels, the pen a share of their height, at least 1."
     for y in digits:
         side = int(rng.choice([100, 200, 500, 1200, 2500, 4000], p=[.2, .2, .3, .2, .07, .03]))
         height = side*rng.uniform(.4, .8)

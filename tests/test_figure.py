@@ -1,4 +1,4 @@
-"The figure that steps through a tape, in a real browser: what the notebook, which has none, cannot test."
+"The figure that steps through a tape, in a real browser: what a notebook cannot test."
 import re
 import shutil
 import pytest
@@ -28,7 +28,7 @@ HEAD = ('<!doctype html><html lang="en"><meta charset="utf-8"><title>Figures</ti
 
 @pytest.fixture
 def show(browser, tmp_path):
-    "A function that opens a page with these figures; no page may complain, ask, or scroll sideways."
+    "A function that opens a page with these figures; none may complain, ask, or scroll sideways."
     opened, said = [], []
     def asked(request):
         known = request.url.endswith('/page.html') or request.url.startswith(('about:', 'data:'))
@@ -37,7 +37,8 @@ def show(browser, tmp_path):
         said.append(dialog.message)
         dialog.dismiss()
     def show(*figures, width=1100, **options):
-        (tmp_path/'page.html').write_text(HEAD + '<p>Some text.</p>'.join(figures), encoding='utf-8')
+        text = HEAD + '<p>Some text.</p>'.join(figures)
+        (tmp_path/'page.html').write_text(text, encoding='utf-8')
         options['viewport'] = {'width': width, 'height': 900}
         page = browser.new_context(**options).new_page()
         page.on('console', lambda m: said.append(m.text))
@@ -189,10 +190,11 @@ def test_without_scripts(show):
     assert page.locator('button').count() == 0
     assert page.locator('body').inner_text().strip() == ''
 
-# What JupyterLab leaves of an output that it does not trust: sanitize-html throws these away, whole,
+# What JupyterLab leaves of an output that it does not trust: sanitize-html drops these, whole,
 DISCARDED = re.compile(r'<(script|style|textarea|option|noscript)\b.*?</\1>', re.S)
 # and of other elements, unless it allows them, only the tags.
-ALLOWED = 'a b br code div em figure hr i img li ol p pre span strong table tbody td th tr ul'.split()
+ALLOWED = '''a b br code div em figure hr i img li ol p pre span strong
+             table tbody td th tr ul'''.split()
 def untrusted(html):
     html = DISCARDED.sub('', html)
     return re.sub(r'</?([\w-]+)\b[^>]*>', lambda m: m[0] if m[1] in ALLOWED else '', html)
@@ -216,8 +218,10 @@ def test_dark(show):
     light, dark = colors('light'), colors('dark')
     assert all(a != b for a, b in zip(light, dark))
     theme, lab = 'data-theme', 'data-jp-theme-light'
-    for attribute, system, want in [({theme: 'dark'}, 'light', dark), ({theme: 'light'}, 'dark', light),
-                                    ({theme: 'auto'}, 'dark', dark), ({lab: 'false'}, 'light', dark),
+    for attribute, system, want in [({theme: 'dark'}, 'light', dark),
+                                    ({theme: 'light'}, 'dark', light),
+                                    ({theme: 'auto'}, 'dark', dark),
+                                    ({lab: 'false'}, 'light', dark),
                                     ({lab: 'true'}, 'dark', light)]:
         assert colors(system, **attribute) == want, (attribute, system)
 

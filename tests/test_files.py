@@ -1,5 +1,5 @@
-"""Every way in which a file of digits can be wrong that we could think of: each is refused in one line,
-and none of them costs memory or runs anything. Thirty-six made-up digits go through every format."""
+"""Every way in which a file of digits can be wrong that we could think of: each is refused in one
+line, and none costs memory or runs anything. Thirty-six made-up digits go through every format."""
 import gzip, io, os, pickle, struct, tracemalloc, warnings, zipfile, zlib
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def read_right(path):
         assert np.array_equal(part.x, x) and np.array_equal(part.y, y)
 
 def write_idx(folder, changes=(), spell=lambda name: name, wrap=lambda raw: raw):
-    "The four IDX files in a new folder, but for `changes`: bytes by name, or None for a file that is missing."
+    "The four IDX files in a new folder, but for `changes`: bytes by name, None for a missing file."
     folder.mkdir()
     for name, a in idx_files.items():
         raw = dict(changes).get(name, wrap(idx_bytes(a)))
@@ -286,7 +286,8 @@ def array(shape, dtype=uint8, raw=b'C\3abc'):
     return program(start, shape, dtype, b'\x89', raw, b'tb', thrice)
 
 def array_of_type(dtype): return array(b'K\3\x85', b'cnumpy\ndtype\n' + dtype)
-def array_of_text(text, encoding): return array(b'K\3\x85', raw=b'c_codecs\nencode\n' + text + encoding + b'\x86R')
+def array_of_text(text, encoding):
+    return array(b'K\3\x85', raw=b'c_codecs\nencode\n' + text + encoding + b'\x86R')
 latin1 = b'X\6\0\0\0latin1'
 
 refused_pickles = {
@@ -303,12 +304,12 @@ refused_pickles = {
     'the instruction DUP': [program(b'N2')],
     'the instruction NEXT_BUFFER': [program(b'\x97')],
     'makes no sense': [
-        program(b'R'), program(b't'), program(b'h\7'), program(b'q\7'), program(b'\x94'), program(b'b'),
-        program(b'K\1K\2b'), program(b'K\1K\2\x93'), program(b'K\1\x8c\1x\x93'),
+        program(b'R'), program(b't'), program(b'h\7'), program(b'q\7'), program(b'\x94'),
+        program(b'b'), program(b'K\1K\2b'), program(b'K\1K\2\x93'), program(b'K\1\x8c\1x\x93'),
         program(laughs, b'\x8c\1x\x93'), program(laughs, b'K\1b')],
     'something else': [
-        program(b'\x86'), program(b'N'), program(b')'), program(b'N\x85'), program(b'NN\x86NN\x86\x86'),
-        program(laughs), program(b'N'+b'\x85'*900)],
+        program(b'\x86'), program(b'N'), program(b')'), program(b'N\x85'),
+        program(b'NN\x86NN\x86\x86'), program(laughs), program(b'N'+b'\x85'*900)],
     'a pickled NoneType': [program(b'NN\x86NN\x86NN\x86\x87')],
     'a pickled tuple': [program(laughs, thrice)],
     'no end of the pickle': [
@@ -316,27 +317,29 @@ refused_pickles = {
     'a line without an end': [b'(I12', b'(cos', b'(cos\nsystem'],
     'damage': [
         program(b'I1__\n'), program(b'\x8e'+b'\xff'*8), program(b'\x96'+b'\xff'*7+b'\x7f'),
-        program(b'T\xff\xff\xff\x7f'), program(b'B\xff\xff\xff\xff'), program(b'\x8b\xff\xff\xff\x7f'),
+        program(b'T\xff\xff\xff\x7f'), program(b'B\xff\xff\xff\xff'),
+        program(b'\x8b\xff\xff\xff\x7f'),
         array_of_text(b'X\4\0\0\0\xc3abc', latin1)],
     'as its header claims': [
-        array(b'J\xff\xff\xff\x7f\x85'), array(b'\x8a\7'+b'\1'*7+b'\x85'), array(b'\x8a\xff'+b'\1'*255+b'\x85'),
-        array(b'\x88K\3\x86'), array(b'N\x85'), array(b'J\xff\xff\xff\xffJ\xfd\xff\xff\xff\x86'), array(b')\x85'),
+        array(b'J\xff\xff\xff\x7f\x85'), array(b'\x8a\7'+b'\1'*7+b'\x85'),
+        array(b'\x8a\xff'+b'\1'*255+b'\x85'), array(b'\x88K\3\x86'), array(b'N\x85'),
+        array(b'J\xff\xff\xff\xffJ\xfd\xff\xff\xff\x86'), array(b')\x85'),
         array(b'K\3K\1\x86', raw=b'C\2ab'), array(b'('+b'\x8a\4\0\0\0\x7f'*300+b't')],
     'no examples': [array(b'K\0\x85', raw=b'C\0'), array(b'K\0\x8a\7'+b'\1'*7+b'\x86', raw=b'C\0')],
     'a pickled _Call': [
-        array(b'K\3'), array(b'N'), program(b'cnumpy\nndarray\n\x8a\5\0\0\0\0\x7f\x85\x85R',
-                                            thrice)],
+        array(b'K\3'), array(b'N'),
+        program(b'cnumpy\nndarray\n\x8a\5\0\0\0\0\x7f\x85\x85R', thrice)],
     "values of type '|V9": [array_of_type(b'\x8c\x0aV999999999\x89\x88\x87R(K\3\x8c\1|NNNtb')],
     "values of type '|O": [array_of_type(b'\x8c\2O8\x89\x88\x87R(K\3\x8c\1|NNNtb')],
     'unusual type': [
         array(b'K\3\x85', b'N'), array_of_type(b'\x8c\2u1\x85R'), array(b'K\3\x85', raw=b'K\3'),
-        array_of_text(b'\x8c\3abc',
-                      b'\x8c\5utf16'), array_of_text(b'X\3\0\0\0\xe2\x82\xac', latin1)],
+        array_of_text(b'\x8c\3abc', b'\x8c\5utf16'),
+        array_of_text(b'X\3\0\0\0\xe2\x82\xac', latin1)],
     'train images of shape (3,)': [array(b'K\3\x85')]}
 
 @pytest.mark.parametrize('words', refused_pickles)
 def test_pickle(tmp_path, words):
-    "Each instruction that is not in the table, each nonsense, each claim; and none of them costs memory."
+    "Each instruction that is not in the table, each nonsense, each claim; and none costs memory."
     tracemalloc.start()
     try:
         for raw in refused_pickles[words]: refused(written(tmp_path/'claim.pkl', raw), words)

@@ -1,7 +1,8 @@
-"""How well pictures are read, under conditions that people meet; and that what is no digit is refused in one line.
+"""How well pictures are read, under conditions that people meet; and that what is no digit is
+refused in one line.
 
-The pictures are drawn by tests/pictures.py. These are held out: other seeds, other digits of MNIST and other fonts than
-those that the reader was tuned on. MLFOUND_PICTURES=200 draws more of each."""
+The pictures are drawn by tests/pictures.py. These are held out: other seeds, other digits of MNIST
+and other fonts than those that the reader was tuned on. MLFOUND_PICTURES=200 draws more of each."""
 import os
 import warnings
 
@@ -40,8 +41,9 @@ def rates(net, made, path):
         else:
             right += int(p.argmax() == y)
             sure += int(p.argmax() != y and p.max() >= .9)
-    print(f'right {right/total:.0%}, sure and wrong {sure/total:.0%}, refused {refused/total:.0%} of {total}')
-    return right/total, sure/total, refused/total
+    shares = right/total, sure/total, refused/total
+    print('right {:.0%}, sure and wrong {:.0%}, refused {:.0%} of {}'.format(*shares, total))
+    return shares
 
 slack = 1/count # one picture: a rate of few pictures is no finer
 
@@ -155,7 +157,8 @@ def test_ink_on_transparency(tmp_path, colour):
 def test_kinds_of_pictures(tmp_path, mode):
     plain = Image.fromarray(255 - digit())
     want = read_digit_of(plain, tmp_path/'plain.png')
-    other = plain.point(lambda u: 255*(u > 127)).convert('1') if mode == '1' else plain.convert(mode)
+    two_toned = plain.point(lambda u: 255*(u > 127))
+    other = (two_toned if mode == '1' else plain).convert(mode)
     assert (read_digit_of(other, tmp_path/'other.tif') - want).abs().mean() < .02
 
 def test_camera_held_sideways(tmp_path):

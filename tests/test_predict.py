@@ -1,4 +1,4 @@
-"A digit that went through a picture is read as well as the digit itself, whatever the picture is like."
+"A digit that went through a picture is read as well as the digit itself, whatever the picture."
 import io
 import numpy as np
 import pytest, torch
@@ -11,14 +11,18 @@ from mlfound.training import init_he, network, absorb_scaling, standardized
 
 count = 40 # digits in each condition
 
-def large(u, k): return np.asarray(Image.fromarray(u).resize((28*k, 28*k), Image.Resampling.BICUBIC), np.float32)/255
+def large(u, k):
+    im = Image.fromarray(u).resize((28*k, 28*k), Image.Resampling.BICUBIC)
+    return np.asarray(im, np.float32)/255
 def sheet(ink, rng, h, w):
     "Ink somewhere on a larger sheet."
     out, r, c = np.zeros((h, w), np.float32), rng.integers(h-len(ink)+1), rng.integers(w-len(ink)+1)
     out[r:r+len(ink),c:c+len(ink)] = ink
     return out
 def picture(v): return Image.fromarray((v.clip(0, 1)*255).round().astype(np.uint8))
-def coloured(ink, on, colour): return picture(ink[:,:,None]*np.float32(colour) + (1-ink[:,:,None])*np.float32(on))
+def coloured(ink, on, colour):
+    ink = ink[:,:,None]
+    return picture(ink*np.float32(colour) + (1-ink)*np.float32(on))
 def jpeg(im, quality=40):
     im.save(f := io.BytesIO(), 'JPEG', quality=quality)
     return Image.open(f)

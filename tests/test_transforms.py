@@ -42,7 +42,7 @@ KINDS = 'jacobian', 'hessian', 'jvp', 'hvp'
 MIXTURES = [m for depth in (1, 2, 3) for m in itertools.product(KINDS, repeat=depth)]
 
 def program(seed, fixed, depth):
-    "Random but smooth choices: the innermost function, and where and along what each transform looks."
+    "Random, smooth choices: the innermost function, and where and along what each transform looks."
     chance = random.Random(seed)
     bases = [lambda u,*others: (u.exp()*sum(others)).sum()*(u*u).sum(),
              lambda u,*others: (u.tanh()*u*others[-1]).sum() + (u**3*others[0]).sum(),
@@ -66,10 +66,11 @@ def test_nested(kinds):
     for seed in range(2):
         gen = torch.Generator().manual_seed(seed)
         x, v, fixed = (.7*torch.randn(2, generator=gen, dtype=torch.float64) for _ in range(3))
-        choices = program(f'{kinds} {seed}', fixed, len(kinds))
+        base, points, directions = program(f'{kinds} {seed}', fixed, len(kinds))
         outermost, *rest = kinds
-        def f(transforms): return nested(transforms, rest, choices[0], choices[1][1:], choices[2][1:])
-        if not rest: f = lambda transforms: lambda u: choices[0](u, fixed) # noqa: E731 (no outer variable)
+        def f(transforms):
+            if not rest: return lambda u: base(u, fixed) # there is no outer variable
+            return nested(transforms, rest, base, points[1:], directions[1:])
         got = getattr(Ours, outermost)(f(Ours), x, v)
         assert type(got) is torch.Tensor # nothing outside is tracked
         want = getattr(Theirs, outermost)(f(Theirs), x, v)
@@ -109,22 +110,25 @@ def test_empty():
         v = Var(x, requires_grad=True)
         assert jacobian(lambda u: u*u, v).requires_grad is False
 
-@pytest.mark.parametrize('transform', [jacobian, hessian, lambda f, x: jvp(f, x, x), lambda f, x: hvp(f, x, x)])
+@pytest.mark.parametrize('transform', [
+    jacobian, hessian, lambda f, x: jvp(f, x, x), lambda f, x: hvp(f, x, x)])
 def test_what_f_may_give(transform):
     x = torch.tensor(2.)
     for f in (lambda u: u.data, lambda u: u.item(), lambda u: u.data.numpy(), lambda u: (u, u),
               lambda u: torch.ones(()), lambda u: None, lambda u: grad(u**3, u)):
         with pytest.raises(TapeError, match='f gave .*; it must give one Var'): transform(f, x)
 
+two = torch.ones(2)
 @pytest.mark.parametrize('call,error,says', [
     (lambda f: jacobian(f, 2.), TypeError, r'jacobian: xs\[0\] is of type float; pass a tensor'),
     (lambda f: hessian(f, torch.tensor(2)), TypeError, r'hessian: xs\[0\] holds torch.int64'),
-    (lambda f: hvp(f, [torch.ones(2), 1.], torch.ones(2)), TypeError, r'hvp: xs\[1\] is of type float'),
-    (lambda f: jvp(f, torch.ones(2), torch.ones(3)), ValueError, r'the direction vs\[0\] is \(3,\) but xs\[0\] is \(2,\)'),
-    (lambda f: hvp(f, torch.ones(2), 1.), ValueError, r'hvp: the direction vs\[0\] is of type float'),
-    (lambda f: jvp(f, torch.ones(2), (torch.ones(2),)*2), ValueError, 'jvp: 2 directions for 1 xs'),
-    (lambda f: hessian(f, torch.ones(2)), TapeError, r'hessian: f gave shape \(2,\); it must give a scalar'),
-    (lambda f: hvp(f, torch.ones(2), torch.ones(2)), TapeError, r'hvp: f gave shape \(2,\); it must give a scalar'),
-    (lambda f: jacobian(f, torch.ones(2, requires_grad=True)*2), TapeError, "PyTorch's tape")])
+    (lambda f: hvp(f, [two, 1.], two), TypeError, r'hvp: xs\[1\] is of type float'),
+    (lambda f: jvp(f, two, torch.ones(3)), ValueError,
+     r'the direction vs\[0\] is \(3,\) but xs\[0\] is \(2,\)'),
+    (lambda f: hvp(f, two, 1.), ValueError, r'hvp: the direction vs\[0\] is of type float'),
+    (lambda f: jvp(f, two, (two, two)), ValueError, 'jvp: 2 directions for 1 xs'),
+    (lambda f: hessian(f, two), TapeError, r'hessian: f gave shape \(2,\); it must give a scalar'),
+    (lambda f: hvp(f, two, two), TapeError, r'hvp: f gave shape \(2,\); it must give a scalar'),
+    (lambda f: jacobian(f, two.clone().requires_grad_()*2), TapeError, "PyTorch's tape")])
 def test_arguments(call, error, says):
     with pytest.raises(error, match=says): call(lambda u, *_: u*u)

@@ -13,3 +13,14 @@ addEventListener("toggle", reachable, true); // a fold was opened
 for (const box of document.querySelectorAll(".sidebar-toggle")) {
   box.addEventListener("keydown", (e) => { if (e.key === "Enter") box.click(); });
 }
+
+// A link into a fold opens it.
+const unfold = () => {
+  const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  let fold = place?.closest("details:not([open])");
+  if (!fold) return;
+  for (; fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  place.scrollIntoView();
+};
+addEventListener("DOMContentLoaded", unfold);
+addEventListener("hashchange", unfold);
