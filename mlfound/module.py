@@ -137,8 +137,7 @@ def check_autocast(call):
     kind = 'cpu' if call.out.is_cpu else call.out.device.type     # the former is quickly told
     if torch.is_autocast_enabled(kind):
         raise RuntimeError(f'{name_of(call.layer)}: called under torch.autocast, whose types the '
-                           'backward pass would not follow; call it outside, or under '
-                           'torch.no_grad()')
+                           'backward pass would not follow; call it outside or in no_grad()')
 
 # %% ../nbs/03_Module.ipynb #used
 #| code-fold: true
@@ -204,18 +203,17 @@ def meant_by(g):
 def which_call(layer, calls, g, out):
     "The one of the pending `calls` that `g` belongs to; an error where nothing tells."
     if len(calls)==1 and out is None: return calls[0]
-    name = name_of(layer)
+    name = f'{name_of(layer)}.backward'
     if out is not None: calls = [c for c in calls if c.out is out]
     if not calls:
         which = 'of this output ' if out is not None else ''
-        raise RuntimeError(f'{name}.backward: no recorded call {which}is left; call the layer '
-                           'first, once per backward, not under no_grad, and zero_grad after '
-                           'backward')
+        raise RuntimeError(f'{name}: no recorded call {which}is left; call the layer first, '
+                           'once per backward, not under no_grad, and zero_grad after backward')
     if out is not None: return calls[-1]
     known = [c for c in calls if any(c.out is t for t in meant_by(g))]
     if len(known)==1: return known[0]
     if running.call is not None: return calls[-1]
-    raise RuntimeError(f'{name}.backward: {len(calls)} calls are recorded and nothing says which '
+    raise RuntimeError(f'{name}: {len(calls)} calls are recorded and nothing says which '
                        'is meant; name it, backward(g, out=y), and only look under torch.no_grad()')
 
 # %% ../nbs/03_Module.ipynb #upstream
@@ -337,17 +335,6 @@ def __repr__(self:Module): return f'{name_of(self)}()'
 @patch
 def __getstate__(self:Module): # copies and pickles take no records along
     return {k:v for k,v in vars(self).items() if k!='_records'}
-
-# %% ../nbs/03_Module.ipynb #kept_by
-#| code-fold: true
-def kept_by(layer)->list[Tensor]: # inputs and outputs
-    "What the calls of `layer` that wait for `backward` keep, with the calls inside them."
-    found,todo = [], [*pending(layer)]
-    while todo:
-        call = todo.pop()
-        found += [*call.inputs, call.out]
-        for calls in call.inner.values(): todo += calls
-    return found
 
 # %% ../nbs/03_Module.ipynb #Linear
 class Linear(Module):
