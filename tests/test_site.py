@@ -185,6 +185,15 @@ def test_folds():
     both = dict(source_hidden=True, outputs_hidden=True)
     assert lab == [None, both, dict(source_hidden=True), None, None, both]
 
+def test_what_the_cells_need_is_called_set_up():
+    "The first hidden cells of a chapter import and prepare: no fold calls them tests."
+    for path in book.path_chapters():
+        cells = book.read(path)['cells']
+        first = next(i for i, c in enumerate(cells) if 'from mlfound' in book.source(c))
+        for c, how, _ in list(folds.folds(cells))[first:]:
+            if c['cell_type'] != 'code': break
+            if how.outputs: assert how.name == 'Set-up', f"{path.name}: {c['id']}"
+
 def test_every_notebook_has_its_page(site):
     for path, name in zip(book.chapters(), chapters):
         for link in f'notebooks/{path.name}', f'/blob/colab/{path.name}', f'nbs/{path.name}':
