@@ -50,6 +50,7 @@ def _unbiased(f):
         return f(*args, **kw)
     return g
 
+# %% ../nbs/06_Operations.ipynb #var_rule
 @method
 @_unbiased
 @op
@@ -87,6 +88,7 @@ def _others(x, dim):
     if not x.ndim or not x.numel(): return torch.ones_like(x)
     return _before(x, dim)*_before(x.flip(dim), dim).flip(dim)
 
+# %% ../nbs/06_Operations.ipynb #cumprod_vjp
 def _cumprod_vjp(g, x, out, dim):
     if x.ndim==0 or not x.numel(): return g
     if not torch.eq(x, 0).any(): return (g*out).flip(dim).cumsum(dim).flip(dim)/x
@@ -136,6 +138,7 @@ def _picked(x, found, dim, keepdim=True):
     if values.ndim!=found.values.ndim: values = values.squeeze(dim)
     return type(found)((values, found.indices))
 
+# %% ../nbs/06_Operations.ipynb #sort
 @composite
 def sort(input, dim=-1, descending=False, stable=False):
     found = torch.sort(raw(input), dim=dim, descending=descending, stable=stable)
@@ -200,6 +203,7 @@ def vector_norm(x, # `(...)`
                          'the order infinity needs one, which is the largest')
     return (amax if ord>0 else amin)(x, () if dim is None else dim, keepdim)
 
+# %% ../nbs/06_Operations.ipynb #norm
 @composite
 def norm(input, p='fro', dim=None, keepdim=False, dtype=None):
     if not isinstance(p, (int,float)) and p!='fro':
@@ -236,6 +240,7 @@ def _terms(equation, xs):
     once = [c for c,n in sorted(Counter(''.join(terms)).items()) if n==1 and c not in dots]
     return terms,result.replace('...', dots) if arrow else dots + ''.join(once)
 
+# %% ../nbs/06_Operations.ipynb #each_once
 def _each_once(term, x):
     "Take the diagonal for each letter that stands twice."
     for c in [c for c,n in Counter(term).items() if n>1]:
@@ -279,6 +284,7 @@ def _checked(fn, input, axes, other, other_axes):
         raise ValueError(f'{fn}: {input.shape[0]} matrices and {other.shape[0]}; pass as many')
     return matmul(input, other)
 
+# %% ../nbs/06_Operations.ipynb #mm_names
 @composite
 def mm(input, mat2): return _checked('mm', input, 2, mat2, 2)
 @composite

@@ -54,7 +54,7 @@ def examples(n, seed=0):
 
 
 few, look = examples(200), examples(60, seed=1)
-dresses = dict(functions=list, layers=as_layers, tape=as_tape, PyTorch=as_torch)
+dresses = {way: REGISTRY['plain', way].dress for way in ways()}
 
 
 def start(dress=list):
