@@ -131,6 +131,12 @@ def _against_all(logp, target, weight, ignore_index, reduction):
     losses = -(logp*_across(weight, logp)).sum(_axis_of_classes(logp))
     return reduced(torch.where(known, losses, 0), reduction, counts.sum())
 
+# %% ../nbs/32_Losses.ipynb #is_plain
+def _is_plain(input, target, weight, ignore_index, reduction):
+    "Is this the loss of chapter 05?"
+    if target.dtype.is_floating_point or (input.ndim,target.ndim)!=(2,1): return False
+    return weight is None and reduction=='mean' and not torch.eq(raw(target), ignore_index).any()
+
 # %% ../nbs/32_Losses.ipynb #cross_entropy
 @loss
 def cross_entropy(input, # `(n, c, ...)` scores, or `(c,)`
@@ -153,11 +159,6 @@ def cross_entropy(input, # `(n, c, ...)` scores, or `(c,)`
     nll = nll_loss(logp, target, *options)
     if not label_smoothing: return nll
     return nll*(1 - label_smoothing) + _against_all(logp, raw(target), *options)*part
-
-def _is_plain(input, target, weight, ignore_index, reduction):
-    "Is this the loss of chapter 05?"
-    if target.dtype.is_floating_point or (input.ndim,target.ndim)!=(2,1): return False
-    return weight is None and reduction=='mean' and not torch.eq(raw(target), ignore_index).any()
 
 # %% ../nbs/32_Losses.ipynb #binary_cross_entropy
 @op
@@ -182,7 +183,7 @@ def binary_cross_entropy(input, target, weight=None, reduction='mean'):
     losses = surprises(input, target)
     return _like(input, reduced(losses if weight is None else losses*weight, reduction))
 
-# %% ../nbs/32_Losses.ipynb #with_logits
+# %% ../nbs/32_Losses.ipynb #binary_cross_entropy_with_logits
 @loss
 def binary_cross_entropy_with_logits(input, target, weight=None, reduction='mean', pos_weight=None):
     "The same of scores, whose sigmoid is the probability."

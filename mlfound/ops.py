@@ -40,6 +40,11 @@ def _check_kept(fn, dim, keepdim):
 def mean(x, dim=None, keepdim=False, dtype=None): return torch.mean(x, dim, keepdim, dtype=dtype)
 mean.defvjp(lambda g,shape,dim: (unsum(g, shape, dim)/_reduced(shape, dim)).expand(shape))
 
+# %% ../nbs/06_Operations.ipynb #var
+def _freedom(shape, dim, correction):
+    "What the squares are divided by; torch reads a correction of `None` as 1."
+    return max(_reduced(shape, dim) - (1 if correction is None else correction), 0)
+
 # %% ../nbs/06_Operations.ipynb #unbiased
 def _unbiased(f):
     "Let `f` take torch's older `unbiased` as well: True is the correction 1, False 0."
@@ -57,11 +62,7 @@ def _unbiased(f):
         return f(*args, correction=int(unbiased), **kw)
     return g
 
-# %% ../nbs/06_Operations.ipynb #var
-def _freedom(shape, dim, correction):
-    "What the squares are divided by; torch reads a correction of `None` as 1."
-    return max(_reduced(shape, dim) - (1 if correction is None else correction), 0)
-
+# %% ../nbs/06_Operations.ipynb #var_rule
 @method
 @_unbiased
 @op
@@ -99,6 +100,7 @@ def _others(x, dim):
     if not x.ndim or not x.numel(): return torch.ones_like(x)
     return _before(x, dim)*_before(x.flip(dim), dim).flip(dim)
 
+# %% ../nbs/06_Operations.ipynb #cumprod_vjp
 def _cumprod_vjp(g, x, out, dim):
     if x.ndim==0 or not x.numel(): return g
     if not torch.eq(x, 0).any(): return (g*out).flip(dim).cumsum(dim).flip(dim)/x
@@ -149,6 +151,7 @@ def _picked(x, found, dim, keepdim=True):
     if values.ndim!=found.values.ndim: values = values.squeeze(dim)
     return type(found)((values, found.indices))
 
+# %% ../nbs/06_Operations.ipynb #sort
 @composite
 def sort(input, dim=-1, descending=False, stable=False):
     found = torch.sort(raw(input), dim=dim, descending=descending, stable=stable)
@@ -216,6 +219,7 @@ def vector_norm(x, # `(...)`
                          'the order infinity needs one, which is the largest')
     return (amax if ord>0 else amin)(x, () if dim is None else dim, keepdim)
 
+# %% ../nbs/06_Operations.ipynb #norm
 @composite
 def norm(input, p='fro', dim=None, keepdim=False, dtype=None):
     if not isinstance(p, (int,float)) and p!='fro':
@@ -252,6 +256,7 @@ def _terms(equation, xs):
     once = [c for c,n in sorted(Counter(''.join(terms)).items()) if n==1 and c not in dots]
     return terms,result.replace('...', dots) if arrow else dots + ''.join(once)
 
+# %% ../nbs/06_Operations.ipynb #each_once
 def _each_once(term, x):
     "Take the diagonal for each letter that stands twice."
     for c in [c for c,n in Counter(term).items() if n>1]:
@@ -295,6 +300,7 @@ def _checked(fn, input, axes, other, other_axes):
         raise ValueError(f'{fn}: {input.shape[0]} matrices and {other.shape[0]}; pass as many')
     return matmul(input, other)
 
+# %% ../nbs/06_Operations.ipynb #mm_names
 @composite
 def mm(input, mat2): return _checked('mm', input, 2, mat2, 2)
 @composite
