@@ -24,8 +24,8 @@ from .checks import check_number, check_whole, got
 from .data import Split
 from .saved import ModelError, check_finished, read_tensors, write_tensors
 from .training import check_params, minibatches, one_cycle, parameters_of, to_state_dict
-from .ways import (OPTIMIZERS, REGISTRY, Settings, advice, default_rate, evaluate,
-                          find_optimizer, networks, way_of, ways)
+from .ways import (OPTIMIZERS, Settings, advice, default_rate, evaluate, find_optimizer,
+                          networks, way_of)
 
 # %% ../nbs/14_Fit.ipynb #save
 def save(path, # file to write, by custom `.safetensors`; an old one is replaced only when the new one is whole
@@ -75,6 +75,9 @@ def _fill(path, want, tensors):
             raise ModelError(f'{path}: {name} is {tuple(tensors[name].shape)} there '
                              f'but {tuple(t.shape)} here; '
                              'make the model as it was when it was saved')
+        if (tensors[name].to(t.dtype).isfinite()!=tensors[name].isfinite()).any():
+            raise ModelError(f'{path}: {name} holds numbers too large for {t.dtype}; '
+                             f'load into a model of {tensors[name].dtype}')
     for name,t in want.items(): t.detach().copy_(tensors[name])
 
 def _load_into(path, model, names, params):
@@ -173,7 +176,7 @@ class _Run:
 def _identity(run, train, valid, transform):
     "What else makes a training this one and no other, as JSON gives it back."
     way,opt = run.way,run.opt
-    hyper = {k: v for k,v in vars(opt).items() if k not in ('params','lr','steps','state')}
+    hyper = {k: v for k,v in vars(opt).items() if k not in ('params','lr','steps','counts','count','state')}
     total = run.settings.epochs*run.per_epoch
     facts = dict(way=way.name, kind=type(opt).__name__, **hyper, examples=len(train.x),
                  shapes=[list(t.shape) for t in way.tensors],
@@ -207,8 +210,8 @@ def _described(f):
 @patch
 def save(self:_Run, path):
     h,best = self.history,self.best or (None,[])
-    facts = dict(settings=self.facts, steps=self.opt.steps, epochs=h.epochs,
-                 seconds=h.seconds, best=best[0])
+    facts = dict(settings=self.facts, steps=self.opt.steps, counts=self.opt.counts,
+                 epochs=h.epochs, seconds=h.seconds, best=best[0])
     logs = {f'history.{k}': torch.tensor(getattr(h, k), dtype=torch.float64)
             for k in ('losses','rates')}
     kept = {f'best.{k}': t for k,t in enumerate(best[1])}
@@ -219,6 +222,9 @@ def check_same(self:_Run, path, facts):
     "Raise `ModelError` unless a checkpoint's facts are whole, and of this training."
     number,whole = (int,float),f'{path}: not a whole checkpoint'
     types = dict(settings=dict, steps=int, epochs=list, seconds=number, best=(*number,type(None)))
+    if 'counts' not in facts:
+        raise ModelError(f'{path}: a checkpoint of an earlier version, which did not keep all '
+                         'that makes a training the same; begin anew')
     for name,kind in types.items():
         if not isinstance(facts.get(name), kind): raise ModelError(f'{whole}; {name} is missing')
     for k,v in self.facts.items():
@@ -226,8 +232,17 @@ def check_same(self:_Run, path, facts):
         if was==v: continue
         words = f'another {k}' if len(str(v))>60 else f'{k} {was}, not {v}'
         raise ModelError(f'{path}: a training with {words}; resume with the same settings')
+    _check_counts(whole, facts, self.opt)
     if facts['steps']!=len(facts['epochs'])*self.per_epoch:
         raise ModelError(f'{whole}; {facts["steps"]} steps in {len(facts["epochs"])} epochs')
+
+def _check_counts(whole, facts, opt):
+    "Raise `ModelError` unless each parameter has taken between no step and all."
+    counts,steps = facts['counts'],facts['steps']
+    numbers = isinstance(counts, list) and all(type(n) is int for n in counts)
+    if not numbers or len(counts)!=len(opt.counts): raise ModelError(f'{whole}; counts is missing')
+    if not all(0<=n<=steps for n in counts):
+        raise ModelError(f'{whole}; a parameter took {max(counts)} of {steps} steps')
 
 # %% ../nbs/14_Fit.ipynb #resume
 #| code-fold: true
@@ -244,7 +259,7 @@ def resume(self:_Run, path):
         best = {f'best.{k}': torch.empty_like(t) for k,t in enumerate(self.way.tensors)}
     random = self.random()
     _fill(path, self.named() | best | random, tensors)
-    self.opt.steps = facts['steps']
+    self.opt.steps,self.opt.counts = facts['steps'],facts['counts']
     if best: self.best = facts['best'],list(best.values())
     losses,rates = (tensors[name].tolist() for name in logs)
     self.history = History(losses, rates, facts['epochs'], facts['seconds'])

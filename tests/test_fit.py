@@ -12,7 +12,6 @@ from mlfound.autograd import Var
 from mlfound.data import Split
 from mlfound.fit import (
     OPTIMIZERS,
-    REGISTRY,
     History,
     TrainingError,
     advice,
@@ -22,7 +21,6 @@ from mlfound.fit import (
     load,
     save,
     way_of,
-    ways,
 )
 from mlfound.saved import (
     ModelError,
@@ -43,6 +41,7 @@ from mlfound.training import (
     one_cycle,
     parameters_of,
 )
+from mlfound.ways import REGISTRY, find_optimizer, ways
 
 sizes = 8, 6, 3
 
@@ -266,6 +265,21 @@ def test_save_says_what_json_cannot_hold(tmp_path):
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.parametrize('dress', dresses.values(), ids=dresses)
+def test_load_refuses_numbers_too_large_for_the_model(dress, tmp_path):
+    big = [p.double() for p in start()]
+    big[3][1] = 1e6
+    save(tmp_path / 'm', big)
+    model = dress([p.half() for p in start()])
+    before = [p.clone() for p in parameters_of(model)]
+    with pytest.raises(ModelError, match='b2 holds numbers too large for torch.float16; load into'):
+        load(tmp_path / 'm', into=model)
+    assert same(parameters_of(model), before)
+    fits = dress(start())
+    load(tmp_path / 'm', into=fits)
+    assert parameters_of(fits)[3][1] == 1e6
+
+
 # -- the default rate
 
 
@@ -292,6 +306,27 @@ def test_default_rate_follows_the_batch():
     assert 'may well not learn' in err.getvalue()
 
 
+def test_optimizers_of_your_own_have_their_own_name():
+    class Lion(mlfound.training.Optimizer):
+        slots = ('means',)
+
+        def __init__(self, params, lr, betas=(0.9, 0.99)):
+            super().__init__(params, lr)
+            self.betas = betas
+
+        def update(self, p, g, m):
+            p.sub_(g.lerp(m, self.betas[0]).sign_(), alpha=self.lr)
+            m.lerp_(g, 1 - self.betas[1])
+
+    class Mine(SGD):
+        pass
+
+    assert len(short(optimizer=Lion)[1].losses) == 30
+    with pytest.raises(ValueError, match='lr is None; pass a learning rate for Lion'):
+        short(optimizer=Lion, lr=None)
+    assert find_optimizer(partial(Mine, momentum=0.9), start())[1] == 'momentum'
+
+
 # -- interrupted and resumed
 
 
@@ -308,6 +343,34 @@ def test_resumed_is_undisturbed(dress, make, tmp_path):
         seconds=0
     ) == asdict(h2) | dict(seconds=0)
     assert h.rates == [one_cycle(0.05, 30)(k) for k in range(30)]
+
+
+class Skips(nn.Module):
+    "A network with a part that many a batch skips."
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.late = as_torch(start()), nn.Linear(8, 3)
+        nn.init.zeros_(self.late.weight)
+        nn.init.zeros_(self.late.bias)
+
+    def forward(self, x):
+        seldom = self.training and x.sum() < 40
+        return self.net(x) if seldom else self.net(x) + self.late(x)
+
+
+def test_late_parameters_resume_with_their_own_counts(tmp_path):
+    opts = []
+
+    def make(params, lr):
+        opts.append(Adam(params, lr=lr))
+        return opts[-1]
+
+    whole, _ = short(Skips(), optimizer=make, transform=Stops())
+    short(Skips(), optimizer=make, transform=Stops(25), checkpoint=tmp_path / 'c')
+    resumed, _ = short(Skips(), optimizer=make, transform=Stops(), resume=tmp_path / 'c')
+    assert same(whole.state_dict().values(), resumed.state_dict().values())
+    assert opts[0].counts == opts[2].counts and 0 < opts[0].counts[-1] < opts[0].counts[0] == 30
 
 
 def test_randomness_is_resumed(tmp_path):
@@ -622,6 +685,9 @@ def test_checkpoints_that_claim_too_much(tmp_path):
     for change, words in [
         (dict(steps=10**12), '1000000000000 steps in 2 epochs'),
         (dict(steps='20'), 'steps is missing'),
+        (dict(counts=[20.0]), 'counts is missing'),
+        (dict(counts=[20, 20]), 'counts is missing'),
+        (dict(counts=[21]), 'a parameter took 21 of 20 steps'),
         (dict(epochs={}), 'epochs is missing'),
         (dict(settings=3), 'settings is missing'),
         (dict(best='x'), 'best is missing'),
@@ -631,6 +697,10 @@ def test_checkpoints_that_claim_too_much(tmp_path):
         write_tensors(bad, tensors, 'checkpoint', facts | change)
         with pytest.raises(ModelError, match=words):
             short(transform=Stops(), resume=bad)
+    old = {k: v for k, v in facts.items() if k != 'counts'}
+    write_tensors(bad, tensors, 'checkpoint', old)
+    with pytest.raises(ModelError, match='a checkpoint of an earlier version.*begin anew'):
+        short(transform=Stops(), resume=bad)
     for gone in (
         'best.0',
         'random.order',
