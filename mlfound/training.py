@@ -10,7 +10,7 @@ __all__ = ['SCALING', 'AdamW', 'softmax', 'log_softmax', 'cross_entropy', 'cross
 
 # %% ../nbs/05_Training.ipynb #1908c042
 import math
-from functools import partial
+from functools import partial, wraps
 import torch, torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, nn
@@ -40,6 +40,16 @@ def log_softmax(x, # `(..., c)` scores: a tensor or a `Var`
 
 softmax.defvjp(lambda g,out,dim: out*(g - (g*out).sum(dim, True)))
 log_softmax.defvjp(lambda g,out,dim: g - out.exp()*g.sum(dim, True))
+
+# %% ../nbs/05_Training.ipynb #torch_axis
+def _torch_axis(f):
+    "`f` where torch calls it: without `dim`, along the axis that torch takes then."
+    @wraps(f)
+    def along(input, dim=None, dtype=None):
+        if dim is None: dim = 0 if input.ndim in (0,1,3) else 1
+        return f(input, dim, dtype)
+    return along
+torch_functions.update(softmax=_torch_axis(softmax), log_softmax=_torch_axis(log_softmax))
 
 # %% ../nbs/05_Training.ipynb #check_classes
 def _check_classes(fn, logits, targ):
