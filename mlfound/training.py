@@ -238,6 +238,30 @@ def _check_parameter(what, p):
         raise ValueError(f'{what} is an inference tensor; '
                          'pass p.clone(), made outside inference_mode')
 
+# %% ../nbs/05_Training.ipynb #check_apart
+def _check_apart(fn, names, params, error):
+    "Raise `error` where two entries, of one parameter or of two, lie in the same memory."
+    homes = {}   # address of the memory → what lies there
+    for name,p in zip(names, params):
+        if any(s==0 and size>1 for s,size in zip(p.stride(), p.shape)):
+            raise error(f'{fn}: {name} is expanded, several of its entries are one; '
+                        f'pass {name}.clone()')
+        near = homes.setdefault((p.device, p.untyped_storage().data_ptr()), [])
+        for other,q in near:
+            if _meet(p, q):
+                raise error(f'{fn}: a parameter occurs twice, {name} lies in the memory '
+                            f'of {other}; give each layer its own, or sum both uses on the tape')
+        near.append((name, p))
+
+def _meet(p, q):
+    "Do two tensors in the same memory share an entry?"
+    def end(t): return t.storage_offset() + sum((n-1)*s for n,s in zip(t.shape, t.stride())) + 1
+    if p.is_meta and p is not q: return False   # has no memory
+    if end(p)<=q.storage_offset() or end(q)<=p.storage_offset(): return False
+    taken = torch.zeros(max(end(p), end(q)), dtype=torch.bool)
+    taken.as_strided(p.shape, p.stride(), p.storage_offset()).fill_(True)
+    return taken.as_strided(q.shape, q.stride(), q.storage_offset()).any().item()
+
 # %% ../nbs/05_Training.ipynb #SGD
 class SGD(Optimizer):
     "Steps along a running sum of the gradients; weight decay adds $λp$ to $g$."
@@ -356,30 +380,6 @@ def check_params(fn, params, names=None, error=ValueError):
             raise error(f'{fn}: {names[k-1]} is {tuple(params[k-1].shape)} '
                         f'but {name} is {tuple(p.shape)}; they do not chain')
     _check_apart(fn, names, params, error)
-
-# %% ../nbs/05_Training.ipynb #check_apart
-def _check_apart(fn, names, params, error):
-    "Raise `error` where two entries, of one parameter or of two, lie in the same memory."
-    homes = {}   # address of the memory → what lies there
-    for name,p in zip(names, params):
-        if any(s==0 and size>1 for s,size in zip(p.stride(), p.shape)):
-            raise error(f'{fn}: {name} is expanded, several of its entries are one; '
-                        f'pass {name}.clone()')
-        near = homes.setdefault((p.device, p.untyped_storage().data_ptr()), [])
-        for other,q in near:
-            if _meet(p, q):
-                raise error(f'{fn}: a parameter occurs twice, {name} lies in the memory '
-                            f'of {other}; give each layer its own, or sum both uses on the tape')
-        near.append((name, p))
-
-def _meet(p, q):
-    "Do two tensors in the same memory share an entry?"
-    def end(t): return t.storage_offset() + sum((n-1)*s for n,s in zip(t.shape, t.stride())) + 1
-    if p.is_meta and p is not q: return False   # has no memory
-    if end(p)<=q.storage_offset() or end(q)<=p.storage_offset(): return False
-    taken = torch.zeros(max(end(p), end(q)), dtype=torch.bool)
-    taken.as_strided(p.shape, p.stride(), p.storage_offset()).fill_(True)
-    return taken.as_strided(q.shape, q.stride(), q.storage_offset()).any().item()
 
 # %% ../nbs/05_Training.ipynb #parameters_of
 def parameters_of(model, # `[w1, b1, ...]` tensors or `Var`s, a `Sequential`, or an `nn.Sequential`
