@@ -47,8 +47,8 @@ def start(n, seed=0):
 def programs(n):
     "One training step by each way, and the products alone, into memory that is there already."
     import torch
-    from mlfound.fit import way_of
-    from mlfound.training import SGD, as_layers, as_tape, as_torch
+    from mlfound.training import SGD
+    from mlfound.ways import REGISTRY, way_of, ways
 
     x, y, params = start(n)
 
@@ -78,10 +78,9 @@ def programs(n):
         torch.mm(z, w2.T, out=ga)
         torch.mm(x.T, ga, out=gw1)
 
-    makes = dict(functions=list, layers=as_layers, tape=as_tape, PyTorch=as_torch)
-    return {name: step(make([p.clone() for p in params])) for name, make in makes.items()} | {
-        'matrix products alone': products
-    }
+    dressed = {w: REGISTRY['plain', w].dress([p.clone() for p in params]) for w in ways()}
+    calls = {w: step(model) for w, model in dressed.items()}
+    return calls | {'matrix products alone': products}
 
 
 def steps(args):

@@ -130,7 +130,7 @@ def memory(args, n=50_000, h=50):
     import torch.nn.functional as F
     import mlfound.ops  # noqa: F401
     from mlfound.autograd import Var, linear, relu
-    from mlfound.module import Linear, ReLU, Sequential, kept_by
+    from mlfound.module import Linear, ReLU, Sequential
 
     x, y, params = start(n, h)
     Q, V = (
@@ -159,7 +159,7 @@ def memory(args, n=50_000, h=50):
     z = torch.addmm(params[1], x, params[0])
     o = torch.addmm(params[3], z.relu(), params[2])
     model(x)
-    records = kept_by(model)
+    records = held_by_calls(model)
     return {
         'PyTorch, F.linear': saved(
             lambda: nll(F.linear(F.linear(x, T[0], T[1]).relu(), T[2], T[3]))
@@ -183,6 +183,19 @@ def held_by(y):
             if p not in seen:
                 todo.append(p)
             seen.add(p)
+    return kept
+
+
+def held_by_calls(layer):
+    "The tensors that the calls of `layer` keep, with the calls inside them, until `backward`."
+    from mlfound.module import pending
+
+    kept, todo = [], [*pending(layer)]
+    while todo:
+        call = todo.pop()
+        kept += [*call.inputs, call.out]
+        for calls in call.inner.values():
+            todo += calls
     return kept
 
 

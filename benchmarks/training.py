@@ -71,24 +71,17 @@ def whole(args):
     import torch
     from mlfound.data import mnist
     from mlfound.fit import evaluate, fit
-    from mlfound.training import (
-        absorb_scaling,
-        as_layers,
-        as_tape,
-        as_torch,
-        init_he,
-        parameters_of,
-        standardized,
-    )
+    from mlfound.training import absorb_scaling, init_he, parameters_of, standardized
+    from mlfound.ways import REGISTRY
 
     digits = mnist()
     train, valid = standardized(digits.train), standardized(digits.valid)
     if args.quick:
         train = train._replace(x=train.x[:2560], y=train.y[:2560])
 
-    def ours(dress):
+    def ours(way):
         def run(seed, start, train, valid):
-            model = dress(start)
+            model = REGISTRY['plain', way].dress(start)
             fit(model, train, valid, epochs=EPOCHS, batch=BATCH, lr=PEAK, seed=seed, progress=False)
             return parameters_of(model)
 
@@ -96,10 +89,10 @@ def whole(args):
 
     programs = {
         usual: usual_program,
-        'functions (by hand)': ours(list),
-        'layers': ours(as_layers),
-        'tape': ours(as_tape),
-        "PyTorch's nn.Sequential in `fit`": ours(as_torch),
+        'functions (by hand)': ours('functions'),
+        'layers': ours('layers'),
+        'tape': ours('tape'),
+        "PyTorch's nn.Sequential in `fit`": ours('PyTorch'),
         'matrix products alone': products_alone,
     }
     seconds, right = {n: [] for n in programs}, {n: [] for n in programs}
@@ -127,16 +120,16 @@ def step_programs(n=64, h=50):
     "One step of 784-h-10 with momentum, on a batch that is there already; each returns its loss."
     import torch
     import torch.nn.functional as F
-    from mlfound.fit import way_of
-    from mlfound.training import SGD, as_layers, as_tape, as_torch, init_he
+    from mlfound.training import SGD, as_torch, init_he
+    from mlfound.ways import REGISTRY, way_of
 
     gen = torch.Generator().manual_seed(0)
     x, y = torch.rand(n, 784, generator=gen), torch.randint(0, 10, (n,), generator=gen)
     start = init_he([784, h, 10], gen)
     copy = lambda: [p.clone() for p in start]
 
-    def ours(model):
-        way = way_of(model)
+    def ours(name):
+        way = way_of(REGISTRY['plain', name].dress(copy()))
         opt = SGD(way.params, lr=0.01, momentum=MOMENTUM)
 
         def step():
@@ -160,19 +153,17 @@ def step_programs(n=64, h=50):
     a, z, g1, g2, back = (torch.empty(s) for s in ((n, h), (n, 10), w1.shape, w2.shape, (n, h)))
 
     def products():
-        (
-            torch.mm(x, w1, out=a),
-            torch.mm(a, w2, out=z),
-            torch.mm(a.T, z, out=g2),
-            torch.mm(z, w2.T, out=back),
-            torch.mm(x.T, back, out=g1),
-        )
+        torch.mm(x, w1, out=a)
+        torch.mm(a, w2, out=z)
+        torch.mm(a.T, z, out=g2)
+        torch.mm(z, w2.T, out=back)
+        torch.mm(x.T, back, out=g1)
 
     steps = {
         'nn.Sequential, torch.optim.SGD': theirs,
-        'functions (by hand)': ours(copy()),
-        'layers': ours(as_layers(copy())),
-        'tape': ours(as_tape(copy())),
+        'functions (by hand)': ours('functions'),
+        'layers': ours('layers'),
+        'tape': ours('tape'),
         'matrix products alone': products,
     }
     if find_spec('jax'):

@@ -85,7 +85,7 @@ def page(path, objects=None, pages=None):
             yield markdown(text)
         if cell['cell_type'] != 'code': continue
         if objects and found & {'export', 'exports'}:
-            text = objects.reference(code, 'exports' in found, in_sight=not fold.name)
+            text = objects.reference(code, fold='exports' in found)
             if text: yield markdown('\n'.join(text))
         yield code_cell(cell, fold._replace(name='') if inside else fold)
     if opened: yield html(CLOSE)

@@ -69,11 +69,6 @@ def folded(name, lines):
     opening = raw(f'<details class="reference"><summary>{name}</summary>')
     return [*opening, *lines, '', *raw('</details>')]
 
-def explained(text, lines, fold):
-    "The sentence, then the list of arguments, which is folded where the code below says the same."
-    lines = [*text.split('\n'), '', *lines]
-    return folded('Reference', lines) if fold else lines
-
 def is_setter(node):
     "Is this the half of a property that sets or deletes it? The other half is documented."
     ends = tuple(ast.unparse(d).rpartition('.')[2] for d in node.decorator_list)
@@ -88,7 +83,7 @@ class Objects:
 
     def add(self, name, sig, text): self.list.append((name, sig, text.split('\n')[0]))
 
-    def function(self, node, source, owner=None, fold=False, level=6):
+    def function(self, node, source, owner=None, level=6):
         holder = getattr(self.py, owner) if owner else self.py
         obj = getattr(holder, node.name)
         name = f'{owner}.{node.name}' if owner else node.name
@@ -98,9 +93,10 @@ class Objects:
             kind, sig, obj = 'property', '', obj.fget
         text = summary(node, source)
         self.add(name, sig, text)
-        return directive(kind, name+sig, self.module, explained(text, fields(obj), fold), level)
+        body = [*text.split('\n'), '', *fields(obj)]
+        return directive(kind, name+sig, self.module, body, level)
 
-    def cls(self, node, source, fold):
+    def cls(self, node, source):
         functions = [n for n in node.body if isinstance(n, ast.FunctionDef)]
         init = next((n for n in functions if n.name == '__init__'), None)
         own = list(class_fields(node, source))
@@ -112,7 +108,7 @@ class Objects:
         methods = [n for n in functions if not n.name.startswith('_') and not is_setter(n)]
         inner = [self.function(n, source, node.name, level=5) for n in methods]
         described_by = fields(getattr(self.py, node.name)) if init else own
-        body = explained(text, [*described_by, '', *inner], fold)
+        body = [*text.split('\n'), '', *described_by, '', *inner]
         return directive('class', node.name+sig, self.module, body)
 
     def data(self, node, source):
@@ -124,23 +120,24 @@ class Objects:
             self.add(name, '', text)
             yield directive('data', name, self.module, [text])
 
-    def reference(self, source, fold, in_sight=False):
-        """The reference of what one exported cell defines, as Markdown. Where the code itself is in
-        sight, the whole reference is one line that unfolds."""
+    def reference(self, source, fold):
+        """The reference of what one exported cell defines, as Markdown; one line that unfolds,
+        where the page has the code too."""
         before = len(self.list)
-        lines = list(self.objects(source, fold and not in_sight))
-        if not in_sight or not lines: return lines
-        names = ', '.join(name for name, _, _ in self.list[before:])
-        return folded(f'Reference of {names}', lines)
+        lines = list(self.objects(source))
+        if not fold or not lines: return lines
+        names = [name for name, _, _ in self.list[before:]]
+        own = [n for n in names if n.partition('.')[0] not in names or '.' not in n]
+        return folded(f"Reference of {', '.join(own[:3])}{', …' * (len(own) > 3)}", lines)
 
-    def objects(self, source, fold):
+    def objects(self, source):
         "What one exported cell defines, object by object."
         for n in ast.parse(source).body:
             if isinstance(n, ast.FunctionDef):
                 owner = patched(n)
                 private = n.name.startswith('_') or (owner or '').startswith('_')
                 if not private and (owner or n.name in self.public):
-                    yield self.function(n, source, owner, fold)
+                    yield self.function(n, source, owner)
             if isinstance(n, ast.ClassDef) and n.name in self.public:
-                yield self.cls(n, source, fold)
+                yield self.cls(n, source)
             if isinstance(n, ast.Assign): yield from self.data(n, source)

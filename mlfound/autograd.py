@@ -332,22 +332,6 @@ index.defvjp(lambda g,at,shape: place(g, at, shape))
 place.defvjp(lambda g,at: g[at])
 Var.__getitem__ = lambda self,i: index(self, plain_index(i))
 
-# %% ../nbs/04_Autograd.ipynb #matmul
-#| code-fold: true
-@op(broadcast=True, name='matmul')
-def matmul_stacks(x, y): return x@y
-matmul_stacks.defvjp(lambda g,y: g@y.mT, lambda g,x: x.mT@g)
-
-@method
-def matmul(input, other):
-    "The matrix product; a vector is a row on the left, a column on the right, and loses that axis."
-    x,y = copied(input),copied(other)
-    if x.ndim>1 and y.ndim>1: return matmul_stacks(x, y)
-    row,column = x.ndim!=1,y.ndim!=1   # which of the last two axes stay
-    out = matmul_stacks(x if row else x.reshape(1, -1), y if column else y.reshape(-1, 1))
-    return out.reshape(out.shape[:-2] + out.shape[-2:-1]*row + out.shape[-1:]*column)
-_operator('matmul', matmul)
-
 # %% ../nbs/04_Autograd.ipynb #linear
 @op(name='linear')
 def linear_rows(x, w, b): return lin(x, w, b)
@@ -368,6 +352,22 @@ def where_positive(g, a):
     return torch.ops.aten.threshold_backward(g, a, 0)
 relu.defvjp(lambda g,out: where_positive(g, raw(out)))
 where_positive.defvjp(lambda g,a: where_positive(g, a))
+
+# %% ../nbs/04_Autograd.ipynb #matmul
+#| code-fold: true
+@op(broadcast=True, name='matmul')
+def matmul_stacks(x, y): return x@y
+matmul_stacks.defvjp(lambda g,y: g@y.mT, lambda g,x: x.mT@g)
+
+@method
+def matmul(input, other):
+    "The matrix product; a vector is a row on the left, a column on the right, and loses that axis."
+    x,y = copied(input),copied(other)
+    if x.ndim>1 and y.ndim>1: return matmul_stacks(x, y)
+    row,column = x.ndim!=1,y.ndim!=1   # which of the last two axes stay
+    out = matmul_stacks(x if row else x.reshape(1, -1), y if column else y.reshape(-1, 1))
+    return out.reshape(out.shape[:-2] + out.shape[-2:-1]*row + out.shape[-1:]*column)
+_operator('matmul', matmul)
 
 # %% ../nbs/04_Autograd.ipynb #linear-stacks
 #| code-fold: true
@@ -415,6 +415,7 @@ def tape_forward_and_backward(x:Tensor, # `(n, d)` inputs
     return loss.data, Grads(*(v.grad for v in vs))
 
 # %% ../nbs/04_Autograd.ipynb #vars
+#| code-fold: true
 @patch
 def vars(self:Entry, needs, kept):
     "What a rule asked to keep, with its history, so that the rule is recorded in turn."
@@ -426,8 +427,6 @@ def _with_history(value, node):
     if type(node) is not tuple: return wrap(value, node)
     return tuple(wrap(v, n) if n else v for v,n in zip(value, node))
 
-# %% ../nbs/04_Autograd.ipynb #tracked
-#| code-fold: true
 @op
 def beginning(x): return x   # where a derivative starts, though not the user's tape
 beginning.defvjp(lambda g: g)

@@ -23,7 +23,7 @@ def mse_vjp(g:Tensor, # `()` upstream gradient
             targ:Tensor, # `(...)` targets of the forward pass
            )->Tensor: # `(...)` gradient for `pred`; the one for `targ` is its negative
     "Pull the upstream gradient `g` back through `mse`; raises `ValueError` where shapes differ."
-    check_same_shape('mse_vjp', pred=pred, targ=targ)
+    if pred.shape!=targ.shape: check_same_shape('mse_vjp', pred=pred, targ=targ)
     if targ.dtype!=pred.dtype: targ = targ.to(pred.dtype)
     return g*2/pred.numel()*(pred - targ)
 
@@ -32,7 +32,7 @@ def relu_vjp(g:Tensor, # `(...)` upstream gradient
              x:Tensor, # `(...)` input of the forward pass
             )->Tensor: # `(...)` gradient for `x`; 0 where `x` is exactly 0
     "Pull `g` back through `relu`; where `x` is nan, `g` passes, so that the nan is not hidden."
-    check_same_shape('relu_vjp', g=g, x=x)
+    if g.shape!=x.shape: check_same_shape('relu_vjp', g=g, x=x)
     return torch.where(x<=0, 0., g)
 
 # %% ../nbs/02_Backward.ipynb #lin_vjp_x
@@ -97,6 +97,8 @@ def slope_at(s, v, eps):
     dust = unit*torch.where(hi==lo, last, 8*ends).sum()/width
     return [t.item() for t in (slope, dust, (twice-slope).abs()/2, (hi-lo).abs().sum()/width)]
 
+# %% ../nbs/02_Backward.ipynb #nudge
+#| code-fold: true
 def central_difference(f, args, k, g, step=6e-6):
     "The `Slopes` of `(g*f(*args)).sum()` for the entries of `args[k]`."
     def s(i, to):
@@ -113,7 +115,7 @@ def central_difference(f, args, k, g, step=6e-6):
 class GradientError(AssertionError):
     "A hand-written gradient that differs from the numerical one."
 
-# %% ../nbs/02_Backward.ipynb #compare
+# %% ../nbs/02_Backward.ipynb #check_form
 #| code-fold: true
 def check_form(what, got, like):
     "Raise `GradientError` unless `got` is a tensor like the argument."
@@ -124,6 +126,8 @@ def check_form(what, got, like):
         raise GradientError(f'{what} has shape {tuple(got.shape)}; '
                             f'the argument has {tuple(like.shape)}')
 
+# %% ../nbs/02_Backward.ipynb #judge
+#| code-fold: true
 def judge(got, found, rtol):
     "How far each entry of `got` is off, and how far it may be."
     off = (got-found.slope).abs().nan_to_num(nan=torch.inf)
@@ -131,6 +135,8 @@ def judge(got, found, rtol):
     left = found.dust + found.bend + rounding if found.size.any() else 0.
     return off, rtol*found.slope.abs() + left
 
+# %% ../nbs/02_Backward.ipynb #check_resolved
+#| code-fold: true
 def check_resolved(what, found):
     "Raise `GradientError` where the differences are too coarse to judge by."
     dust,bend,size = (t.max().item() for t in (found.dust, found.bend, found.size))
@@ -141,50 +147,50 @@ def check_resolved(what, found):
         raise GradientError(f'{what} cannot be judged: f bends within a nudge, '
                             f'by {bend/size:.1g} of the differences; pass a smaller step')
 
+# %% ../nbs/02_Backward.ipynb #largest_error
+#| code-fold: true
+def largest_error(what, got, found, rtol):
+    "How far the worst entry is off; raise `GradientError`, naming it, unless each is right."
+    off,allowed = judge(got, found, rtol)
+    bad = ~(off<=allowed)
+    if not bad.any(): return off.max().item()
+    worst = (off/allowed).nan_to_num(nan=-1.).argmax()
+    at = tuple(int(i) for i in torch.unravel_index(worst, off.shape))
+    raise GradientError(f'{what} is wrong in {bad.sum()} of {bad.numel()} entries, '
+                        f'relative error {relative_error(got, found.slope):.2g}; '
+                        f"worst at entry {at}: got {got[at]:.6g}, "
+                        f"central difference {found.slope[at]:.6g}")
+
+# %% ../nbs/02_Backward.ipynb #compare
+#| code-fold: true
 def compare(k, got, found, rtol):
     "Raise `GradientError`, naming the worst entry, unless each is right; return the error."
     what = f'check_vjp: the gradient of argument {k}'
     check_form(what, got, found.slope)
     if not got.numel(): return 0.
     check_resolved(what, found)
-    off,allowed = judge(got, found, rtol)
-    bad = ~(off<=allowed)
-    if bad.any():
-        worst = (off/allowed).nan_to_num(nan=-1.).argmax()
-        at = tuple(int(i) for i in torch.unravel_index(worst, off.shape))
-        raise GradientError(f'{what} is wrong in {bad.sum()} of {bad.numel()} entries, '
-                            f'relative error {relative_error(got, found.slope):.2g}; '
-                            f"worst at entry {at}: got {got[at]:.6g}, "
-                            f"central difference {found.slope[at]:.6g}")
+    off = largest_error(what, got, found, rtol)
     most,size = found.slope.abs().max().item(), found.size.max().item()
     seen_well = most>(found.dust+found.bend).max().item()
-    return off.max().item()/(most if seen_well else size or 1.)
+    return off/(most if seen_well else size or 1.)
 
-# %% ../nbs/02_Backward.ipynb #prepare
+# %% ../nbs/02_Backward.ipynb #check_output
 #| code-fold: true
-def is_float(a): return torch.is_tensor(a) and a.is_floating_point()
-
-def prepare(f, args, g, generator, fn='check_vjp'):
-    "Copies of the arguments in float64, and the upstream gradient for `f(*args)`."
-    args = [a.detach().double() if is_float(a) else a for a in args]
-    args,lent = copies(args),copies(args)
-    out = f(*lent)
-    check_output(fn, out)
-    out = out.detach().clone()
-    for k,(a,b) in enumerate(zip(args, lent)):
-        if torch.is_tensor(a) and not torch.equal(a.nan_to_num(), b.nan_to_num()):
-            raise ValueError(f'{fn}: f changed argument {k} in place; '
-                             'let it work on a copy, e.g. x.clone()')
-    if not torch.equal(f(*copies(args)), out):
-        raise ValueError(f'{fn}: f returned two results for the same arguments; '
-                         'make it deterministic and finite')
-    return args, upstream(fn, g, out, generator or torch.Generator().manual_seed(0))
-
 def check_output(fn, out):
+    "Raise unless `f` returned one float64 tensor."
     if not torch.is_tensor(out) or out.dtype!=torch.float64:
         raise TypeError(f'{fn}: f returned {seen(out)}; '
                         'it must return one float64 tensor for float64 arguments')
 
+def check_untouched(fn, args, lent):
+    "Raise unless `f` left the arguments that it was lent as they were."
+    for k,(a,b) in enumerate(zip(args, lent)):
+        if torch.is_tensor(a) and not torch.equal(a.nan_to_num(), b.nan_to_num()):
+            raise ValueError(f'{fn}: f changed argument {k} in place; '
+                             'let it work on a copy, e.g. x.clone()')
+
+# %% ../nbs/02_Backward.ipynb #upstream
+#| code-fold: true
 def upstream(fn, g, out, generator):
     "The upstream gradient: the one that was given, or one drawn."
     if g is None:
@@ -197,6 +203,23 @@ def upstream(fn, g, out, generator):
         raise ValueError(f'{fn}: g is zero everywhere or not finite, '
                          'so that every rule would pass, or none; pass another, or None')
     return g.detach().double()
+
+# %% ../nbs/02_Backward.ipynb #prepare
+#| code-fold: true
+def is_float(a): return torch.is_tensor(a) and a.is_floating_point()
+
+def prepare(f, args, g, generator, fn='check_vjp'):
+    "Copies of the arguments in float64, and the upstream gradient for `f(*args)`."
+    args = [a.detach().double() if is_float(a) else a for a in args]
+    args,lent = copies(args),copies(args)
+    out = f(*lent)
+    check_output(fn, out)
+    out = out.detach().clone()
+    check_untouched(fn, args, lent)
+    if not torch.equal(f(*copies(args)), out):
+        raise ValueError(f'{fn}: f returned two results for the same arguments; '
+                         'make it deterministic and finite')
+    return args, upstream(fn, g, out, generator or torch.Generator().manual_seed(0))
 
 # %% ../nbs/02_Backward.ipynb #one_each
 #| code-fold: true
@@ -301,6 +324,7 @@ def new_or(t, like):
     if like is None: return None
     return like.new_empty(like.shape) if t is None else t
 
+# %% ../nbs/02_Backward.ipynb #take_buffers
 def _buffers(x, params, input_grad, out):
     "Gradients to be filled: those of `out`, or new ones; zero for the parameters."
     out,likes = Grads(*out or [None]*5), (x if input_grad else None, *params)

@@ -14,10 +14,19 @@ from torch import Tensor
 from .checks import (check_floating, check_same_dtype, check_same_shape, check_tensors,
                             check_whole)
 
+# %% ../nbs/01_Forward.ipynb #fits
+#| code-fold: true
+def fits(x, w, b):
+    "Does `x@w + b` make sense? If so, no message need be worded."
+    if not (isinstance(x, Tensor) and isinstance(w, Tensor) and isinstance(b, Tensor)): return False
+    if not x.ndim==w.ndim==2 or w.shape!=(x.shape[1],*b.shape): return False
+    return x.dtype==w.dtype==b.dtype and x.is_floating_point()
+
 # %% ../nbs/01_Forward.ipynb #check_lin
 #| code-fold: true
 def check_lin(x, w, b, fn='lin', names=('x','w','b')):
     "Raise unless `x@w + b` makes sense; `fn` and `names` word the message."
+    if fits(x, w, b): return
     nx,nw,nb = names
     arrays = {nx: x, nw: w, nb: b}
     check_floating(fn, **arrays)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PLAIN', 'synonyms', 'instead', 'SAFE', 'switch', 'TapeError', 'check_data', 'check_grad', 'Guarded', 'raw', 'plain',
-           'spread', 'copied', 'plain_index', 'check_signature', 'missing', 'check_rules', 'check_asked', 'bind',
-           'check_result', 'versions', 'changed', 'check_seed', 'check_seeds', 'check_inputs', 'expands',
+           'renamed', 'spread', 'copied', 'plain_index', 'check_signature', 'missing', 'check_rules', 'check_asked',
+           'bind', 'check_result', 'versions', 'changed', 'check_seed', 'check_seeds', 'check_inputs', 'expands',
            'check_answer', 'failed', 'owned', 'keep_values']
 
 # %% ../nbs/28_Guards.ipynb #guards-imports
@@ -117,7 +117,8 @@ def raw(x):
 def plain(name):
     "torch's function of that name, without gradient: it takes `Var`s and gives plain tensors."
     f = getattr(torch, name)
-    def call(*args, **kw): return f(*(copied(raw(a)) for a in args), **kw)
+    def call(*args, **kw):
+        return f(*(copied(raw(a)) for a in args), **{k: copied(raw(a)) for k,a in kw.items()})
     return call
 
 def _comparison(f):
@@ -131,13 +132,25 @@ PLAIN = {n: plain(n) for n in 'lt le gt ge eq ne sign isnan isinf isfinite isclo
 for _n,_f in PLAIN.items(): setattr(Guarded, _n, _f)
 for _n in 'lt le gt ge eq ne'.split(): setattr(Guarded, f'__{_n}__', _comparison(PLAIN[_n]))
 
-# %% ../nbs/28_Guards.ipynb #torch_function
+# %% ../nbs/28_Guards.ipynb #renamed
 synonyms = dict(axis='dim', keepdims='keepdim')   # NumPy's words, which torch takes as well
+
+def renamed(fn, kw, alias):
+    "Keywords by our names for them; refuse two that mean the same."
+    new = {}
+    for k,v in kw.items():
+        name = alias.get(k, k)
+        if name in new: raise TypeError(f'{fn}: {name} is given twice, once as another word; '
+                                        'pass it once')
+        new[name] = v
+    return new
+
+# %% ../nbs/28_Guards.ipynb #torch_function
 instead = {}   # for functions that a `Var` will never have: what to write instead, by name
 _MORE = '`import mlfound.ops` adds further operations, `op` and `defvjp` add your own, ' \
         'and .data is the plain tensor'
 # what torch.nn.functional passes along unasked
-_ignored = ('_stacklevel',3),('inplace',False),('reduction','mean')
+_ignored = ('inplace',False),('reduction','mean')
 
 def _advice(name):
     if not name.endswith('_') or name.startswith('_'): return instead.get(name, _MORE)
@@ -151,8 +164,8 @@ def _torch_function(cls, func, types, args=(), kwargs=None):
     if f is None:
         raise TypeError(f'torch.{name}: there is no such operation for a Var; {_advice(name)}')
     if not kwargs: return f(*args)
-    kwargs = {synonyms.get(k, k): v for k,v in kwargs.items()
-              if v is not None and (k,v) not in _ignored}
+    kwargs = {k: v for k,v in renamed(name, kwargs, synonyms).items()
+              if v is not None and k!='_stacklevel' and (k,v) not in _ignored}
     for k in {'out','inplace'} & kwargs.keys():
         raise TypeError(f'torch.{name}: {k}= overwrites what the tape keeps; '
                         f'leave it out and write y = torch.{name}(...)')
@@ -251,7 +264,7 @@ def bind(op, args, kwargs):
     if not kwargs and len(args)>=needed: return args+op.defaults[len(args):]
     alias = synonyms | dict(zip(('input','other'), op.names))   # torch's names
     if 'size' in op.names: alias['shape'] = 'size'
-    kwargs = {k if k in op.names else alias.get(k, k): v for k,v in kwargs.items()}
+    kwargs = renamed(op.name, kwargs, {k: n for k,n in alias.items() if k not in op.names})
     try: bound = op.signature.bind(*args, **kwargs)
     except TypeError as e: raise TypeError(f'{op.name}: {e}; it takes {op.signature}') from None
     bound.apply_defaults()

@@ -7,8 +7,8 @@ __all__ = ['running', 'Call', 'Running', 'Module', 'accumulate', 'Linear', 'ReLU
            'mlp_model', 'layers_forward_and_backward']
 
 # %% ../nbs/03_Module.ipynb #5aba21a5
-import reprlib, threading, weakref
-from collections import deque
+import operator, reprlib, threading, weakref
+from contextlib import nullcontext
 
 import torch
 from fastcore.basics import patch
@@ -22,13 +22,14 @@ from .forward import Params, lin, mse, relu
 #| code-fold: true
 class Call:
     "What one call of a layer keeps for its backward pass."
+    __slots__ = 'layer','inputs','out','used','versions','inner','reused','around'
     def __init__(self, layer, inputs):
-        self.layer,self.inputs,self.out = layer,inputs,None
+        self.layer,self.inputs = layer,inputs
         self.inner = {}         # the calls made while this one ran, by their layer's id
         self.reused = False     # is one of those layers called more than once?
 
     def __enter__(self): self.around,running.call = running.call,self
-    def __exit__(self, *_): running.call = self.around
+    def __exit__(self, *_): running.call,self.around = self.around,None
 
 class Running(threading.local): call = None   # the call whose forward or bwd this thread is in
 running = Running()
@@ -68,7 +69,8 @@ def leaves(value, around=()):
     if id(value) in around: return []     # a list that holds itself
     found = []
     for v in value.values() if isinstance(value, dict) else value:
-        found += leaves(v, (*around, id(value))) if isinstance(v, containers) else [v]
+        if isinstance(v, containers): found += leaves(v, (*around, id(value)))
+        else: found.append(v)
     return found
 
 def children(layer): return [m for m in leaves(vars(layer)) if isinstance(m, Module)]
@@ -115,31 +117,46 @@ def name_of(layer): return type(layer).__name__
 
 def pending(layer):
     "The calls of `layer` that no `backward` has used, in the call that is running or outside."
-    if running.call is None: return layer.__dict__.setdefault('_records', deque())
-    return running.call.inner.setdefault(id(layer), deque())
+    if running.call is None: return layer.__dict__.setdefault('_records', [])
+    return running.call.inner.setdefault(id(layer), [])
 
+# %% ../nbs/03_Module.ipynb #check_call
+#| code-fold: true
 def check_call(call):
     "Raise unless the call can be differentiated."
-    name,out = name_of(call.layer),call.out
+    out = call.out
     if not isinstance(out, Tensor):
-        raise TypeError(f'{name}.forward: its result is {got(out)}; return one tensor')
+        raise TypeError(f'{name_of(call.layer)}.forward: its result is {got(out)}; '
+                        'return one tensor')
     for t in call.inputs:
-        mixed = isinstance(t, Tensor) and t.dtype!=out.dtype
-        if mixed and torch.is_autocast_enabled(out.device.type):
-            raise RuntimeError(f'{name}: called under torch.autocast, whose types the backward '
-                               'pass would not follow; call it outside, or under torch.no_grad()')
+        mixed = isinstance(t, Tensor) and t.is_floating_point() and t.dtype!=out.dtype
+        if mixed: check_autocast(call)
 
-# %% ../nbs/03_Module.ipynb #watch
+def check_autocast(call):
+    "Raise if a call that changed the type of number was made under autocast."
+    kind = 'cpu' if call.out.is_cpu else call.out.device.type     # the former is quickly told
+    if torch.is_autocast_enabled(kind):
+        raise RuntimeError(f'{name_of(call.layer)}: called under torch.autocast, whose types the '
+                           'backward pass would not follow; call it outside or in no_grad()')
+
+# %% ../nbs/03_Module.ipynb #used
 #| code-fold: true
 def used(call):
     "The tensors that the rule will ask for: inputs, then parameters."
-    values = [*call.inputs, *[getattr(call.layer, n) for n in call.layer.parameter_names]]
-    return [t for t in leaves(values) if isinstance(t, Tensor)]
+    layer,values = call.layer,[*call.inputs]
+    for n in layer.parameter_names: values.append(getattr(layer, n))
+    for v in values:
+        if not isinstance(v, Tensor): return [t for t in leaves(values) if isinstance(t, Tensor)]
+    return values
+
+# %% ../nbs/03_Module.ipynb #watch
+#| code-fold: true
+version = operator.attrgetter('_version')
 
 def watch(call):
     "Note what the rule will ask for, and in which version."
     call.used = used(call)
-    try: call.versions = [t._version for t in call.used]
+    try: call.versions = [*map(version, call.used)]
     except RuntimeError as e:
         raise RuntimeError(f'{name_of(call.layer)}: an input or a parameter is an inference '
                            'tensor, which hides its changes; clone it outside inference_mode'
@@ -147,9 +164,11 @@ def watch(call):
 
 def check_unchanged(call):
     "Raise if something that the rule will ask for was changed or replaced."
-    for now,t,version in zip(used(call), call.used, call.versions, strict=True):
-        if now is t and t._version==version: continue
-        what = 'an input' if any(t is x for x in leaves(call.inputs)) else 'a parameter'
+    now = used(call)
+    if all(map(operator.is_, now, call.used)) and [*map(version, now)]==call.versions: return
+    for t,before,number in zip(now, call.used, call.versions, strict=True):
+        if t is before and t._version==number: continue
+        what = 'an input' if any(before is x for x in leaves(call.inputs)) else 'a parameter'
         raise RuntimeError(f'{name_of(call.layer)}.backward: {what} was changed after the forward '
                            'pass; call the layer again, or change it after backward')
 
@@ -161,15 +180,19 @@ def remember(g, t):
     "Note that a `backward` returns `g` for `t`, or several for several; return it without history."
     if isinstance(g, tuple): return tuple(map(remember, g, t))
     if not isinstance(g, Tensor): return g
-    if isinstance(t, tuple): t, = t[:1]
-    g = plain(g)
+    if g.requires_grad: g = g.detach()
     if running.call is None or running.call.reused:    # otherwise nobody will ask
-        k = id(g)
-        others = [weakref.ref(o) for o in meant_by(g) if o is not t]
-        forget = lambda _: returned.pop(k, None)
-        returned[k] = weakref.ref(g, forget), [*others, weakref.ref(t)]
+        note(g, t[0] if isinstance(t, tuple) else t)
     return g
 
+def note(g, t):
+    if not isinstance(t, Tensor): return    # a list, say, is no output of a layer
+    k,others = id(g),[]
+    if k in returned: others = [weakref.ref(o) for o in meant_by(g) if o is not t]
+    returned[k] = weakref.ref(g, lambda _: returned.pop(k, None)), [*others, weakref.ref(t)]
+
+# %% ../nbs/03_Module.ipynb #meant_by
+#| code-fold: true
 def meant_by(g):
     "The tensors that `g` was returned for, as far as they are still alive."
     known = [r() for r in returned.get(id(g), (None,()))[1]]
@@ -177,60 +200,73 @@ def meant_by(g):
 
 # %% ../nbs/03_Module.ipynb #which_call
 #| code-fold: true
-def which_call(layer, g, out):
-    "The pending call that `g` belongs to; an error where nothing tells."
-    name,calls = name_of(layer),pending(layer)
+def which_call(layer, calls, g, out):
+    "The one of the pending `calls` that `g` belongs to; an error where nothing tells."
+    if len(calls)==1 and out is None: return calls[0]
+    name = f'{name_of(layer)}.backward'
     if out is not None: calls = [c for c in calls if c.out is out]
     if not calls:
         which = 'of this output ' if out is not None else ''
-        raise RuntimeError(f'{name}.backward: no recorded call {which}is left; call the layer '
-                           'first, once per backward, not under no_grad, and zero_grad after '
-                           'backward')
-    if len(calls)==1 or out is not None: return calls[-1]
+        raise RuntimeError(f'{name}: no recorded call {which}is left; call the layer first, '
+                           'once per backward, not under no_grad, and zero_grad after backward')
+    if out is not None: return calls[-1]
     known = [c for c in calls if any(c.out is t for t in meant_by(g))]
     if len(known)==1: return known[0]
     if running.call is not None: return calls[-1]
-    raise RuntimeError(f'{name}.backward: {len(calls)} calls are recorded and nothing says which '
+    raise RuntimeError(f'{name}: {len(calls)} calls are recorded and nothing says which '
                        'is meant; name it, backward(g, out=y), and only look under torch.no_grad()')
 
 # %% ../nbs/03_Module.ipynb #upstream
 #| code-fold: true
-def upstream(name, g, out):
+def upstream(layer, g, out):
     "The upstream gradient, checked; 1 where none is given and the output is one number."
     if isinstance(g, Tensor) and g.shape==out.shape and g.dtype==out.dtype: return plain(g)
     if g is None and out.numel()==1: return torch.ones_like(out)
+    name = f'{name_of(layer)}.backward'
     if g is None:
-        raise ValueError(f'{name}.backward: the output is {tuple(out.shape)}, not one number; '
+        raise ValueError(f'{name}: the output is {tuple(out.shape)}, not one number; '
                          'pass the upstream gradient g of that shape')
-    check_tensors(f'{name}.backward', g=g)
-    check_same_shape(f'{name}.backward', 'pass one entry per output', g=g, output=out)
-    check_same_dtype(f'{name}.backward', output=out, g=g)
+    check_tensors(name, g=g)
+    check_same_shape(name, 'pass one entry per output', g=g, output=out)
+    check_same_dtype(name, output=out, g=g)
 
 def plain(g): return g.detach() if g.requires_grad else g
 
+# %% ../nbs/03_Module.ipynb #recording
+#| code-fold: true
+def recording():
+    "Let layers record also where the caller has switched it off."
+    return as_it_is if torch.is_grad_enabled() else torch.enable_grad()
+as_it_is = nullcontext()
+
 # %% ../nbs/03_Module.ipynb #check_grads
 #| code-fold: true
-def check_grads(name, grads, inputs):
+def check_grads(layer, grads, inputs):
     "Raise unless `bwd` returned a gradient or `None` for each input, or one for the first."
-    if isinstance(grads, tuple) and len(grads)!=len(inputs):
-        raise ValueError(f'{name}.bwd: it returned {len(grads)} gradients for {len(inputs)} '
-                         'inputs; return one for each, or None')
-    if not inputs and grads not in (None, ()):
-        raise ValueError(f'{name}.bwd: it returned a gradient, and has no input; return None')
     each = grads if isinstance(grads, tuple) else (grads,)
-    for k,(gi,t) in enumerate(zip(each, inputs)):
-        if gi is not None and isinstance(t, Tensor): check_grad(name, k, gi, t)
+    if isinstance(grads, tuple) and len(grads)!=len(inputs):
+        raise ValueError(f'{name_of(layer)}.bwd: it returned {len(grads)} gradients for '
+                         f'{len(inputs)} inputs; return one for each, or None')
+    if not inputs and grads not in (None, ()):
+        raise ValueError(f'{name_of(layer)}.bwd: it returned a gradient, and has no input; '
+                         'return None')
+    for k,(g,t) in enumerate(zip(each, inputs)):
+        if g is None or not isinstance(t, Tensor): continue
+        if not isinstance(g, Tensor) or g.shape!=t.shape or g.dtype!=t.dtype:
+            check_grad(f'{name_of(layer)}.bwd', k, g, t)
 
+# %% ../nbs/03_Module.ipynb #check_grad
+#| code-fold: true
 def check_grad(name, k, g, t):
     "Raise unless `g` is like the input `t`."
     if not isinstance(g, Tensor):
-        raise TypeError(f'{name}.bwd: the gradient for input {k} is {got(g)}; '
+        raise TypeError(f'{name}: the gradient for input {k} is {got(g)}; '
                         'return a tensor or None, and for several inputs a tuple of them')
     if g.shape!=t.shape:
-        raise ValueError(f'{name}.bwd: returned a gradient of shape {tuple(g.shape)} '
+        raise ValueError(f'{name}: returned a gradient of shape {tuple(g.shape)} '
                          f'for an input of shape {tuple(t.shape)}; they must agree')
-    if g.dtype!=t.dtype and t.is_floating_point():
-        raise TypeError(f'{name}.bwd: returned a gradient of {g.dtype} for an input of {t.dtype}; '
+    if t.is_floating_point():
+        raise TypeError(f'{name}: returned a gradient of {g.dtype} for an input of {t.dtype}; '
                         'they must agree')
 
 # %% ../nbs/03_Module.ipynb #backwardMethod
@@ -240,12 +276,13 @@ def backward(self:Module,
              out:Tensor=None, # the output that `g` is for; needed only where several calls are recorded
             ): # the inputs' gradient as `bwd` returns it
     "Take a recorded call away and pull `g` back through it; fills the parameters' `.grad`."
-    call = which_call(self, g, out)
-    g = upstream(name_of(self), g, call.out)
+    calls = pending(self)
+    call = which_call(self, calls, g, out)
+    g = upstream(self, g, call.out)
     check_unchanged(call)
-    pending(self).remove(call)
-    with torch.enable_grad(), call: grads = self.bwd(g, *call.inputs)
-    check_grads(name_of(self), grads, call.inputs)
+    calls.remove(call)
+    with recording(), call: grads = self.bwd(g, *call.inputs)
+    check_grads(self, grads, call.inputs)
     return remember(grads, call.inputs)
 
 # %% ../nbs/03_Module.ipynb #accumulate
@@ -254,9 +291,10 @@ def accumulate(p:Tensor, # `(...)` a parameter
                g:Tensor, # `(...)` its gradient from one use
               ):
     "Add `g` to `p.grad`; raises `ValueError` or `TypeError` where shapes or types differ."
-    check_same_shape('accumulate', 'they must agree', gradient=g, parameter=p)
-    check_same_dtype('accumulate', gradient=g, parameter=p)
-    g = plain(g)
+    if g.shape!=p.shape or g.dtype!=p.dtype:
+        check_same_shape('accumulate', 'they must agree', gradient=g, parameter=p)
+        check_same_dtype('accumulate', gradient=g, parameter=p)
+    if g.requires_grad: g = g.detach()
     p.grad = g.clone() if p.grad is None else p.grad + g
 
 # %% ../nbs/03_Module.ipynb #parametersMethods
@@ -297,17 +335,6 @@ def __repr__(self:Module): return f'{name_of(self)}()'
 @patch
 def __getstate__(self:Module): # copies and pickles take no records along
     return {k:v for k,v in vars(self).items() if k!='_records'}
-
-# %% ../nbs/03_Module.ipynb #kept_by
-#| code-fold: true
-def kept_by(layer)->list[Tensor]: # inputs and outputs
-    "What the calls of `layer` that wait for `backward` keep, with the calls inside them."
-    found,todo = [], [*pending(layer)]
-    while todo:
-        call = todo.pop()
-        found += [*call.inputs, call.out]
-        for calls in call.inner.values(): todo += calls
-    return found
 
 # %% ../nbs/03_Module.ipynb #Linear
 class Linear(Module):

@@ -31,6 +31,10 @@ def _reduced(shape, dim):
     if not shape: return 1
     return math.prod([shape[d] for d in (dim if isinstance(dim, (tuple,list)) else [dim])])
 
+def _check_kept(fn, dim, keepdim):
+    if keepdim and dim is None:
+        raise TypeError(f'{fn}: keepdim without dim; name the axis, or leave keepdim out')
+
 @method
 @op
 def mean(x, dim=None, keepdim=False, dtype=None): return torch.mean(x, dim, keepdim, dtype=dtype)
@@ -41,15 +45,24 @@ def _freedom(shape, dim, correction):
     "What the squares are divided by; torch reads a correction of `None` as 1."
     return max(_reduced(shape, dim) - (1 if correction is None else correction), 0)
 
+# %% ../nbs/06_Operations.ipynb #unbiased
 def _unbiased(f):
     "Let `f` take torch's older `unbiased` as well: True is the correction 1, False 0."
     @wraps(f)
     def g(*args, unbiased=None, **kw):
-        if len(args)>1 and isinstance(args[1], bool): args,unbiased = args[:1],args[1]
-        if unbiased is not None: kw['correction'] = int(unbiased)
-        return f(*args, **kw)
+        if len(args)>1 and isinstance(args[1], bool):
+            if len(args)>2 or kw or unbiased is not None:
+                raise TypeError(f'{f.__name__}: after unbiased there is no other argument; '
+                                'name them: dim=, unbiased=, keepdim=')
+            args,unbiased = args[:1],args[1]
+        if unbiased is None: return f(*args, **kw)
+        if 'correction' in kw:
+            raise TypeError(f'{f.__name__}: unbiased and correction are both given; pass one: '
+                            'unbiased=True is correction=1, False is 0')
+        return f(*args, correction=int(unbiased), **kw)
     return g
 
+# %% ../nbs/06_Operations.ipynb #var_rule
 @method
 @_unbiased
 @op
@@ -87,6 +100,7 @@ def _others(x, dim):
     if not x.ndim or not x.numel(): return torch.ones_like(x)
     return _before(x, dim)*_before(x.flip(dim), dim).flip(dim)
 
+# %% ../nbs/06_Operations.ipynb #cumprod_vjp
 def _cumprod_vjp(g, x, out, dim):
     if x.ndim==0 or not x.numel(): return g
     if not torch.eq(x, 0).any(): return (g*out).flip(dim).cumsum(dim).flip(dim)/x
@@ -110,6 +124,7 @@ def _prod_vjp(g, x, shape, dim):
 @method
 @op
 def prod(x, dim=None, keepdim=False, dtype=None):
+    _check_kept('prod', dim, keepdim)
     return x.prod(dtype=dtype) if dim is None else x.prod(dim, keepdim, dtype=dtype)
 prod.defvjp(_prod_vjp)
 
@@ -136,6 +151,7 @@ def _picked(x, found, dim, keepdim=True):
     if values.ndim!=found.values.ndim: values = values.squeeze(dim)
     return type(found)((values, found.indices))
 
+# %% ../nbs/06_Operations.ipynb #sort
 @composite
 def sort(input, dim=-1, descending=False, stable=False):
     found = torch.sort(raw(input), dim=dim, descending=descending, stable=stable)
@@ -153,6 +169,9 @@ def _of_all_or_along(f, everything, pair):
     "torch's `max` or `min`: `f` along an axis, of `everything` without one, or of a `pair`."
     def either(input, dim=None, keepdim=False, other=None):
         if isinstance(dim, (Tensor,Var)): dim,other = None,dim
+        _check_kept(f.__name__, dim, keepdim)
+        if other is not None and dim is not None:
+            raise TypeError(f'{f.__name__}: other and dim are both given; pass one of them')
         if other is not None: return pair(input, other)
         if dim is None: return everything(input)
         return _picked(input, f(raw(input), dim, keepdim), dim, keepdim)
@@ -200,6 +219,7 @@ def vector_norm(x, # `(...)`
                          'the order infinity needs one, which is the largest')
     return (amax if ord>0 else amin)(x, () if dim is None else dim, keepdim)
 
+# %% ../nbs/06_Operations.ipynb #norm
 @composite
 def norm(input, p='fro', dim=None, keepdim=False, dtype=None):
     if not isinstance(p, (int,float)) and p!='fro':
@@ -236,6 +256,7 @@ def _terms(equation, xs):
     once = [c for c,n in sorted(Counter(''.join(terms)).items()) if n==1 and c not in dots]
     return terms,result.replace('...', dots) if arrow else dots + ''.join(once)
 
+# %% ../nbs/06_Operations.ipynb #each_once
 def _each_once(term, x):
     "Take the diagonal for each letter that stands twice."
     for c in [c for c,n in Counter(term).items() if n>1]:
@@ -279,6 +300,7 @@ def _checked(fn, input, axes, other, other_axes):
         raise ValueError(f'{fn}: {input.shape[0]} matrices and {other.shape[0]}; pass as many')
     return matmul(input, other)
 
+# %% ../nbs/06_Operations.ipynb #mm_names
 @composite
 def mm(input, mat2): return _checked('mm', input, 2, mat2, 2)
 @composite
@@ -325,7 +347,7 @@ for _n,_t in dict(half=torch.float16, bfloat16=torch.bfloat16, float=torch.float
 def _plain(name):
     "A function without gradient: it takes `Var`s and gives plain tensors."
     f = getattr(torch, name)
-    def plain(*args, **kw): return f(*map(raw, args), **kw)
+    def plain(*args, **kw): return f(*map(raw, args), **{k: raw(a) for k,a in kw.items()})
     plain.__name__ = name
     return method(plain)
 for _n in '''argmax argmin argsort any all count_nonzero nonzero signbit isposinf isneginf

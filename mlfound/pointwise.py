@@ -19,7 +19,7 @@ from torch import Tensor
 
 from . import autograd
 from .autograd import Var, method, op, torch_functions
-from .guards import synonyms
+from .guards import renamed, synonyms
 
 # %% ../nbs/30_Pointwise.ipynb #pointwise
 def pointwise(f, # torch's function of one tensor
@@ -177,7 +177,7 @@ def named(f):
     @wraps(f)
     def call(*args, **kw):
         if not kw: return f(*args)
-        kw = {synonyms.get(k, k): v for k,v in kw.items()}
+        kw = renamed(f.__name__, kw, synonyms)
         try: signature.bind(*args, **kw)
         except TypeError as e:
             raise TypeError(f'{f.__name__}: {e}; it takes {signature}') from None

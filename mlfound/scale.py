@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 
 from .fit import History, fit
 from .autograd import raw
@@ -92,8 +91,9 @@ def _restore_precision(old, before):
 
 # %% ../nbs/13_Scale.ipynb #precision
 class precision(ContextDecorator):
-    "Compute float32 products at a precision in a `with` block or a function, and set it back after."
-    def __init__(self, level:str): # 'highest', 'high' or 'medium', as `torch.set_float32_matmul_precision` takes it
+    "Float32 products at another precision in a `with` block or a function; set back afterwards."
+    def __init__(self,
+                 level:str): # 'highest', 'high' or 'medium', as torch calls them
         if level not in _NEWER:
             names = ', '.join(map(repr, _NEWER))
             raise ValueError(f'precision: level is {level!r}; pass one of {names}')
@@ -123,7 +123,8 @@ def find_device(name:str='cpu', # 'cpu', 'cuda', 'cuda:1', 'mps'
     "The device of that name; raises `DeviceError`, saying what is missing, where there is none."
     pass_one = "pass 'cpu', 'cuda' or 'mps'"
     try: device = torch.device(name)
-    except RuntimeError: raise DeviceError(f'find_device: {name!r} is no device; {pass_one}') from None
+    except RuntimeError:
+        raise DeviceError(f'find_device: {name!r} is no device; {pass_one}') from None
     built,count = _devices(device.type)
     if built is None:
         raise DeviceError(f'find_device: {name!r} is not one that this library knows; {pass_one}')
@@ -170,7 +171,8 @@ def _place():
     numbers = {k: os.environ.get(k, '0') for k in ('RANK','WORLD_SIZE','LOCAL_RANK','MASTER_PORT')}
     for k,v in numbers.items():
         if v.isdecimal(): continue
-        raise WorkerError(f'distributed: {k} is {v!r}; a whole number is needed, as torchrun sets it')
+        raise WorkerError(f'distributed: {k} is {v!r}; a whole number is needed, '
+                          'as torchrun sets it')
     rank,world,local,_ = map(int, numbers.values())
     if rank>=world:
         raise WorkerError(f'distributed: RANK is {rank} but WORLD_SIZE {world}; ranks begin with 0')
@@ -182,11 +184,13 @@ def _check_place(workers, device):
         raise WorkerError(f'distributed: torch {torch.__version__} is built without '
                           'torch.distributed; start one process, without torchrun')
     if device.type=='mps':
-        raise WorkerError('distributed: several processes cannot share mps; use cpu, or one process')
+        raise WorkerError('distributed: several processes cannot share mps; '
+                          'use cpu, or one process')
     count = torch.cuda.device_count()
     if device.type=='cuda' and workers.local>=count:
-        raise WorkerError(f'distributed: worker {workers.rank} needs GPU {workers.local} for itself, '
-                          f'PyTorch sees {count}; start as many processes as there are GPUs')
+        raise WorkerError(f'distributed: worker {workers.rank} needs GPU {workers.local} for '
+                          f'itself, PyTorch sees {count}; start as many processes as there '
+                          'are GPUs')
 
 # %% ../nbs/13_Scale.ipynb #distributed
 @contextmanager
@@ -214,12 +218,13 @@ def _join(backend, workers, timeout):
     "Wait for the others; raise `WorkerError` if they do not come."
     try: dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
     except RuntimeError as e:
-        raise WorkerError(f'worker {workers.rank} of {workers.world}: the others did not come ({e})') from e
+        raise WorkerError(f'worker {workers.rank} of {workers.world}: the others did not '
+                          f'come ({e})') from e
 
 # %% ../nbs/13_Scale.ipynb #data_parallel
 def data_parallel(model, # anything that `fit` trains
                  )->Way: # to be given to `fit` in place of the model, which it trains
-    "Each worker takes its share of every batch, all take the step of the whole; all start as worker 0."
+    "Each worker takes its share of every batch, all take the step of the whole; all start alike."
     way,rank,world = way_of(model),dist.get_rank(),dist.get_world_size()
     for t in way.tensors: _from_first(t)
     params = [raw(p).detach() for p in way.params]
@@ -243,17 +248,18 @@ def data_parallel(model, # anything that `fit` trains
         return loss[0].clone()
     return way._replace(backward=backward)
 
-_OTHER_BATCHES = ('data_parallel: the workers draw different batches; give fit the same examples and the '
-                  'same seed in each, and let a transform draw from the generator that it is given')
+_OTHER_BATCHES = ('data_parallel: the workers draw different batches; give fit the same examples '
+                  'and the same seed in each, and let a transform draw from the generator that it '
+                  'is given')
 
 # %% ../nbs/13_Scale.ipynb #all_reduce
 def _together(f, *args):
     "`f(*args)`, in which all workers take part; raise `WorkerError` where one does not answer."
     try: f(*args)
     except RuntimeError as e:
-        raise WorkerError(f'worker {dist.get_rank()} of {dist.get_world_size()}: another worker has '
-                          'died or does not answer, so training cannot go on; see that worker\'s '
-                          f'own message ({str(e).splitlines()[0]})') from e
+        raise WorkerError(f'worker {dist.get_rank()} of {dist.get_world_size()}: another worker '
+                          'has died or does not answer, so training cannot go on; see that '
+                          f"worker's own message ({str(e).splitlines()[0]})") from e
 
 def _all_reduce(t): # in place
     _together(dist.all_reduce, t, dist.ReduceOp.SUM)
@@ -312,5 +318,5 @@ def ring_seconds(size:float, # bytes of the buffer
                  latency:float, # seconds until a message begins to arrive
                  bandwidth:float, # bytes a second that a worker can send
                 )->float:
-    "A ring all-reduce: `2(world−1)` rounds, in each of which a worker sends `1/world` of the buffer."
+    "A ring all-reduce: `2(world−1)` rounds; in each a worker sends `1/world` of the buffer."
     return 2*(world-1)*(latency + size/world/bandwidth)

@@ -8,9 +8,10 @@ import torch, torch.distributed as dist
 from mlfound import fit
 from mlfound.data import Split
 from mlfound.scale import WorkerError, data_parallel, distributed, fit_on, in_step
-from mlfound.training import SGD, as_layers, as_tape, as_torch, init_he, parameters_of
+from mlfound.training import SGD, init_he, parameters_of
+from mlfound.ways import REGISTRY, ways
 
-models = dict(functions=list, layers=as_layers, tape=as_tape, PyTorch=as_torch)
+models = {way: REGISTRY['plain', way].dress for way in ways()}
 
 
 def examples(n, dtype):

@@ -10,13 +10,17 @@ from conftest import root
 folder = root/'benchmarks'
 scripts = 'run', 'tape', 'training', 'scale'
 
-def benchmark(name):
-    "What a script measures."
+def module(name):
+    "A script, imported."
     sys.path.insert(0, str(folder))
     try:
-        return importlib.import_module(name).benchmark
+        return importlib.import_module(name)
     finally:
         sys.path.remove(str(folder))
+
+def benchmark(name):
+    "What a script measures."
+    return module(name).benchmark
 
 def names(figures):
     "The figures' names, without machine and numbers."
@@ -31,6 +35,12 @@ def test_page(name):
     figures = json.loads((folder/b.figures).read_text(encoding='utf-8'))
     page = (folder/b.name).read_text(encoding='utf-8')
     assert b.page(figures) == page, f'run benchmarks/{name}.py; the page is not that of the figures'
+
+def test_device_page():
+    figures = json.loads((folder/'results_device.json').read_text(encoding='utf-8'))
+    page = (folder/'DEVICE.md').read_text(encoding='utf-8')
+    assert module('device').page(figures) == page, 'run benchmarks/device.py on a device'
+    assert not any(figures[k]['wrong'] for k in ('rules', 'training', 'torchrun')), page
 
 @pytest.mark.parametrize('name', scripts)
 def test_runs(name, tmp_path):

@@ -1,12 +1,15 @@
 "The command as it is typed: what it prints, where, and with which exit code."
 
 import io
+import itertools
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 
 import mlfound
@@ -18,7 +21,8 @@ from mlfound.cli import COMMANDS, CommandError, check, main, predict, train
 from mlfound.data import Split, mnist
 from mlfound.fit import load
 from mlfound.pictures import write_pictures
-from mlfound.saved import claim
+from mlfound.saved import checkpoint_epochs, claim
+from mlfound.training import SGD
 
 env = os.environ | {
     'OMP_NUM_THREADS': '1',
@@ -432,3 +436,53 @@ def test_file_that_cannot_grow(most, names, tmp_path):
     assert f'mlfound: error: m/{names}: File too large\n' in done.stderr
     left = sorted(p.name for p in (tmp_path / 'm').iterdir())
     assert left == ([] if most == 10 else ['checkpoint.safetensors', 'model.safetensors'])
+
+
+NOBODY = 65534  # root may write anywhere, so the test gives its rights away
+
+
+def trained_until_locked(here, step):
+    "Exit code and errors of a training whose folder can no longer be written to from a step on."
+
+    steps, of = itertools.count(1), SGD.step
+
+    def locking(self):
+        if next(steps) == step:
+            os.chmod('m', 0o500)
+        of(self)
+
+    torch.set_num_threads(1)
+    os.chdir(here)
+    if os.geteuid() == 0:
+        os.chown(here, NOBODY, NOBODY)
+        os.setuid(NOBODY)
+    SGD.step = locking  # in this process, which ends here
+    return said('train', *few, '--out', 'm')[:2]
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='the training is forked, to lose its rights')
+def test_folder_that_becomes_read_only():
+    "What was written stays, one line says what was not, and afterwards the training goes on."
+    with tempfile.TemporaryDirectory() as here:  # pytest's own folders are its user's alone
+        assert said('train', *few, '--out', f'{here}/whole')[0] == 0  # and all modules are loaded
+        answer, tell = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                os.write(tell, json.dumps(trained_until_locked(here, 20)).encode())
+            finally:
+                os._exit(0)
+        os.close(tell)
+        with os.fdopen(answer) as f:
+            code, err = json.loads(f.read())
+        os.waitpid(child, 0)
+        model, checkpoint = (f'{here}/m/{n}.safetensors' for n in ('model', 'checkpoint'))
+        assert code == 2 and 'no checkpoint of epoch 2' in err, err
+        assert err.endswith('mlfound: error: m/model.safetensors: Permission denied\n'), err
+        assert os.listdir(f'{here}/m') == ['checkpoint.safetensors']
+        assert checkpoint_epochs(checkpoint) == (1, 2)
+        os.chmod(f'{here}/m', 0o700)
+        code, err, _ = said('train', *few, '--out', f'{here}/m', '--resume')
+        assert code == 0, err
+        both = load(model)[0], load(f'{here}/whole/model.safetensors')[0]
+        assert all(map(torch.equal, *both))

@@ -184,6 +184,27 @@ def test_nothing_is_kept_alive():
     gc.collect()
     assert not any(r() is not None for r in seen) and not returned
 
+def test_an_input_that_is_no_tensor_is_no_harm():
+    class First(Module):
+        def forward(self, xs): return 3*xs[0]
+        def bwd(self, g, xs): return 3*g
+    layer,xs = First(), [rand(3), rand(3)]
+    layer(xs)
+    assert_close(layer.backward(torch.ones(3).double()), torch.full((3,), 3.).double())
+    y = layer(xs)
+    xs[0].zero_()
+    with pytest.raises(RuntimeError, match='an input was changed'): layer.backward(y)
+
+def test_a_call_that_waits_holds_no_cycle():
+    net,x = Sequential(Square(), Square()), rand(3)
+    net(x)
+    seen = weakref.ref(pending(net)[0].inner[id(net.layers[0])][0].out)
+    gc.disable()
+    try:
+        net.zero_grad()
+        assert seen() is None
+    finally: gc.enable()
+
 def test_one_upstream_gradient_many_times_is_no_leak():
     layer,x,g = Same(), rand(3), torch.ones(3).double()
     for _ in range(100):

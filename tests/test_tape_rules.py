@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 from mlfound import autograd as A
-from mlfound.autograd import Var, grad, linear, mse_loss, mul, relu, sweep, tape_forward_and_backward
+from mlfound.autograd import (Var, grad, linear, mse_loss, mul, relu, sweep,
+                              tape_forward_and_backward)
 from mlfound.backward import (check_vjp, forward_and_backward, relative_error, relu_vjp,
                               torch_forward_and_backward)
 from mlfound.forward import Params, init_params

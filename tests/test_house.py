@@ -1,0 +1,95 @@
+"The house stands as it was drawn: modules in order, of one concern each, in lines that fit a page."
+import ast, json, re, subprocess, sys
+import pytest
+from conftest import modules, root
+
+# A module imports only modules that stand before it here.
+order = '''checks terminal saved files data forward backward tiny module guards autograd derivatives
+           layout drawing training pointwise shapes losses ops ways fit scale conv attention
+           compiler ink pictures report costs catalogue verify mutants doctor playground workbook
+           cli'''.split()
+tables = ['catalogue'] # pure tables may be longer than what is read from top to bottom
+longest_module = 450
+longer_for_now = dict(autograd=454) # to be shortened, and never to grow
+columns, docment_columns = 100, 120
+most_parameters = 6 # of a private function
+
+notebooks = sorted((root/'nbs').glob('*.ipynb'))
+scripts = sorted(p for d in ('tests', 'benchmarks', 'docs') for p in (root/d).glob('*.py'))
+docment = re.compile(r'^\s*(def .*\(|\)\s*->|[*\w]).*\s# ') # an argument, with what it is
+directive = re.compile(r'#\|') # `#| fig-alt: …` is one line, whatever it has to say
+
+def source(module): return (root/'mlfound'/f'{module}.py').read_text(encoding='utf-8')
+
+def imports(tree):
+    "`(module, name)` for whatever `tree` takes from the library, wherever in the file that is."
+    for o in ast.walk(tree):
+        if isinstance(o, ast.Import):
+            for a in o.names:
+                if a.name.startswith('mlfound.'): yield a.name.split('.')[1], None
+        elif isinstance(o, ast.ImportFrom):
+            path = (o.module or '').split('.')
+            if o.level == 0 and path[0] != 'mlfound': continue
+            module = path[o.level == 0] if len(path) > (o.level == 0) else ''
+            for a in o.names: yield (module, a.name) if module else (a.name, None)
+
+def test_every_module_has_its_place():
+    missing = set(modules()) - set(order)
+    assert not missing, f'{sorted(missing)}: give each its place in the order of imports, above'
+
+@pytest.mark.parametrize('name', modules())
+def test_imports_only_earlier_modules(name):
+    late = order[order.index(name):]
+    later = {m for m, _ in imports(ast.parse(source(name))) if m in late}
+    assert not later, f'mlfound.{name} imports {sorted(later)}, which come later, or itself'
+
+def cells(path):
+    "The sources of a notebook's code cells."
+    nb = json.loads(path.read_text(encoding='utf-8'))
+    return [''.join(c['source']) for c in nb['cells'] if c['cell_type'] == 'code']
+
+def texts(path):
+    "What Python reads of a notebook or a script."
+    if path.suffix != '.ipynb': return [path.read_text(encoding='utf-8')]
+    return ['\n'.join(l for l in c.splitlines() if l[:1] not in ('%', '!')) for c in cells(path)]
+
+@pytest.mark.parametrize('path', [*scripts, *notebooks], ids=lambda p: p.name)
+def test_no_private_name_crosses_a_module(path):
+    taken = [(m, n) for t in texts(path) for m, n in imports(ast.parse(t)) if n]
+    private = {f'{m}.{n}' for m, n in taken if n.startswith('_') and not n.startswith('__')}
+    assert not private, f'{path.name} imports {sorted(private)}; make it public, or do without'
+
+@pytest.mark.parametrize('name', modules())
+def test_module_is_of_a_readable_length(name):
+    if name in tables: return
+    lines = len(source(name).splitlines())
+    bound = longer_for_now.get(name, longest_module)
+    assert lines <= bound, (f'mlfound.{name} has {lines} lines; {bound} are read in one sitting: '
+                            'split it by idea')
+
+def too_long(text, where):
+    for n, line in enumerate(text.splitlines(), 1):
+        if directive.match(line): continue
+        if len(line) > (docment_columns if docment.match(line) else columns):
+            yield f'{where}:{n} ({len(line)})  {line.strip()[:60]}'
+
+@pytest.mark.parametrize('path', [*scripts, *notebooks], ids=lambda p: p.name)
+def test_lines_fit_the_page(path):
+    pieces = [path.read_text(encoding='utf-8')] if path.suffix == '.py' else cells(path)
+    wide = [w for k, text in enumerate(pieces) for w in too_long(text, f'{path.name}, {k}')]
+    listed = '\n'.join(wide)
+    assert not wide, f'{len(wide)} lines of {path.name} are wider than a page:\n{listed}'
+
+@pytest.mark.parametrize('name', modules())
+def test_private_functions_take_few_arguments(name):
+    def count(f): return len(f.args.posonlyargs + f.args.args + f.args.kwonlyargs)
+    functions = [f for f in ast.walk(ast.parse(source(name))) if isinstance(f, ast.FunctionDef)]
+    private = [f for f in functions if f.name.startswith('_') and not f.name.startswith('__')]
+    many = [f.name for f in private if count(f) > most_parameters]
+    assert not many, (f'mlfound.{name}: {many} take more than {most_parameters} arguments; '
+                      'some of them belong together')
+
+def test_ruff_agrees():
+    command = [sys.executable, '-m', 'ruff', 'check', '--output-format', 'concise', '.']
+    done = subprocess.run(command, cwd=root, text=True, capture_output=True)
+    assert not done.returncode, done.stdout + done.stderr
