@@ -6,7 +6,6 @@
 __all__ = ['save', 'load', 'TrainingError', 'History', 'fit']
 
 # %% ../nbs/14_Fit.ipynb #imports
-import hashlib
 import inspect
 import json
 import math
@@ -14,7 +13,6 @@ import os
 import sys
 import time
 from dataclasses import asdict, dataclass, field
-from functools import partial
 
 import torch
 from fastcore.basics import patch
@@ -22,7 +20,8 @@ from torch import Tensor, nn
 
 from .checks import check_number, check_whole, got
 from .data import Split
-from .saved import ModelError, check_finished, read_tensors, write_tensors
+from .module import Module, leaves
+from .saved import ModelError, check_finished, content, read_tensors, write_tensors
 from .training import check_params, minibatches, one_cycle, parameters_of, to_state_dict
 from .ways import (OPTIMIZERS, Settings, advice, default_rate, evaluate, find_optimizer,
                           networks, way_of)
@@ -173,37 +172,46 @@ class _Run:
 
 # %% ../nbs/14_Fit.ipynb #identity
 #| code-fold: true
-def _identity(run, train, valid, transform):
+def _identity(run, model, train, valid, transform):
     "What else makes a training this one and no other, as JSON gives it back."
-    way,opt = run.way,run.opt
-    hyper = {k: v for k,v in vars(opt).items() if k not in ('params','lr','steps','counts','count','state')}
-    total = run.settings.epochs*run.per_epoch
+    way,opt,total = run.way,run.opt,run.settings.epochs*run.per_epoch
+    known = 'params','lr','steps','counts','count','state'
+    hyper = {f'optimizer.{k}': _plain(f'the optimizer\'s {k}', v)
+             for k,v in vars(opt).items() if k not in known}
     facts = dict(way=way.name, kind=type(opt).__name__, **hyper, examples=len(train.x),
-                 shapes=[list(t.shape) for t in way.tensors],
+                 **_network(model), shapes=[list(t.shape) for t in way.tensors],
                  dtypes=[str(t.dtype) for t in way.tensors],
                  precision=_precision(), device=train.x.device.type,
-                 transform=_described(transform),
+                 transform=getattr(transform, '__qualname__', type(transform).__name__),
                  schedule=[run.rate(k*(total-1)//20) for k in range(21)],
                  train=_fingerprint(train), valid=_fingerprint(valid))
+    facts['content of transform'] = content('the transform', transform)
     return json.loads(json.dumps(facts))
+
+def _network(model):
+    "The layers of a model, their settings, and what of it is trained."
+    if not isinstance(model, (Module, nn.Module)): return {}
+    layers,own = list(model.modules()),vars(nn.Module())
+    settings = [{k: v for k,v in vars(m).items() if k not in own and not _kept(v)} for m in layers]
+    modes = [m.training or not model.training for m in layers]
+    free = [p.requires_grad for p in model.parameters()] if isinstance(model, nn.Module) else []
+    return {'layers': ' '.join(type(m).__name__ for m in layers), 'modes': modes, 'trained': free,
+            'settings of layers': content('a layer', [[type(m) for m in layers], settings])}
+
+def _kept(value): return any(isinstance(v, (Tensor, Module, nn.Module)) for v in leaves(value))
+
+def _plain(what, value):
+    "A value as JSON holds it, or by its content."
+    try: return json.loads(json.dumps(value))
+    except (TypeError, ValueError): return content(what, value)
 
 def _fingerprint(split):
     "256 bits that depend on every byte of the examples."
-    if split is None: return None
-    h = hashlib.sha256()
-    for t in split:
-        h.update(f'{t.dtype} {tuple(t.shape)}'.encode())
-        h.update(t.detach().cpu().contiguous().view(torch.uint8).numpy())
-    return h.hexdigest()
+    return None if split is None else content('examples', tuple(split))
 
 def _precision():
     try: return torch.get_float32_matmul_precision()
     except RuntimeError: return 'mixed'
-
-def _described(f):
-    "A function by its name, a partial one with what it was given."
-    if isinstance(f, partial): return f'{_described(f.func)}{f.args}{f.keywords}'
-    return getattr(f, '__qualname__', type(f).__name__)
 
 # %% ../nbs/14_Fit.ipynb #save_run
 #| code-fold: true
@@ -380,7 +388,7 @@ def fit(model, # `[w1, b1, ...]` tensors or `Var`s, a `Module`, an `nn.Module` o
     train,valid = _pair('train', train),_pair('valid', valid)
     run = _start(model, train, valid, settings, optimizer, schedule)
     run.facts = asdict(settings)
-    if checkpoint or resume: run.facts |= _identity(run, train, valid, transform)
+    if checkpoint or resume: run.facts |= _identity(run, model, train, valid, transform)
     if resume: run.resume(resume)
     if checkpoint and not resume: run.save(checkpoint)   # what cannot be written is known at once
     return _train(run, train, valid, transform, progress, checkpoint)

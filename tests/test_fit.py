@@ -7,7 +7,7 @@ from unittest import mock
 import numpy as np, pytest, torch
 from torch import nn
 from torch.testing import assert_close
-import mlfound.fit
+import mlfound.fit, mlfound.module, mlfound.saved
 from mlfound.autograd import Var
 from mlfound.data import Split
 from mlfound.fit import (
@@ -71,15 +71,18 @@ def same(*models):
     return all(torch.equal(a, b) for a, b in zip(*models, strict=True))
 
 
+steps_until_ctrl_c = iter(())  # not in the transform: it is the same one when nobody presses
+
+
 class Stops:
     "A transform that interrupts at a step."
 
     def __init__(self, at=None):
-        self.at, self.k = at, 0
+        global steps_until_ctrl_c
+        steps_until_ctrl_c = iter([] if at is None else [False] * (at - 1) + [True])
 
     def __call__(self, x, generator):
-        self.k += 1
-        if self.k == self.at:
+        if next(steps_until_ctrl_c, False):
             raise KeyboardInterrupt
         return x
 
@@ -446,12 +449,163 @@ def test_another_training_is_not_resumed(tmp_path):
         short(resume=tmp_path / 'nowhere')
 
 
-def test_partial_transforms_differ():
-    def shift(x, generator, most):
-        return x
+class Abs(mlfound.module.Module):
+    def forward(self, x):
+        return x.abs()
 
-    describe = mlfound.fit._described
-    assert describe(partial(shift, most=1)) != describe(partial(shift, most=2))
+    def bwd(self, g, x):
+        return g * x.sign()
+
+
+class Leaky(nn.Module):
+    "A layer whose setting its repr does not show."
+
+    def __init__(self, slope):
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, x):
+        return torch.where(x > 0, x, self.slope * x)
+
+
+def torch_net(middle, frozen=False):
+    net = nn.Sequential(nn.Linear(8, 6), middle, nn.Linear(6, 3))
+    net[2].requires_grad_(not frozen)
+    return net
+
+
+def layered(middle):
+    model = as_layers(start())
+    model.layers[1] = middle
+    return model
+
+
+class Noise:
+    def __init__(self, size):
+        self.size = size
+
+    def __call__(self, x, generator):
+        return x + self.size * torch.randn(x.shape, generator=generator)
+
+    def method(self, x, generator):
+        return self(x, generator)
+
+
+class Slotted:
+    __slots__ = ('size',)
+
+    def __init__(self, size):
+        self.size = size
+
+    def __call__(self, x, generator):
+        return x * self.size
+
+
+def times(k):
+    return lambda x, generator: x * k
+
+
+def moved(x, generator, by=0.0):
+    return x + by
+
+
+def moved_by(k):
+    def moved(x, generator, by=k):
+        return x + by
+
+    return moved
+
+
+def moved_by_keyword(k):
+    def moved(x, generator, *, by=k):
+        return x + by
+
+    return moved
+
+
+def plus_array(x, generator, by):
+    return x + torch.from_numpy(by)
+
+
+def in_a_list(x, generator, held):
+    return held[0]['a'][0](x, generator)
+
+
+def tagged(k):
+    def f(x, generator):
+        return x * f.k
+
+    f.k = k
+    return f
+
+
+one_, another = torch.zeros(200, 8), torch.zeros(200, 8)  # their reprs are abbreviated
+another[100, 3] = 1.0
+pairs_of_transforms = dict(
+    objects=lambda k: Noise(k),
+    slots=lambda k: Slotted(k),
+    methods=lambda k: Noise(k).method,
+    closures=times,
+    codes=lambda k: (lambda x, g: x.sin()) if k == 1 else (lambda x, g: x.cos()),
+    constants=lambda k: (lambda x, g: x * 1) if k == 1 else (lambda x, g: x * 100),
+    defaults=moved_by,
+    keyword_defaults=moved_by_keyword,
+    attributes=tagged,
+    partials=lambda k: partial(moved, by=k),
+    big_tensors=lambda k: partial(moved, by=one_ if k == 1 else another),
+    arrays=lambda k: partial(plus_array, by=(one_ if k == 1 else another).numpy()),
+    nested=lambda k: partial(in_a_list, held=[dict(a=(Noise(k),))]),
+)
+pairs_of_networks = dict(
+    middle=lambda k: torch_net(nn.ReLU() if k == 1 else nn.Tanh()),
+    dropout=lambda k: torch_net(nn.Dropout(0.1 if k == 1 else 0.9)),
+    hidden_setting=lambda k: torch_net(Leaky(0.1 * k)),
+    frozen=lambda k: torch_net(nn.ReLU(), frozen=k != 1),
+    mode=lambda k: torch_net(nn.Dropout(0.5).train(k == 1)),
+    layers=lambda k: layered(mlfound.module.ReLU() if k == 1 else Abs()),
+)
+
+
+@pytest.mark.parametrize('make', pairs_of_transforms.values(), ids=pairs_of_transforms)
+def test_another_transform_is_not_resumed(make, tmp_path):
+    def train(k, **files):
+        short(transform=make(k), epochs=1, batch=200, **files)
+
+    assert repr(one_) == repr(another)
+    train(1, checkpoint=tmp_path / 'c')
+    train(1, resume=tmp_path / 'c')
+    with pytest.raises(ModelError, match='another content of transform'):
+        train(100, resume=tmp_path / 'c')
+
+
+@pytest.mark.parametrize('make', pairs_of_networks.values(), ids=pairs_of_networks)
+def test_another_network_is_not_resumed(make, tmp_path):
+    short(make(1), checkpoint=tmp_path / 'c')
+    short(make(1), resume=tmp_path / 'c')
+    model = make(2)
+    before = [p.clone() for p in model.parameters()]
+    with pytest.raises(ModelError, match='layers|trained|modes'):
+        short(model, resume=tmp_path / 'c')
+    assert same(model.parameters(), before)
+
+
+def test_what_cannot_be_compared_is_named(tmp_path):
+    class Mine(SGD):
+        def __init__(self, params, lr, extra):
+            super().__init__(params, lr)
+            self.extra = extra
+
+    for extra in (torch.ones(3), {1, 2}, np.float32(1), torch.float32, moved):
+        make = partial(Mine, extra=extra)
+        short(optimizer=make, checkpoint=tmp_path / 'c', fresh=True)
+        short(optimizer=make, resume=tmp_path / 'c')
+        with pytest.raises(ModelError, match='optimizer.extra'):
+            short(optimizer=partial(Mine, extra=torch.zeros(3)), resume=tmp_path / 'c')
+    with pytest.raises(TypeError, match="fit: the optimizer's extra cannot be compared.*hold num"):
+        short(optimizer=partial(Mine, extra=(k for k in [1])), checkpoint=tmp_path / 'd')
+    with pytest.raises(TypeError, match='fit: the transform cannot be compared'):
+        short(transform=times((k for k in [1])), checkpoint=tmp_path / 'd')
+    assert os.listdir(tmp_path) == ['c']
 
 
 def test_interruption_goes_back_to_the_best_epoch(tmp_path):
