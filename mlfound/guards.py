@@ -200,9 +200,11 @@ def spread(f):
 SAFE = {Tensor, int, float, bool, type(None)}   # what nobody need look at twice
 
 def copied(a):
-    "A NumPy array as a tensor of its own, since its changes cannot be noticed; else `a` itself."
+    "What cannot be noticed when it changes (arrays, lists, dictionaries) anew; else `a` itself."
     if isinstance(a, np.generic): return a.item()
-    return torch.tensor(a) if isinstance(a, np.ndarray) else a
+    if isinstance(a, np.ndarray): return torch.tensor(a)
+    if type(a) in (tuple, list): return type(a)(x if type(x) in SAFE else copied(x) for x in a)
+    return {k: copied(x) for k,x in a.items()} if type(a) is dict else a
 
 def plain_index(i):
     "An index without `Var`s, arrays and lists."
@@ -284,15 +286,15 @@ def check_result(op, out):
 
 # %% ../nbs/28_Guards.ipynb #versions
 def versions(kept, op=None):
-    "How often each tensor has been changed in place; a list, which does not count, is copied."
+    "How often each tensor has been changed in place, those in tuples, lists and dictionaries, too."
     try: return [v._version if isinstance(v, Tensor) else _other_version(v) for v in kept]
     except RuntimeError as e:
         raise TapeError(f'{op.name}: inference tensors cannot be kept; pass x.clone(), '
                         'made outside inference_mode') from e
 
 def _other_version(v):
-    if type(v) is tuple: return [*map(_version, v)]
-    return v[:] if type(v) is list else None
+    if type(v) in (tuple, list): return [*map(_version, v)]
+    return [*map(_version, v.values())] if type(v) is dict else None
 
 def _version(v): return v._version if isinstance(v, Tensor) else _other_version(v)
 
@@ -339,11 +341,12 @@ def expands(shape, to):
     if len(shape)>len(to): return False
     return all(n in (1,m) for n,m in zip(shape[::-1], to[::-1]))
 
-def check_answer(op, r, shape):
-    "Raise unless a rule's answer `r` is a gradient for an argument of this shape."
+def check_answer(op, r, shape, g):
+    "Raise unless a rule's answer `r` to `g` is a gradient for an argument of this shape."
     if not isinstance(r, (Tensor,Guarded)):
         raise TypeError(f'{op.name}: a rule gave {type(r).__name__}; it must give a tensor')
-    if r.shape!=shape and not (op.broadcast and expands(shape, r.shape)):
+    summed = op.broadcast and expands(shape, r.shape) and expands(r.shape[:-2], g.shape[:-2])
+    if r.shape!=shape and not summed:
         raise TapeError(f'{op.name}: a rule gave shape {tuple(r.shape)} for an argument of '
                         f'shape {tuple(shape)}; correct it, or declare broadcast=True')
 

@@ -86,7 +86,7 @@ softplus.defvjp(lambda g,x,beta,threshold:
 @method
 @op
 def elu(x, alpha=1.): return F.elu(x, alpha)
-elu.defvjp(lambda g,x,out,alpha: torch.where(x > 0, g, g*(out + alpha)))
+elu.defvjp(lambda g,x,out,alpha: torch.where(x <= 0, g*(out + alpha), g))
 
 @method
 @op
@@ -111,12 +111,11 @@ round.defvjp(_flat)
 @method
 @op(broadcast=True)
 def floor_divide(x, y): return torch.div(torch.as_tensor(x), y, rounding_mode='floor')
-def _flat_pair(g): return torch.zeros_like(g)
-floor_divide.defvjp(_flat_pair, _flat_pair)
+floor_divide.defvjp(_flat, _flat)
 
 @op(broadcast=True)
 def trunc_divide(x, y): return torch.div(torch.as_tensor(x), y, rounding_mode='trunc')
-trunc_divide.defvjp(_flat_pair, _flat_pair)
+trunc_divide.defvjp(_flat, _flat)
 
 @method
 @op(broadcast=True)
