@@ -187,7 +187,7 @@ def sweep(roots, # the gradients to start from, by entry
             try: answer = r = rule(g, *(e.vars(needs, kept) if create_graph else kept))
             except RuntimeError as error: raise failed(e.op, edge, g, error)
             fits = type(r) is Tensor and shape and r.shape==shape and r.dtype is dtype
-            if not fits or r.device!=device: r = e.fit(r, shape, dtype, device)
+            if not fits or r.device!=device: r = e.fit(r, g, shape, dtype, device)
             if watch: watch(e, edge, answer, r)
             if p not in grads: heappush(todo, (-p.number, p))
             grads[p] = grads[p]+r if p in grads else r
@@ -195,9 +195,9 @@ def sweep(roots, # the gradients to start from, by entry
 
 # %% ../nbs/04_Autograd.ipynb #expands
 @patch
-def fit(self:Entry, r, shape, dtype, device):
-    "The gradient `r` as its argument was: here, and only here, broadcasting is undone."
-    check_answer(self.op, r, shape)
+def fit(self:Entry, r, g, shape, dtype, device):
+    "The answer `r` to `g` as its argument was: here, and only here, broadcasting is undone."
+    check_answer(self.op, r, shape, g)
     if r.shape!=shape: r = r.sum_to_size(shape)
     return r if (r.dtype,r.device)==(dtype,device) else r.to(device, dtype)
 

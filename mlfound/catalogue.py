@@ -199,7 +199,6 @@ def two_layers(x, w1, b1, w2, b2): return ramp(x@w1 + b1)@w2 + b2
 def two_layers_of(sequential, w1, b1, w2, b2):
     from mlfound.module import Linear, ReLU
     return sequential(Linear.holding(w1, b1), ReLU(), Linear.holding(w2, b2))
-def no_parameters(cls): return cls()
 
 def layer_cost(n, d, h):
     return Price(2*n*d*h + n*h, 4*(n*d + d*h + h + n*h), 4*n*d*h + n*h,

@@ -7,6 +7,7 @@ __all__ = ['hvp', 'jvp', 'rows', 'jacobian', 'hessian']
 
 # %% ../nbs/35_Derivatives.ipynb #derivatives-imports
 import threading
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -25,7 +26,18 @@ class _Trial(NamedTuple):
     tracked:bool # must the answer be differentiable in turn?
 
 class _Depth(threading.local): transforms = 0   # how many are running in this thread
-_depth = _Depth()
+_depth,_begun = _Depth(),set()   # and where those of all threads begin: their leaves' entries
+
+@contextmanager
+def _under_way(entries):
+    _depth.transforms += 1
+    _begun.update(entries)
+    try: yield
+    finally:
+        _depth.transforms -= 1
+        _begun.difference_update(entries)
+
+def _from_outside(entry): return entry.op is None or entry in _begun
 
 def _try(name, f, xs, vs=None, scalar=False):
     "Call `f` with fresh beginnings at `xs`, recorded even under `no_grad`."
@@ -35,12 +47,10 @@ def _try(name, f, xs, vs=None, scalar=False):
     outside = any(isinstance(v, Var) and v.entry for v in (*points, *vs))
     with torch.enable_grad():
         leaves = [_fresh(x, recording) for x in points]
-        _depth.transforms += 1
-        try: y = f(*leaves)
-        finally: _depth.transforms -= 1
+        with _under_way({leaf.entry for leaf in leaves}): y = f(*leaves)
     _check_value(name, y, scalar)
     y = tracked(y)
-    outside = outside or _depth.transforms or any(e.op is None for e in behind(y.entry))
+    outside = outside or _depth.transforms or any(map(_from_outside, behind(y.entry)))
     return _Trial(leaves, y, bool(recording and outside))
 
 # %% ../nbs/35_Derivatives.ipynb #beginning

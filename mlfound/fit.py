@@ -6,7 +6,6 @@
 __all__ = ['save', 'load', 'TrainingError', 'History', 'fit']
 
 # %% ../nbs/14_Fit.ipynb #imports
-import hashlib
 import inspect
 import json
 import math
@@ -14,7 +13,6 @@ import os
 import sys
 import time
 from dataclasses import asdict, dataclass, field
-from functools import partial
 
 import torch
 from fastcore.basics import patch
@@ -22,10 +20,11 @@ from torch import Tensor, nn
 
 from .checks import check_number, check_whole, got
 from .data import Split
-from .saved import ModelError, check_finished, read_tensors, write_tensors
+from .module import Module, leaves
+from .saved import ModelError, check_finished, content, read_tensors, write_tensors
 from .training import check_params, minibatches, one_cycle, parameters_of, to_state_dict
-from .ways import (OPTIMIZERS, REGISTRY, Settings, advice, default_rate, evaluate,
-                          find_optimizer, networks, way_of, ways)
+from .ways import (OPTIMIZERS, Settings, advice, default_rate, evaluate, find_optimizer,
+                          networks, way_of)
 
 # %% ../nbs/14_Fit.ipynb #save
 def save(path, # file to write, by custom `.safetensors`; an old one is replaced only when the new one is whole
@@ -75,6 +74,9 @@ def _fill(path, want, tensors):
             raise ModelError(f'{path}: {name} is {tuple(tensors[name].shape)} there '
                              f'but {tuple(t.shape)} here; '
                              'make the model as it was when it was saved')
+        if (tensors[name].to(t.dtype).isfinite()!=tensors[name].isfinite()).any():
+            raise ModelError(f'{path}: {name} holds numbers too large for {t.dtype}; '
+                             f'load into a model of {tensors[name].dtype}')
     for name,t in want.items(): t.detach().copy_(tensors[name])
 
 def _load_into(path, model, names, params):
@@ -170,45 +172,54 @@ class _Run:
 
 # %% ../nbs/14_Fit.ipynb #identity
 #| code-fold: true
-def _identity(run, train, valid, transform):
+def _identity(run, model, train, valid, transform):
     "What else makes a training this one and no other, as JSON gives it back."
-    way,opt = run.way,run.opt
-    hyper = {k: v for k,v in vars(opt).items() if k not in ('params','lr','steps','state')}
-    total = run.settings.epochs*run.per_epoch
+    way,opt,total = run.way,run.opt,run.settings.epochs*run.per_epoch
+    known = 'params','lr','steps','counts','count','state'
+    hyper = {f'optimizer.{k}': _plain(f'the optimizer\'s {k}', v)
+             for k,v in vars(opt).items() if k not in known}
     facts = dict(way=way.name, kind=type(opt).__name__, **hyper, examples=len(train.x),
-                 shapes=[list(t.shape) for t in way.tensors],
+                 **_network(model), shapes=[list(t.shape) for t in way.tensors],
                  dtypes=[str(t.dtype) for t in way.tensors],
                  precision=_precision(), device=train.x.device.type,
-                 transform=_described(transform),
+                 transform=getattr(transform, '__qualname__', type(transform).__name__),
                  schedule=[run.rate(k*(total-1)//20) for k in range(21)],
                  train=_fingerprint(train), valid=_fingerprint(valid))
+    facts['content of transform'] = content('the transform', transform)
     return json.loads(json.dumps(facts))
+
+def _network(model):
+    "The layers of a model, their settings, and what of it is trained."
+    if not isinstance(model, (Module, nn.Module)): return {}
+    layers,own = list(model.modules()),vars(nn.Module())
+    settings = [{k: v for k,v in vars(m).items() if k not in own and not _kept(v)} for m in layers]
+    modes = [m.training or not model.training for m in layers]
+    free = [p.requires_grad for p in model.parameters()] if isinstance(model, nn.Module) else []
+    return {'layers': ' '.join(type(m).__name__ for m in layers), 'modes': modes, 'trained': free,
+            'settings of layers': content('a layer', [[type(m) for m in layers], settings])}
+
+def _kept(value): return any(isinstance(v, (Tensor, Module, nn.Module)) for v in leaves(value))
+
+def _plain(what, value):
+    "A value as JSON holds it, or by its content."
+    try: return json.loads(json.dumps(value))
+    except (TypeError, ValueError): return content(what, value)
 
 def _fingerprint(split):
     "256 bits that depend on every byte of the examples."
-    if split is None: return None
-    h = hashlib.sha256()
-    for t in split:
-        h.update(f'{t.dtype} {tuple(t.shape)}'.encode())
-        h.update(t.detach().cpu().contiguous().view(torch.uint8).numpy())
-    return h.hexdigest()
+    return None if split is None else content('examples', tuple(split))
 
 def _precision():
     try: return torch.get_float32_matmul_precision()
     except RuntimeError: return 'mixed'
-
-def _described(f):
-    "A function by its name, a partial one with what it was given."
-    if isinstance(f, partial): return f'{_described(f.func)}{f.args}{f.keywords}'
-    return getattr(f, '__qualname__', type(f).__name__)
 
 # %% ../nbs/14_Fit.ipynb #save_run
 #| code-fold: true
 @patch
 def save(self:_Run, path):
     h,best = self.history,self.best or (None,[])
-    facts = dict(settings=self.facts, steps=self.opt.steps, epochs=h.epochs,
-                 seconds=h.seconds, best=best[0])
+    facts = dict(settings=self.facts, steps=self.opt.steps, counts=self.opt.counts,
+                 epochs=h.epochs, seconds=h.seconds, best=best[0])
     logs = {f'history.{k}': torch.tensor(getattr(h, k), dtype=torch.float64)
             for k in ('losses','rates')}
     kept = {f'best.{k}': t for k,t in enumerate(best[1])}
@@ -219,6 +230,9 @@ def check_same(self:_Run, path, facts):
     "Raise `ModelError` unless a checkpoint's facts are whole, and of this training."
     number,whole = (int,float),f'{path}: not a whole checkpoint'
     types = dict(settings=dict, steps=int, epochs=list, seconds=number, best=(*number,type(None)))
+    if 'counts' not in facts:
+        raise ModelError(f'{path}: a checkpoint of an earlier version, which did not keep all '
+                         'that makes a training the same; begin anew')
     for name,kind in types.items():
         if not isinstance(facts.get(name), kind): raise ModelError(f'{whole}; {name} is missing')
     for k,v in self.facts.items():
@@ -226,8 +240,17 @@ def check_same(self:_Run, path, facts):
         if was==v: continue
         words = f'another {k}' if len(str(v))>60 else f'{k} {was}, not {v}'
         raise ModelError(f'{path}: a training with {words}; resume with the same settings')
+    _check_counts(whole, facts, self.opt)
     if facts['steps']!=len(facts['epochs'])*self.per_epoch:
         raise ModelError(f'{whole}; {facts["steps"]} steps in {len(facts["epochs"])} epochs')
+
+def _check_counts(whole, facts, opt):
+    "Raise `ModelError` unless each parameter has taken between no step and all."
+    counts,steps = facts['counts'],facts['steps']
+    numbers = isinstance(counts, list) and all(type(n) is int for n in counts)
+    if not numbers or len(counts)!=len(opt.counts): raise ModelError(f'{whole}; counts is missing')
+    if not all(0<=n<=steps for n in counts):
+        raise ModelError(f'{whole}; a parameter took {max(counts)} of {steps} steps')
 
 # %% ../nbs/14_Fit.ipynb #resume
 #| code-fold: true
@@ -244,7 +267,7 @@ def resume(self:_Run, path):
         best = {f'best.{k}': torch.empty_like(t) for k,t in enumerate(self.way.tensors)}
     random = self.random()
     _fill(path, self.named() | best | random, tensors)
-    self.opt.steps = facts['steps']
+    self.opt.steps,self.opt.counts = facts['steps'],facts['counts']
     if best: self.best = facts['best'],list(best.values())
     losses,rates = (tensors[name].tolist() for name in logs)
     self.history = History(losses, rates, facts['epochs'], facts['seconds'])
@@ -365,7 +388,7 @@ def fit(model, # `[w1, b1, ...]` tensors or `Var`s, a `Module`, an `nn.Module` o
     train,valid = _pair('train', train),_pair('valid', valid)
     run = _start(model, train, valid, settings, optimizer, schedule)
     run.facts = asdict(settings)
-    if checkpoint or resume: run.facts |= _identity(run, train, valid, transform)
+    if checkpoint or resume: run.facts |= _identity(run, model, train, valid, transform)
     if resume: run.resume(resume)
     if checkpoint and not resume: run.save(checkpoint)   # what cannot be written is known at once
     return _train(run, train, valid, transform, progress, checkpoint)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PLAIN', 'synonyms', 'instead', 'SAFE', 'switch', 'TapeError', 'check_data', 'check_grad', 'Guarded', 'raw', 'plain',
-           'spread', 'copied', 'plain_index', 'check_signature', 'missing', 'check_rules', 'check_asked', 'bind',
-           'check_result', 'versions', 'changed', 'check_seed', 'check_seeds', 'check_inputs', 'expands',
+           'renamed', 'spread', 'copied', 'plain_index', 'check_signature', 'missing', 'check_rules', 'check_asked',
+           'bind', 'check_result', 'versions', 'changed', 'check_seed', 'check_seeds', 'check_inputs', 'expands',
            'check_answer', 'failed', 'owned', 'keep_values']
 
 # %% ../nbs/28_Guards.ipynb #guards-imports
@@ -117,7 +117,8 @@ def raw(x):
 def plain(name):
     "torch's function of that name, without gradient: it takes `Var`s and gives plain tensors."
     f = getattr(torch, name)
-    def call(*args, **kw): return f(*(copied(raw(a)) for a in args), **kw)
+    def call(*args, **kw):
+        return f(*(copied(raw(a)) for a in args), **{k: copied(raw(a)) for k,a in kw.items()})
     return call
 
 def _comparison(f):
@@ -131,13 +132,25 @@ PLAIN = {n: plain(n) for n in 'lt le gt ge eq ne sign isnan isinf isfinite isclo
 for _n,_f in PLAIN.items(): setattr(Guarded, _n, _f)
 for _n in 'lt le gt ge eq ne'.split(): setattr(Guarded, f'__{_n}__', _comparison(PLAIN[_n]))
 
-# %% ../nbs/28_Guards.ipynb #torch_function
+# %% ../nbs/28_Guards.ipynb #renamed
 synonyms = dict(axis='dim', keepdims='keepdim')   # NumPy's words, which torch takes as well
+
+def renamed(fn, kw, alias):
+    "Keywords by our names for them; refuse two that mean the same."
+    new = {}
+    for k,v in kw.items():
+        name = alias.get(k, k)
+        if name in new: raise TypeError(f'{fn}: {name} is given twice, once as another word; '
+                                        'pass it once')
+        new[name] = v
+    return new
+
+# %% ../nbs/28_Guards.ipynb #torch_function
 instead = {}   # for functions that a `Var` will never have: what to write instead, by name
 _MORE = '`import mlfound.ops` adds further operations, `op` and `defvjp` add your own, ' \
         'and .data is the plain tensor'
 # what torch.nn.functional passes along unasked
-_ignored = ('_stacklevel',3),('inplace',False),('reduction','mean')
+_ignored = ('inplace',False),('reduction','mean')
 
 def _advice(name):
     if not name.endswith('_') or name.startswith('_'): return instead.get(name, _MORE)
@@ -151,8 +164,8 @@ def _torch_function(cls, func, types, args=(), kwargs=None):
     if f is None:
         raise TypeError(f'torch.{name}: there is no such operation for a Var; {_advice(name)}')
     if not kwargs: return f(*args)
-    kwargs = {synonyms.get(k, k): v for k,v in kwargs.items()
-              if v is not None and (k,v) not in _ignored}
+    kwargs = {k: v for k,v in renamed(name, kwargs, synonyms).items()
+              if v is not None and k!='_stacklevel' and (k,v) not in _ignored}
     for k in {'out','inplace'} & kwargs.keys():
         raise TypeError(f'torch.{name}: {k}= overwrites what the tape keeps; '
                         f'leave it out and write y = torch.{name}(...)')
@@ -187,9 +200,11 @@ def spread(f):
 SAFE = {Tensor, int, float, bool, type(None)}   # what nobody need look at twice
 
 def copied(a):
-    "A NumPy array as a tensor of its own, since its changes cannot be noticed; else `a` itself."
+    "What cannot be noticed when it changes (arrays, lists, dictionaries) anew; else `a` itself."
     if isinstance(a, np.generic): return a.item()
-    return torch.tensor(a) if isinstance(a, np.ndarray) else a
+    if isinstance(a, np.ndarray): return torch.tensor(a)
+    if type(a) in (tuple, list): return type(a)(x if type(x) in SAFE else copied(x) for x in a)
+    return {k: copied(x) for k,x in a.items()} if type(a) is dict else a
 
 def plain_index(i):
     "An index without `Var`s, arrays and lists."
@@ -249,7 +264,7 @@ def bind(op, args, kwargs):
     if not kwargs and len(args)>=needed: return args+op.defaults[len(args):]
     alias = synonyms | dict(zip(('input','other'), op.names))   # torch's names
     if 'size' in op.names: alias['shape'] = 'size'
-    kwargs = {k if k in op.names else alias.get(k, k): v for k,v in kwargs.items()}
+    kwargs = renamed(op.name, kwargs, {k: n for k,n in alias.items() if k not in op.names})
     try: bound = op.signature.bind(*args, **kwargs)
     except TypeError as e: raise TypeError(f'{op.name}: {e}; it takes {op.signature}') from None
     bound.apply_defaults()
@@ -271,15 +286,15 @@ def check_result(op, out):
 
 # %% ../nbs/28_Guards.ipynb #versions
 def versions(kept, op=None):
-    "How often each tensor has been changed in place; a list, which does not count, is copied."
+    "How often each tensor has been changed in place, those in tuples, lists and dictionaries, too."
     try: return [v._version if isinstance(v, Tensor) else _other_version(v) for v in kept]
     except RuntimeError as e:
         raise TapeError(f'{op.name}: inference tensors cannot be kept; pass x.clone(), '
                         'made outside inference_mode') from e
 
 def _other_version(v):
-    if type(v) is tuple: return [*map(_version, v)]
-    return v[:] if type(v) is list else None
+    if type(v) in (tuple, list): return [*map(_version, v)]
+    return [*map(_version, v.values())] if type(v) is dict else None
 
 def _version(v): return v._version if isinstance(v, Tensor) else _other_version(v)
 
@@ -326,11 +341,12 @@ def expands(shape, to):
     if len(shape)>len(to): return False
     return all(n in (1,m) for n,m in zip(shape[::-1], to[::-1]))
 
-def check_answer(op, r, shape):
-    "Raise unless a rule's answer `r` is a gradient for an argument of this shape."
+def check_answer(op, r, shape, g):
+    "Raise unless a rule's answer `r` to `g` is a gradient for an argument of this shape."
     if not isinstance(r, (Tensor,Guarded)):
         raise TypeError(f'{op.name}: a rule gave {type(r).__name__}; it must give a tensor')
-    if r.shape!=shape and not (op.broadcast and expands(shape, r.shape)):
+    summed = op.broadcast and expands(shape, r.shape) and expands(r.shape[:-2], g.shape[:-2])
+    if r.shape!=shape and not summed:
         raise TapeError(f'{op.name}: a rule gave shape {tuple(r.shape)} for an argument of '
                         f'shape {tuple(shape)}; correct it, or declare broadcast=True')
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from . import autograd, training
 from .autograd import op, torch_functions
 from .checks import check_same_shape
-from .guards import raw
+from .guards import expands, raw
 from .pointwise import logsigmoid, named, square
 from .shapes import gather
 from .training import log_softmax
@@ -33,12 +33,17 @@ def loss(f):
     torch_functions[f.__name__] = named(f)
     return f
 
+def _like(x, losses):
+    "The losses in the type of `x`, as torch gives them."
+    return losses if losses.dtype==x.dtype else losses.to(x.dtype)
+
 def _same_shape(fn, input, target): check_same_shape(fn, input=raw(input), target=raw(target))
 
 # %% ../nbs/32_Losses.ipynb #mse_loss
 @loss
 def mse_loss(input, target, reduction='mean'):
-    if reduction=='mean': return autograd.mse_loss(input, target)   # in one operation
+    if reduction=='mean' and input.dtype==target.dtype:
+        return autograd.mse_loss(input, target)   # in one operation
     _same_shape('mse_loss', input, target)
     return reduced(square(input - target), reduction)
 
@@ -52,25 +57,44 @@ def l1_loss(input, target, reduction='mean'):
 def huber_loss(input, target, reduction='mean', delta=1.):
     _same_shape('huber_loss', input, target)
     if delta<=0: raise ValueError(f'huber_loss: delta is {delta}; pass a number above 0')
-    d = (input - target).abs()
-    near = torch.le(d, delta)
-    return reduced(torch.where(near, d*d/2, delta*(d - delta/2)), reduction)
+    return _like(input, reduced(_bent(input - target, delta), reduction))
+
+def _bent(x, delta):
+    "Half the square of `x`, and beyond `delta` the line that goes on from there."
+    d = x.abs()
+    square_part = d.clamp(max=delta)
+    return square_part*(d - square_part/2)
 
 @loss
 def smooth_l1_loss(input, target, reduction='mean', beta=1.):
     if beta==0: return l1_loss(input, target, reduction)
     if beta<0: raise ValueError(f'smooth_l1_loss: beta is {beta}; pass a number of at least 0')
-    return huber_loss(input, target, reduction, beta)/beta
+    _same_shape('smooth_l1_loss', input, target)
+    return reduced(_bent(input - target, beta), reduction)/beta
 
-# %% ../nbs/32_Losses.ipynb #weights_of
+# %% ../nbs/32_Losses.ipynb #check_weight
 def _axis_of_classes(scores): return 1 if scores.ndim>1 else 0
 
+def _check_weight(fn, weight, scores):
+    "Refuse weights that are not one number for each class."
+    c = scores.shape[_axis_of_classes(scores)]
+    if weight is not None and weight.shape!=(c,):
+        raise ValueError(f'{fn}: weight is {tuple(weight.shape)} but there are {c} classes; '
+                         f'pass one number for each, shaped {(c,)}')
+
+def _check_shares(ignore_index):
+    if ignore_index!=-100:
+        raise ValueError(f'cross_entropy: ignore_index is {ignore_index}, but the targets are '
+                         'probabilities, which name no class; leave it out')
+
+# %% ../nbs/32_Losses.ipynb #weights_of
 def _weights_of(fn, scores, target, weight, ignore_index):
     "Which targets are known, their classes (0 for the others), and what each counts."
     axis = _axis_of_classes(scores)
     if target.shape!=scores.shape[:axis] + scores.shape[axis+1:]:
         raise ValueError(f'{fn}: input is {tuple(scores.shape)} but target is '
                          f'{tuple(target.shape)}; pass one class number for each row of scores')
+    _check_weight(fn, weight, scores)
     known = torch.ne(target, ignore_index)
     classes = torch.where(known, target, 0)
     counts = known.to(scores.dtype) if weight is None else torch.where(known, weight[classes], 0)
@@ -97,6 +121,7 @@ def _across(weight, scores):
 def _against_shares(logp, shares, weight, reduction):
     "The cross-entropy against probabilities of all classes."
     _same_shape('cross_entropy', logp, shares)
+    _check_weight('cross_entropy', weight, logp)
     losses = -(logp*shares*_across(weight, logp)).sum(_axis_of_classes(logp))
     return reduced(losses, reduction)
 
@@ -128,6 +153,7 @@ def cross_entropy(input, # `(n, c, ...)` scores, or `(c,)`
     logp = log_softmax(input, _axis_of_classes(input))
     part = label_smoothing/logp.shape[_axis_of_classes(logp)]
     if target.dtype.is_floating_point:
+        _check_shares(ignore_index)
         return _against_shares(logp, target*(1 - label_smoothing) + part, weight, reduction)
     options = weight, ignore_index, reduction
     nll = nll_loss(logp, target, *options)
@@ -140,18 +166,30 @@ def surprises(p, t): return F.binary_cross_entropy(p, t, reduction='none')
 surprises.defvjp(lambda g,p,t: g*(p - t)/(p*(1 - p)).clamp(min=1e-12),
                  lambda g,p: g*((-p).log1p().clamp(min=-100.) - p.log().clamp(min=-100.)))
 
+# %% ../nbs/32_Losses.ipynb #check_expands
+def _check_expands(fn, input, **weights):
+    "Refuse weights that would enlarge the losses."
+    for name,w in weights.items():
+        if w is not None and not expands(w.shape, input.shape):
+            raise ValueError(f'{fn}: {name} is {tuple(w.shape)} but input is '
+                             f'{tuple(input.shape)}; pass a shape that expands to it')
+
+# %% ../nbs/32_Losses.ipynb #two_classes
 @loss
 def binary_cross_entropy(input, target, weight=None, reduction='mean'):
     "The surprise $-t\\log p - (1-t)\\log(1-p)$ of probabilities."
     _same_shape('binary_cross_entropy', input, target)
+    _check_expands('binary_cross_entropy', input, weight=weight)
     losses = surprises(input, target)
-    return reduced(losses if weight is None else losses*weight, reduction)
+    return _like(input, reduced(losses if weight is None else losses*weight, reduction))
 
 # %% ../nbs/32_Losses.ipynb #binary_cross_entropy_with_logits
 @loss
 def binary_cross_entropy_with_logits(input, target, weight=None, reduction='mean', pos_weight=None):
     "The same of scores, whose sigmoid is the probability."
     _same_shape('binary_cross_entropy_with_logits', input, target)
+    _check_expands('binary_cross_entropy_with_logits', input, weight=weight, pos_weight=pos_weight)
     positive = 1. if pos_weight is None else (pos_weight - 1)*target + 1
     losses = (1 - target)*input - positive*logsigmoid(input)
-    return reduced(losses if weight is None else losses*weight, reduction)
+    if weight is not None: losses = losses*weight
+    return _like(target if target.dtype.is_floating_point else input, reduced(losses, reduction))

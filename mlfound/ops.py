@@ -31,6 +31,10 @@ def _reduced(shape, dim):
     if not shape: return 1
     return math.prod([shape[d] for d in (dim if isinstance(dim, (tuple,list)) else [dim])])
 
+def _check_kept(fn, dim, keepdim):
+    if keepdim and dim is None:
+        raise TypeError(f'{fn}: keepdim without dim; name the axis, or leave keepdim out')
+
 @method
 @op
 def mean(x, dim=None, keepdim=False, dtype=None): return torch.mean(x, dim, keepdim, dtype=dtype)
@@ -41,13 +45,21 @@ def _freedom(shape, dim, correction):
     "What the squares are divided by; torch reads a correction of `None` as 1."
     return max(_reduced(shape, dim) - (1 if correction is None else correction), 0)
 
+# %% ../nbs/06_Operations.ipynb #unbiased
 def _unbiased(f):
     "Let `f` take torch's older `unbiased` as well: True is the correction 1, False 0."
     @wraps(f)
     def g(*args, unbiased=None, **kw):
-        if len(args)>1 and isinstance(args[1], bool): args,unbiased = args[:1],args[1]
-        if unbiased is not None: kw['correction'] = int(unbiased)
-        return f(*args, **kw)
+        if len(args)>1 and isinstance(args[1], bool):
+            if len(args)>2 or kw or unbiased is not None:
+                raise TypeError(f'{f.__name__}: after unbiased there is no other argument; '
+                                'name them: dim=, unbiased=, keepdim=')
+            args,unbiased = args[:1],args[1]
+        if unbiased is None: return f(*args, **kw)
+        if 'correction' in kw:
+            raise TypeError(f'{f.__name__}: unbiased and correction are both given; pass one: '
+                            'unbiased=True is correction=1, False is 0')
+        return f(*args, correction=int(unbiased), **kw)
     return g
 
 # %% ../nbs/06_Operations.ipynb #var_rule
@@ -112,6 +124,7 @@ def _prod_vjp(g, x, shape, dim):
 @method
 @op
 def prod(x, dim=None, keepdim=False, dtype=None):
+    _check_kept('prod', dim, keepdim)
     return x.prod(dtype=dtype) if dim is None else x.prod(dim, keepdim, dtype=dtype)
 prod.defvjp(_prod_vjp)
 
@@ -152,12 +165,19 @@ def cummax(input, dim): return _picked(input, torch.cummax(raw(input), dim), dim
 def cummin(input, dim): return _picked(input, torch.cummin(raw(input), dim), dim)
 
 # %% ../nbs/06_Operations.ipynb #max
+def _of_nan(x):
+    "The nan that is the extreme of all: those that are nan share its gradient."
+    return x[torch.isnan(x)].mean()
+
 def _of_all_or_along(f, everything, pair):
     "torch's `max` or `min`: `f` along an axis, of `everything` without one, or of a `pair`."
     def either(input, dim=None, keepdim=False, other=None):
         if isinstance(dim, (Tensor,Var)): dim,other = None,dim
+        _check_kept(f.__name__, dim, keepdim)
+        if other is not None and dim is not None:
+            raise TypeError(f'{f.__name__}: other and dim are both given; pass one of them')
         if other is not None: return pair(input, other)
-        if dim is None: return everything(input)
+        if dim is None: return _of_nan(input) if torch.isnan(input).any() else everything(input)
         return _picked(input, f(raw(input), dim, keepdim), dim, keepdim)
     either.__name__ = f.__name__
     return composite(either)
@@ -197,6 +217,8 @@ def vector_norm(x, # `(...)`
                 dtype=None): # type to compute in
     "The length of vectors along `dim`; its gradient at 0 is 0."
     if not math.isinf(ord): return _vector_norm(x, ord, dim, keepdim, dtype)
+    lost = torch.isnan(raw(x)).sum(dim, keepdim=True) > 0
+    if lost.any(): x = torch.where(lost, raw(x), x)   # a norm that is nan has no slope
     x = abs(x if dtype is None else to(x, (dtype,)))
     if not _reduced(x.shape, dim):
         raise IndexError(f'vector_norm: x is {tuple(x.shape)}, which has no entry along dim={dim}; '
@@ -331,7 +353,7 @@ for _n,_t in dict(half=torch.float16, bfloat16=torch.bfloat16, float=torch.float
 def _plain(name):
     "A function without gradient: it takes `Var`s and gives plain tensors."
     f = getattr(torch, name)
-    def plain(*args, **kw): return f(*map(raw, args), **kw)
+    def plain(*args, **kw): return f(*map(raw, args), **{k: raw(a) for k,a in kw.items()})
     plain.__name__ = name
     return method(plain)
 for _n in '''argmax argmin argsort any all count_nonzero nonzero signbit isposinf isneginf

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from . import autograd
 from .autograd import Var, method, op, torch_functions
-from .guards import synonyms
+from .guards import renamed, synonyms
 
 # %% ../nbs/30_Pointwise.ipynb #pointwise
 def pointwise(f, # torch's function of one tensor
@@ -86,7 +86,7 @@ softplus.defvjp(lambda g,x,beta,threshold:
 @method
 @op
 def elu(x, alpha=1.): return F.elu(x, alpha)
-elu.defvjp(lambda g,x,out,alpha: torch.where(x > 0, g, g*(out + alpha)))
+elu.defvjp(lambda g,x,out,alpha: torch.where(x <= 0, g*(out + alpha), g))
 
 @method
 @op
@@ -111,12 +111,11 @@ round.defvjp(_flat)
 @method
 @op(broadcast=True)
 def floor_divide(x, y): return torch.div(torch.as_tensor(x), y, rounding_mode='floor')
-def _flat_pair(g): return torch.zeros_like(g)
-floor_divide.defvjp(_flat_pair, _flat_pair)
+floor_divide.defvjp(_flat, _flat)
 
 @op(broadcast=True)
 def trunc_divide(x, y): return torch.div(torch.as_tensor(x), y, rounding_mode='trunc')
-trunc_divide.defvjp(_flat_pair, _flat_pair)
+trunc_divide.defvjp(_flat, _flat)
 
 @method
 @op(broadcast=True)
@@ -177,7 +176,7 @@ def named(f):
     @wraps(f)
     def call(*args, **kw):
         if not kw: return f(*args)
-        kw = {synonyms.get(k, k): v for k,v in kw.items()}
+        kw = renamed(f.__name__, kw, synonyms)
         try: signature.bind(*args, **kw)
         except TypeError as e:
             raise TypeError(f'{f.__name__}: {e}; it takes {signature}') from None

@@ -148,7 +148,7 @@ def pad(input, # `(...)`
         value:float=None): # what to fill with; 0 if `None`
     "Put entries around a tensor; negative widths cut off."
     if mode=='constant': return pad_constant(input, list(pad), 0. if value is None else value)
-    F.pad(torch.empty(input.shape, device='meta'), pad, mode)   # raises what torch raises
+    F.pad(torch.empty(input.shape, device='meta'), pad, mode, value)   # raises what torch raises
     for k in range(len(pad)//2): input = _padded(input, -1-k, pad[2*k:2*k+2], mode)
     return input
 
@@ -281,6 +281,8 @@ def scatter(input, dim, index, src=None, value=None, reduce=None):
     "A copy of `input` with `src`, a tensor or a number, written at the places that `index` names."
     if reduce is not None:
         raise NotImplementedError(f'scatter: reduce is {reduce!r}; to add, write scatter_add')
+    if src is not None and value is not None:
+        raise TypeError('scatter: src and value are both given; pass one of them')
     src,index = (value if src is None else src),raw(index)
     if isinstance(src, (Tensor,Var)) and src.ndim: src = _as_far(src, index)
     return scatter_values(input, dim, index, src)

@@ -10,7 +10,7 @@ __all__ = ['SCALING', 'AdamW', 'softmax', 'log_softmax', 'cross_entropy', 'cross
 
 # %% ../nbs/05_Training.ipynb #1908c042
 import math
-from functools import partial
+from functools import partial, wraps
 import torch, torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, nn
@@ -40,6 +40,16 @@ def log_softmax(x, # `(..., c)` scores: a tensor or a `Var`
 
 softmax.defvjp(lambda g,out,dim: out*(g - (g*out).sum(dim, True)))
 log_softmax.defvjp(lambda g,out,dim: g - out.exp()*g.sum(dim, True))
+
+# %% ../nbs/05_Training.ipynb #torch_axis
+def _torch_axis(f):
+    "`f` where torch calls it: without `dim`, along the axis that torch takes then."
+    @wraps(f)
+    def along(input, dim=None, dtype=None):
+        if dim is None: dim = 0 if input.ndim in (0,1,3) else 1
+        return f(input, dim, dtype)
+    return along
+torch_functions.update(softmax=_torch_axis(softmax), log_softmax=_torch_axis(log_softmax))
 
 # %% ../nbs/05_Training.ipynb #check_classes
 def _check_classes(fn, logits, targ):
@@ -176,6 +186,7 @@ class Optimizer:
                  lr:float): # learning rate: the step's length
         self.params = _check_optimizer(type(self).__name__, params, lr)
         self.lr,self.steps = float(lr),0
+        self.counts = [0]*len(self.params)   # steps that each has taken
         def empty(): return [torch.zeros_like(raw(p).detach()) for p in self.params]
         self.state = {s: empty() for s in self.slots}
 
@@ -184,8 +195,10 @@ class Optimizer:
         "Move every parameter that has a gradient."
         self.steps += 1
         for k,p in enumerate(self.params):
-            if p.grad is not None:
-                self.update(raw(p).detach(), p.grad, *(self.state[s][k] for s in self.slots))
+            if p.grad is None: continue
+            self.counts[k] += 1
+            self.count = self.counts[k]      # for `update`: with this one, the steps of `p`
+            self.update(raw(p).detach(), p.grad, *(self.state[s][k] for s in self.slots))
 
     def zero_grad(self):
         "Forget the gradients."
@@ -205,6 +218,8 @@ def _check_optimizer(name, params, lr):
     for k,p in enumerate(params): _check_parameter(f'{name}: params[{k}]', p)
     if len({id(p) for p in params})<len(params):
         raise ValueError(f'{name}: a parameter is in the list twice; pass each once')
+    names = [f'params[{k}]' for k in range(len(params))]
+    _check_apart(name, names, [raw(p) for p in params], ValueError)
     return params
 
 def _check_parameter(what, p):
@@ -222,6 +237,30 @@ def _check_parameter(what, p):
     if raw(p).is_inference():
         raise ValueError(f'{what} is an inference tensor; '
                          'pass p.clone(), made outside inference_mode')
+
+# %% ../nbs/05_Training.ipynb #check_apart
+def _check_apart(fn, names, params, error):
+    "Raise `error` where two entries, of one parameter or of two, lie in the same memory."
+    homes = {}   # address of the memory → what lies there
+    for name,p in zip(names, params):
+        if any(s==0 and size>1 for s,size in zip(p.stride(), p.shape)):
+            raise error(f'{fn}: {name} is expanded, several of its entries are one; '
+                        f'pass {name}.clone()')
+        near = homes.setdefault((p.device, p.untyped_storage().data_ptr()), [])
+        for other,q in near:
+            if _meet(p, q):
+                raise error(f'{fn}: a parameter occurs twice, {name} lies in the memory '
+                            f'of {other}; give each layer its own, or sum both uses on the tape')
+        near.append((name, p))
+
+def _meet(p, q):
+    "Do two tensors in the same memory share an entry?"
+    def end(t): return t.storage_offset() + sum((n-1)*s for n,s in zip(t.shape, t.stride())) + 1
+    if p.is_meta and p is not q: return False   # has no memory
+    if end(p)<=q.storage_offset() or end(q)<=p.storage_offset(): return False
+    taken = torch.zeros(max(end(p), end(q)), dtype=torch.bool)
+    taken.as_strided(p.shape, p.stride(), p.storage_offset()).fill_(True)
+    return taken.as_strided(q.shape, q.stride(), q.storage_offset()).any().item()
 
 # %% ../nbs/05_Training.ipynb #SGD
 class SGD(Optimizer):
@@ -259,8 +298,8 @@ def update(self:Adam, p, g, m, v):
     elif self.weight_decay: g = g.add(p, alpha=self.weight_decay)
     m.lerp_(g, 1-b1)                        # b1*m + (1-b1)*g
     v.mul_(b2).addcmul_(g, g, value=1-b2)   # b2*v + (1-b2)*g*g
-    size = v.sqrt().div_(math.sqrt(1 - b2**self.steps)).add_(self.eps)
-    p.addcdiv_(m, size, value=-self.lr/(1 - b1**self.steps))
+    size = v.sqrt().div_(math.sqrt(1 - b2**self.count)).add_(self.eps)
+    p.addcdiv_(m, size, value=-self.lr/(1 - b1**self.count))
 
 AdamW = partial(Adam, weight_decay=1e-2, decoupled=True)   # arXiv:1711.05101
 
@@ -341,27 +380,6 @@ def check_params(fn, params, names=None, error=ValueError):
             raise error(f'{fn}: {names[k-1]} is {tuple(params[k-1].shape)} '
                         f'but {name} is {tuple(p.shape)}; they do not chain')
     _check_apart(fn, names, params, error)
-
-# %% ../nbs/05_Training.ipynb #check_apart
-def _check_apart(fn, names, params, error):
-    "Raise `error` where two entries, of one parameter or of two, lie in the same memory."
-    for k,(name,p) in enumerate(zip(names, params)):
-        if any(s==0 and size>1 for s,size in zip(p.stride(), p.shape)):
-            raise error(f'{fn}: {name} is expanded, several of its entries are one; '
-                        f'pass {name}.clone()')
-        for other,q in zip(names[:k], params):
-            if _meet(p, q):
-                raise error(f'{fn}: a parameter occurs twice, {name} lies in the memory '
-                            f'of {other}; give each layer its own, or sum both uses on the tape')
-
-def _meet(p, q):
-    "Do two tensors share an entry?"
-    def end(t): return t.storage_offset() + sum((n-1)*s for n,s in zip(t.shape, t.stride())) + 1
-    if p.untyped_storage().data_ptr()!=q.untyped_storage().data_ptr(): return False
-    if end(p)<=q.storage_offset() or end(q)<=p.storage_offset(): return False
-    taken = torch.zeros(max(end(p), end(q)), dtype=torch.bool)
-    taken.as_strided(p.shape, p.stride(), p.storage_offset()).fill_(True)
-    return taken.as_strided(q.shape, q.stride(), q.storage_offset()).any().item()
 
 # %% ../nbs/05_Training.ipynb #parameters_of
 def parameters_of(model, # `[w1, b1, ...]` tensors or `Var`s, a `Sequential`, or an `nn.Sequential`

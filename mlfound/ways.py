@@ -203,13 +203,13 @@ def find_optimizer(given, # a name in `OPTIMIZERS`, or `make(params, lr=...)`
         raise TypeError(f'fit: optimizer is {got(given)}; pass what makes one from the parameters, '
                         'e.g. Adam or partial(SGD, momentum=.9)')
     opt = make(params, lr=1. if lr is None else lr)
-    if not all(hasattr(opt, a) for a in ('lr','steps','state','step')):
+    if not all(hasattr(opt, a) for a in ('lr','steps','counts','state','step')):
         raise TypeError(f'fit: optimizer made a {type(opt).__name__}; '
                         'pass SGD, Adam, or another subclass of Optimizer')
     return opt, given if isinstance(given, str) else _name_of(opt)
 
 def _name_of(opt):
-    "The name in `OPTIMIZERS` of an optimizer of that kind, or of its class."
-    if hasattr(opt, 'betas'): return 'adamw' if opt.decoupled else 'adam'
-    if hasattr(opt, 'momentum'): return 'momentum' if opt.momentum else 'sgd'
+    "The name in `OPTIMIZERS` of an `SGD` or an `Adam`; of anything else that of its class."
+    if isinstance(opt, Adam): return 'adamw' if opt.decoupled else 'adam'
+    if isinstance(opt, SGD): return 'momentum' if opt.momentum else 'sgd'
     return type(opt).__name__

@@ -7,12 +7,11 @@ from unittest import mock
 import numpy as np, pytest, torch
 from torch import nn
 from torch.testing import assert_close
-import mlfound.fit
+import mlfound.fit, mlfound.module, mlfound.saved
 from mlfound.autograd import Var
 from mlfound.data import Split
 from mlfound.fit import (
     OPTIMIZERS,
-    REGISTRY,
     History,
     TrainingError,
     advice,
@@ -22,7 +21,6 @@ from mlfound.fit import (
     load,
     save,
     way_of,
-    ways,
 )
 from mlfound.saved import (
     ModelError,
@@ -43,6 +41,7 @@ from mlfound.training import (
     one_cycle,
     parameters_of,
 )
+from mlfound.ways import REGISTRY, find_optimizer, ways
 
 sizes = 8, 6, 3
 
@@ -72,15 +71,18 @@ def same(*models):
     return all(torch.equal(a, b) for a, b in zip(*models, strict=True))
 
 
+steps_until_ctrl_c = iter(())  # not in the transform: it is the same one when nobody presses
+
+
 class Stops:
     "A transform that interrupts at a step."
 
     def __init__(self, at=None):
-        self.at, self.k = at, 0
+        global steps_until_ctrl_c
+        steps_until_ctrl_c = iter([] if at is None else [False] * (at - 1) + [True])
 
     def __call__(self, x, generator):
-        self.k += 1
-        if self.k == self.at:
+        if next(steps_until_ctrl_c, False):
             raise KeyboardInterrupt
         return x
 
@@ -266,6 +268,21 @@ def test_save_says_what_json_cannot_hold(tmp_path):
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.parametrize('dress', dresses.values(), ids=dresses)
+def test_load_refuses_numbers_too_large_for_the_model(dress, tmp_path):
+    big = [p.double() for p in start()]
+    big[3][1] = 1e6
+    save(tmp_path / 'm', big)
+    model = dress([p.half() for p in start()])
+    before = [p.clone() for p in parameters_of(model)]
+    with pytest.raises(ModelError, match='b2 holds numbers too large for torch.float16; load into'):
+        load(tmp_path / 'm', into=model)
+    assert same(parameters_of(model), before)
+    fits = dress(start())
+    load(tmp_path / 'm', into=fits)
+    assert parameters_of(fits)[3][1] == 1e6
+
+
 # -- the default rate
 
 
@@ -292,6 +309,27 @@ def test_default_rate_follows_the_batch():
     assert 'may well not learn' in err.getvalue()
 
 
+def test_optimizers_of_your_own_have_their_own_name():
+    class Lion(mlfound.training.Optimizer):
+        slots = ('means',)
+
+        def __init__(self, params, lr, betas=(0.9, 0.99)):
+            super().__init__(params, lr)
+            self.betas = betas
+
+        def update(self, p, g, m):
+            p.sub_(g.lerp(m, self.betas[0]).sign_(), alpha=self.lr)
+            m.lerp_(g, 1 - self.betas[1])
+
+    class Mine(SGD):
+        pass
+
+    assert len(short(optimizer=Lion)[1].losses) == 30
+    with pytest.raises(ValueError, match='lr is None; pass a learning rate for Lion'):
+        short(optimizer=Lion, lr=None)
+    assert find_optimizer(partial(Mine, momentum=0.9), start())[1] == 'momentum'
+
+
 # -- interrupted and resumed
 
 
@@ -308,6 +346,34 @@ def test_resumed_is_undisturbed(dress, make, tmp_path):
         seconds=0
     ) == asdict(h2) | dict(seconds=0)
     assert h.rates == [one_cycle(0.05, 30)(k) for k in range(30)]
+
+
+class Skips(nn.Module):
+    "A network with a part that many a batch skips."
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.late = as_torch(start()), nn.Linear(8, 3)
+        nn.init.zeros_(self.late.weight)
+        nn.init.zeros_(self.late.bias)
+
+    def forward(self, x):
+        seldom = self.training and x.sum() < 40
+        return self.net(x) if seldom else self.net(x) + self.late(x)
+
+
+def test_late_parameters_resume_with_their_own_counts(tmp_path):
+    opts = []
+
+    def make(params, lr):
+        opts.append(Adam(params, lr=lr))
+        return opts[-1]
+
+    whole, _ = short(Skips(), optimizer=make, transform=Stops())
+    short(Skips(), optimizer=make, transform=Stops(25), checkpoint=tmp_path / 'c')
+    resumed, _ = short(Skips(), optimizer=make, transform=Stops(), resume=tmp_path / 'c')
+    assert same(whole.state_dict().values(), resumed.state_dict().values())
+    assert opts[0].counts == opts[2].counts and 0 < opts[0].counts[-1] < opts[0].counts[0] == 30
 
 
 def test_randomness_is_resumed(tmp_path):
@@ -383,12 +449,163 @@ def test_another_training_is_not_resumed(tmp_path):
         short(resume=tmp_path / 'nowhere')
 
 
-def test_partial_transforms_differ():
-    def shift(x, generator, most):
-        return x
+class Abs(mlfound.module.Module):
+    def forward(self, x):
+        return x.abs()
 
-    describe = mlfound.fit._described
-    assert describe(partial(shift, most=1)) != describe(partial(shift, most=2))
+    def bwd(self, g, x):
+        return g * x.sign()
+
+
+class Leaky(nn.Module):
+    "A layer whose setting its repr does not show."
+
+    def __init__(self, slope):
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, x):
+        return torch.where(x > 0, x, self.slope * x)
+
+
+def torch_net(middle, frozen=False):
+    net = nn.Sequential(nn.Linear(8, 6), middle, nn.Linear(6, 3))
+    net[2].requires_grad_(not frozen)
+    return net
+
+
+def layered(middle):
+    model = as_layers(start())
+    model.layers[1] = middle
+    return model
+
+
+class Noise:
+    def __init__(self, size):
+        self.size = size
+
+    def __call__(self, x, generator):
+        return x + self.size * torch.randn(x.shape, generator=generator)
+
+    def method(self, x, generator):
+        return self(x, generator)
+
+
+class Slotted:
+    __slots__ = ('size',)
+
+    def __init__(self, size):
+        self.size = size
+
+    def __call__(self, x, generator):
+        return x * self.size
+
+
+def times(k):
+    return lambda x, generator: x * k
+
+
+def moved(x, generator, by=0.0):
+    return x + by
+
+
+def moved_by(k):
+    def moved(x, generator, by=k):
+        return x + by
+
+    return moved
+
+
+def moved_by_keyword(k):
+    def moved(x, generator, *, by=k):
+        return x + by
+
+    return moved
+
+
+def plus_array(x, generator, by):
+    return x + torch.from_numpy(by)
+
+
+def in_a_list(x, generator, held):
+    return held[0]['a'][0](x, generator)
+
+
+def tagged(k):
+    def f(x, generator):
+        return x * f.k
+
+    f.k = k
+    return f
+
+
+one_, another = torch.zeros(200, 8), torch.zeros(200, 8)  # their reprs are abbreviated
+another[100, 3] = 1.0
+pairs_of_transforms = dict(
+    objects=lambda k: Noise(k),
+    slots=lambda k: Slotted(k),
+    methods=lambda k: Noise(k).method,
+    closures=times,
+    codes=lambda k: (lambda x, g: x.sin()) if k == 1 else (lambda x, g: x.cos()),
+    constants=lambda k: (lambda x, g: x * 1) if k == 1 else (lambda x, g: x * 100),
+    defaults=moved_by,
+    keyword_defaults=moved_by_keyword,
+    attributes=tagged,
+    partials=lambda k: partial(moved, by=k),
+    big_tensors=lambda k: partial(moved, by=one_ if k == 1 else another),
+    arrays=lambda k: partial(plus_array, by=(one_ if k == 1 else another).numpy()),
+    nested=lambda k: partial(in_a_list, held=[dict(a=(Noise(k),))]),
+)
+pairs_of_networks = dict(
+    middle=lambda k: torch_net(nn.ReLU() if k == 1 else nn.Tanh()),
+    dropout=lambda k: torch_net(nn.Dropout(0.1 if k == 1 else 0.9)),
+    hidden_setting=lambda k: torch_net(Leaky(0.1 * k)),
+    frozen=lambda k: torch_net(nn.ReLU(), frozen=k != 1),
+    mode=lambda k: torch_net(nn.Dropout(0.5).train(k == 1)),
+    layers=lambda k: layered(mlfound.module.ReLU() if k == 1 else Abs()),
+)
+
+
+@pytest.mark.parametrize('make', pairs_of_transforms.values(), ids=pairs_of_transforms)
+def test_another_transform_is_not_resumed(make, tmp_path):
+    def train(k, **files):
+        short(transform=make(k), epochs=1, batch=200, **files)
+
+    assert repr(one_) == repr(another)
+    train(1, checkpoint=tmp_path / 'c')
+    train(1, resume=tmp_path / 'c')
+    with pytest.raises(ModelError, match='another content of transform'):
+        train(100, resume=tmp_path / 'c')
+
+
+@pytest.mark.parametrize('make', pairs_of_networks.values(), ids=pairs_of_networks)
+def test_another_network_is_not_resumed(make, tmp_path):
+    short(make(1), checkpoint=tmp_path / 'c')
+    short(make(1), resume=tmp_path / 'c')
+    model = make(2)
+    before = [p.clone() for p in model.parameters()]
+    with pytest.raises(ModelError, match='layers|trained|modes'):
+        short(model, resume=tmp_path / 'c')
+    assert same(model.parameters(), before)
+
+
+def test_what_cannot_be_compared_is_named(tmp_path):
+    class Mine(SGD):
+        def __init__(self, params, lr, extra):
+            super().__init__(params, lr)
+            self.extra = extra
+
+    for extra in (torch.ones(3), {1, 2}, np.float32(1), torch.float32, moved):
+        make = partial(Mine, extra=extra)
+        short(optimizer=make, checkpoint=tmp_path / 'c', fresh=True)
+        short(optimizer=make, resume=tmp_path / 'c')
+        with pytest.raises(ModelError, match='optimizer.extra'):
+            short(optimizer=partial(Mine, extra=torch.zeros(3)), resume=tmp_path / 'c')
+    with pytest.raises(TypeError, match="fit: the optimizer's extra cannot be compared.*hold num"):
+        short(optimizer=partial(Mine, extra=(k for k in [1])), checkpoint=tmp_path / 'd')
+    with pytest.raises(TypeError, match='fit: the transform cannot be compared'):
+        short(transform=times((k for k in [1])), checkpoint=tmp_path / 'd')
+    assert os.listdir(tmp_path) == ['c']
 
 
 def test_interruption_goes_back_to_the_best_epoch(tmp_path):
@@ -622,6 +839,9 @@ def test_checkpoints_that_claim_too_much(tmp_path):
     for change, words in [
         (dict(steps=10**12), '1000000000000 steps in 2 epochs'),
         (dict(steps='20'), 'steps is missing'),
+        (dict(counts=[20.0]), 'counts is missing'),
+        (dict(counts=[20, 20]), 'counts is missing'),
+        (dict(counts=[21]), 'a parameter took 21 of 20 steps'),
         (dict(epochs={}), 'epochs is missing'),
         (dict(settings=3), 'settings is missing'),
         (dict(best='x'), 'best is missing'),
@@ -631,6 +851,10 @@ def test_checkpoints_that_claim_too_much(tmp_path):
         write_tensors(bad, tensors, 'checkpoint', facts | change)
         with pytest.raises(ModelError, match=words):
             short(transform=Stops(), resume=bad)
+    old = {k: v for k, v in facts.items() if k != 'counts'}
+    write_tensors(bad, tensors, 'checkpoint', old)
+    with pytest.raises(ModelError, match='a checkpoint of an earlier version.*begin anew'):
+        short(transform=Stops(), resume=bad)
     for gone in (
         'best.0',
         'random.order',

@@ -499,8 +499,12 @@ def test_changed_index_or_list():
                  (lambda x,i: x.permute(i), [1,0]), (lambda x,i: x.flip(i), [1])]:
         x = leaf(2, 2)
         y = f(x, at)
-        if isinstance(at, list): at[:] = [0,1][:len(at)]
-        else: at += -1
+        if isinstance(at, list):
+            want = grad(y.sum(), x)
+            at[:] = [0,1][:len(at)] # a list is copied when the operation is called
+            assert_close(grad(y.sum(), x), want)
+            continue
+        at += -1
         with refuses('was changed in place'): y.sum().backward()
 
 def test_what_cannot_be_seen():
@@ -656,3 +660,27 @@ def test_keywords():
                    (lambda: x.softmax(dimension=1), 'dimension'),
                    (lambda: x.exp(shape=1), 'shape')]:
         with refuses(f"{word}|multiple values for argument 'size'", TypeError): f()
+
+def test_what_a_list_holds_is_watched():
+    "In a list or a dictionary as in a tuple; the list itself, and arrays in it, are ours."
+    @op
+    def scaled(x, by): return x*torch.as_tensor(by['t'] if isinstance(by, dict) else by[0])
+    scaled.defvjp(lambda g,by: g*torch.as_tensor(by['t'] if isinstance(by, dict) else by[0]))
+    for hold in (lambda t: [t], lambda t: (t,), lambda t: dict(t=t)):
+        x, t = Var(torch.ones(3), requires_grad=True), torch.full((3,), 2.)
+        y = scaled(x, hold(t)).sum()
+        t.mul_(5)
+        with pytest.raises(TapeError, match='changed in place'): y.backward()
+    array, held = np.full(3, 2., np.float32), []
+    held.append(array)
+    y = scaled(x, held).sum()
+    array *= 5
+    held[0] = 7
+    assert_close(grad(y, x), torch.full((3,), 2.))
+
+def test_a_wrong_rule_is_not_summed_into_shape():
+    @op(broadcast=True)
+    def times(x, w): return x*w
+    times.defvjp(lambda g,w: g*w, lambda g,x: g[:,None]*x) # all pairs of rows
+    x, w = Var(torch.ones(2, 3), requires_grad=True), Var(torch.ones(3), requires_grad=True)
+    with pytest.raises(TapeError, match='gave shape'): grad(times(x, w).sum(), w)

@@ -70,7 +70,7 @@ def test_no_notebook_is_skipped():
     assert run_by_tests == found and found, (
         f'no test runs {sorted(p.name for p in found - run_by_tests)}'
     )
-    skip = re.compile(r'^#\|\s*(notest|skip\w*|slow|cuda)|^skip_exec:', re.M)
+    skip = re.compile(r'^#\|\s*(notest|skip\w*|slow|cuda|eval:\s*false)|^skip_exec:', re.M)
     asked = {
         p.name
         for p in found

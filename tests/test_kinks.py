@@ -48,6 +48,13 @@ POINTS = dict(
     huber=(lambda x: F.huber_loss(x, torch.zeros(4).double(), reduction='sum'), 0., 1., -1., 2.),
     smooth=(lambda x: F.smooth_l1_loss(x, torch.zeros(3).double()), 0., 1., -1.),
     l1=(lambda x: F.l1_loss(x, torch.zeros(3).double()), 0., 1., -1.),
+    smooth_far=(lambda x: F.smooth_l1_loss(x, torch.zeros(4).double(), beta=2.), inf, -inf, nan, 2.),
+    huber_far=(lambda x: F.huber_loss(x, torch.zeros(4).double(), delta=2.), inf, -inf, nan, 2.),
+    elu_nan=(F.elu, nan, 0., -1.),
+    max_nan=(lambda x: x.max(), nan, 1., nan), min_nan=(lambda x: x.min(), 1., nan, -inf),
+    max_one_nan=(lambda x: x[0].max(), nan), norm_inf_nan=(lambda x: norm(x, inf), nan, 1., inf),
+    norm_least_nan=(lambda x: norm(x, -inf), nan, 1.),
+    norm_rows_nan=(lambda x: norm(x.reshape(2, 2), inf, dim=1), nan, 1., 2., 3.),
     masked=(lambda x: x.masked_fill(x>0, 0.), nan, 1., -1.))
 
 @pytest.mark.parametrize('name', POINTS)

@@ -174,3 +174,76 @@ def test_plain_tensors_pass_through():
     assert_close(ops.std(x, 1), x.std(1))
     assert_close(ops.vector_norm(x, math.inf), torch.linalg.vector_norm(x, math.inf))
     assert type(ops.sort(x)[0]) is torch.Tensor
+
+# -- what cannot both be meant, and what torch takes where nothing is said
+
+def either(*shape):
+    "The same numbers as a `Var` and as a tensor."
+    x = leaf(*shape)
+    return x,x.data
+
+@pytest.mark.parametrize('n', ['softmax', 'log_softmax'])
+@pytest.mark.parametrize('shape', [(), (3,), (2, 3), (2, 3, 4), (2, 3, 2, 2), (2, 3, 2, 1, 2)])
+@pytest.mark.filterwarnings('ignore:Implicit dimension choice')
+def test_the_axis_that_torch_takes(n, shape):
+    x,t = either(*shape)
+    layer = torch.nn.Softmax if n=='softmax' else torch.nn.LogSoftmax
+    for f in (getattr(F, n), layer(), layer(dim=-1)):
+        assert_close(f(x).data, f(t))
+
+TWICE = 'sum mean prod max min amax amin std var logsumexp norm softmax log_softmax cumsum'.split()
+
+@pytest.mark.parametrize('n', TWICE)
+def test_a_word_and_its_synonym(n):
+    for call in (lambda x: getattr(x, n)(dim=0, axis=1), lambda x: getattr(x, n)(axis=0, dim=0)):
+        x,t = either(2, 3)
+        with pytest.raises(TypeError): call(t)
+        with pytest.raises(TypeError, match=f'{n}.*: dim is given twice'): call(x)
+    if n in ('softmax', 'log_softmax', 'cumsum'): return
+    with pytest.raises(TypeError, match='keepdim is given twice'):
+        leaf(2, 3).__getattribute__(n)(dim=1, keepdim=True, keepdims=True)
+
+w,at = rand(2, 3),torch.zeros(2, 3).long()
+AT_ONCE = [
+    (lambda x: x.prod(keepdim=True), 'prod: keepdim without dim'),
+    (lambda x: x.max(keepdim=True), 'max: keepdim without dim'),
+    (lambda x: x.min(keepdim=True), 'min: keepdim without dim'),
+    (lambda x: x.max(dim=None, keepdim=True), 'max: keepdim without dim'),
+    (lambda x: x.max(dim=0, other=w), 'max: other and dim are both given'),
+    (lambda x: x.min(w, True), 'min: keepdim without dim'),
+    (lambda x: x.scatter(1, at, w, value=3.), 'scatter: src and value are both given'),
+    (lambda x: x.scatter(1, at, src=w, value=3.), 'scatter: src and value are both given'),
+    (lambda x: x.std(unbiased=False, correction=1), 'std: unbiased and correction are both'),
+    (lambda x: x.var(0, unbiased=True, correction=1), 'var: unbiased and correction are both'),
+    (lambda x: x.std(False, unbiased=True), 'std: after unbiased there is no other'),
+    (lambda x: x.var(False, 1), 'var: after unbiased there is no other'),
+    (lambda x: x.var(True, correction=0), 'var: after unbiased there is no other'),
+    (lambda x: F.pad(x[None], (1,1), 'reflect', value=3.), "doesn't take in value argument")]
+
+@pytest.mark.parametrize('f,says', AT_ONCE)
+def test_what_cannot_both_be_meant(f, says):
+    x,t = either(2, 3)
+    with pytest.raises((TypeError, RuntimeError)): f(t)
+    with pytest.raises((TypeError, RuntimeError), match=says): f(x)
+
+# -- keywords of the functions without gradient
+
+TWO = 'lt le gt ge eq ne isclose allclose equal logical_and logical_or logical_xor'.split()
+ONE = '''argmax argmin argsort any all count_nonzero nonzero signbit isposinf isneginf logical_not
+         sign isnan isinf isfinite zeros_like ones_like'''.split()
+
+@pytest.mark.parametrize('n', TWO)
+def test_plain_functions_of_two(n):
+    (x,t),f = either(2, 3),getattr(torch, n)
+    want,back = f(t, w),f(w, t)
+    for ours in (getattr(x, n)(other=w), f(x, other=w), f(input=x, other=w), f(input=x, other=Var(w))):
+        assert_close(ours, want)
+    for ours in (getattr(Var(w), n)(other=x), f(w, other=x), f(input=w, other=x)):
+        assert_close(ours, back)
+    assert type(ours) is type(back)
+
+@pytest.mark.parametrize('n', ONE)
+def test_plain_functions_of_one(n):
+    (x,t),f = either(2, 3),getattr(torch, n)
+    assert_close(f(input=x), f(t))
+    assert_close(f(x), f(t))

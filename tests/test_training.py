@@ -155,6 +155,46 @@ def test_optimizer_takes_what_can_move():
     assert len(SGD(torch.nn.Linear(3, 2).parameters(), lr=0.1).params) == 2
 
 
+theirs = {SGD: torch.optim.SGD, Adam: torch.optim.Adam, AdamW: torch.optim.AdamW}
+
+
+@pytest.mark.parametrize(
+    'make, options',
+    [
+        (SGD, dict(lr=0.1, momentum=0.9, weight_decay=0.1)),
+        (Adam, dict(lr=0.1, weight_decay=0.1)),
+        (AdamW, dict(lr=0.1, weight_decay=0.1)),
+    ],
+    ids=['SGD', 'Adam', 'AdamW'],
+)
+def test_each_parameter_counts_its_own_steps(make, options):
+    "One with a gradient in every step, one in every third, one in the 11th alone, one never."
+    ours = [rand(3, seed=k, dtype=torch.float64) for k in range(4)]
+    torchs = [p.clone().requires_grad_() for p in ours]
+    a, b = make(ours, **options), theirs[make](torchs, **options)
+    for k in range(15):
+        moves = [True, k % 3 == 0, k == 10, False]
+        for j, (p, q) in enumerate(zip(ours, torchs)):
+            g = rand(3, seed=100 * k + j, dtype=torch.float64)
+            p.grad, q.grad = (g, g.clone()) if moves[j] else (None, None)
+        a.step(), b.step()
+        for p, q in zip(ours, torchs):
+            assert_close(p, q.detach(), rtol=1e-12, atol=1e-12)
+    assert a.counts == [15, 5, 1, 0] and a.steps == 15
+
+
+@pytest.mark.parametrize('make', makers)
+def test_optimizer_refuses_parameters_that_share_memory(make):
+    w, flat = rand(3, 3), torch.zeros(10)
+    for params in ([w, w.T], [w, w[1]], [flat[:6], flat[5:]], [w, rand(2), w.view(9)]):
+        with pytest.raises(ValueError, match=r'params\[\d\] lies in the memory of params\[0\]'):
+            make(params)
+    with pytest.raises(ValueError, match='expanded'):
+        make([torch.zeros(1).expand(3)])
+    make([flat[:6], flat[6:], torch.zeros(0), torch.zeros(0)])  # side by side
+    make([torch.zeros(2, device='meta'), torch.zeros(2, device='meta')])  # without memory
+
+
 # -- parameters, batches, schedules
 
 

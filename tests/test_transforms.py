@@ -1,11 +1,12 @@
 "Transforms inside transforms, in every mixture down to depth three, against PyTorch's."
 import itertools, random
+from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from torch.testing import assert_close
 from mlfound.autograd import Var, grad
 from mlfound.derivatives import hessian, hvp, jacobian, jvp
-from mlfound.guards import TapeError
+from mlfound.guards import TapeError, raw
 import mlfound.ops # noqa: F401
 
 class Ours:
@@ -132,3 +133,11 @@ two = torch.ones(2)
     (lambda f: jacobian(f, two.clone().requires_grad_()*2), TapeError, "PyTorch's tape")])
 def test_arguments(call, error, says):
     with pytest.raises(error, match=says): call(lambda u, *_: u*u)
+
+def test_a_transform_in_another_thread():
+    "What a derivative depends on is read off the tape, and not off the thread that asks."
+    one, x0 = torch.ones(2, dtype=torch.float64), torch.tensor([2., 3.], dtype=torch.float64)
+    def inner(x): return jvp(lambda y: y*y*x, x0, one)[1]
+    with ThreadPoolExecutor(1) as pool:
+        def outer(x): return x*0 + pool.submit(inner, x).result()
+        assert_close(raw(jvp(outer, x0, one)[1]), 2*x0)
