@@ -1,6 +1,6 @@
 """Layers never answer with another call's numbers: which record a gradient belongs to, what changed
 since, what is a parameter."""
-import copy, gc, pickle, threading, weakref
+import copy, gc, pickle, sys, threading, weakref
 import pytest
 import torch
 from torch.testing import assert_close
@@ -171,6 +171,27 @@ def test_threads_keep_their_calls():
     for t in threads: t.start()
     for t in threads: t.join()
     assert not wrong
+
+def test_threads_lose_no_gradient():
+    layer,kept = Linear(2, 1),sys.getswitchinterval()
+    def work():
+        for _ in range(500):
+            y = layer(torch.ones(1, 2))
+            layer.backward(torch.ones(1, 1), out=y)
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for t in threads: t.start()
+        for t in threads: t.join()
+    finally: sys.setswitchinterval(kept)
+    assert layer.b.grad.item()==2000
+
+def test_a_switch_between_the_passes_is_noticed():
+    layer = Square()
+    y = layer(torch.ones(3))
+    layer.eval()
+    with pytest.raises(RuntimeError, match='Square.backward: train.. or eval.. was called after'):
+        layer.backward(y)
 
 def test_nothing_is_kept_alive():
     net,loss = Sequential(Linear(3, 4), Same(), ReLU()), MSELoss()
