@@ -236,21 +236,36 @@ def one_each(got, args, fn='check_vjp'):
                                 'which is not a floating-point tensor; return None')
     return list(got)
 
+# %% ../nbs/02_Backward.ipynb #check_turned
+#| code-fold: true
+def check_turned(fn, k, a, b, rtol):
+    "Raise unless `b`, what the rule gives for `-g`, is `-a`: every rule is linear in `g`."
+    if a is None and b is None: return
+    alike = a is not None and torch.is_tensor(b) and b.shape==a.shape
+    if not alike or not relative_error(b, -a)<=rtol:
+        raise GradientError(f'{fn}: the gradient of argument {k} is wrong: for -g the rule does '
+                            'not give the negative; a rule is linear in g, so drop abs and the like')
+
 # %% ../nbs/02_Backward.ipynb #check_vjp
 def check_vjp(f, # `f(*args)` returns a tensor `(...)`
               vjp, # `vjp(g, *args)` returns one gradient for each argument, or that of the first; None is not checked
               *args, # floating-point tensors, away from kinks, are checked in float64; anything else is passed along
-              g:Tensor=None, # `(...)` upstream gradient; None draws one from the standard normal distribution
+              g:Tensor=None, # `(...)` upstream gradient; None draws one, standard normal, and tries its negative, too
               rtol:float=1e-6, # largest relative error allowed, in each entry
               step:float=6e-6, # size of the nudge, times `max(1, |entry|)`
               generator:torch.Generator=None, # source of randomness for `g`; None seeds one with 0
              )->list[float]: # the relative error of each gradient compared, as an array
     "Compare `vjp` with central differences, entry by entry; raises `GradientError`."
     check_number('check_vjp', above=0, rtol=rtol, step=step)
+    drawn = g is None
     args,g = prepare(f, args, g, generator)
     grads = one_each(vjp(g.clone(), *copies(args)), args)
-    return [compare(k, gk, central_difference(f, args, k, g, step), rtol)
-            for k,gk in enumerate(grads) if gk is not None]
+    errors = [compare(k, gk, central_difference(f, args, k, g, step), rtol)
+              for k,gk in enumerate(grads) if gk is not None]
+    if not drawn: return errors
+    turned = one_each(vjp(-g, *copies(args)), args)
+    for k,(a,b) in enumerate(zip(grads, turned)): check_turned('check_vjp', k, a, b, rtol)
+    return errors
 
 # %% ../nbs/02_Backward.ipynb #Grads
 #| code-fold: true

@@ -184,3 +184,10 @@ def test_the_callers_tensors_are_left_alone():
 
 def test_an_empty_argument_beside_others():
     check_vjp(lin, lin_vjp, layer[0][:0], *layer[1:])
+
+@pytest.mark.parametrize('seed', range(4))
+def test_a_rule_that_is_not_linear_in_g_is_refused(seed):
+    def rule(g, x): return 2*g.abs()*x
+    drawn = torch.Generator().manual_seed(seed)
+    with pytest.raises(GradientError, match='is wrong'):
+        check_vjp(lambda x: (x**2).sum(), rule, x, generator=drawn)
