@@ -111,11 +111,12 @@ round.defvjp(_flat)
 @method
 @op(broadcast=True)
 def floor_divide(x, y): return torch.div(torch.as_tensor(x), y, rounding_mode='floor')
-floor_divide.defvjp(_flat, _flat)
+def _flat_pair(g): return torch.zeros_like(g)
+floor_divide.defvjp(_flat_pair, _flat_pair)
 
 @op(broadcast=True)
 def trunc_divide(x, y): return torch.div(torch.as_tensor(x), y, rounding_mode='trunc')
-trunc_divide.defvjp(_flat, _flat)
+trunc_divide.defvjp(_flat_pair, _flat_pair)
 
 @method
 @op(broadcast=True)

@@ -10,8 +10,8 @@ bce,bce_logits = F.binary_cross_entropy,F.binary_cross_entropy_with_logits
 
 REFUSED = {f'{f.__name__} {name} {red}': lambda v,f=f,targ=targ,bad=bad,kw=kw,red=red:
            f(v, targ, weight=bad, reduction=red, **kw)
-           for f,targ,kw in [(F.cross_entropy, t, {}), (F.nll_loss, t, {}), (F.cross_entropy, p, {}),
-                             (F.cross_entropy, t, dict(label_smoothing=.1))]
+           for f,targ,kw in [(F.cross_entropy, t, {}), (F.nll_loss, t, {}),
+                             (F.cross_entropy, p, {}), (F.cross_entropy, t, dict(label_smoothing=.1))]
            for name,bad in dict(column=w[:,None], longer=torch.rand(5), one=w[2:3], none=w[:0],
                                 row=w[None]).items()
            for red in ('mean', 'none')}
@@ -39,7 +39,8 @@ def test_the_type_of_a_loss(name):
     for red in ('mean', 'sum', 'none'):
         for a,b in ((x, y) for x in kinds for y in kinds):
             want = f(q.to(a), q.flip(0).to(b), reduction=red)
-            assert f(Var(q.to(a), requires_grad=True), q.flip(0).to(b), reduction=red).dtype==want.dtype
+            v = Var(q.to(a), requires_grad=True)
+        assert f(v, q.flip(0).to(b), reduction=red).dtype==want.dtype
 
 def test_the_type_of_a_weight():
     for f in (bce, bce_logits):

@@ -236,7 +236,8 @@ ONE = '''argmax argmin argsort any all count_nonzero nonzero signbit isposinf is
 def test_plain_functions_of_two(n):
     (x,t),f = either(2, 3),getattr(torch, n)
     want,back = f(t, w),f(w, t)
-    for ours in (getattr(x, n)(other=w), f(x, other=w), f(input=x, other=w), f(input=x, other=Var(w))):
+    for ours in (getattr(x, n)(other=w), f(x, other=w), f(input=x, other=w),
+                 f(input=x, other=Var(w))):
         assert_close(ours, want)
     for ours in (getattr(Var(w), n)(other=x), f(w, other=x), f(input=w, other=x)):
         assert_close(ours, back)
