@@ -11,7 +11,8 @@ bce,bce_logits = F.binary_cross_entropy,F.binary_cross_entropy_with_logits
 REFUSED = {f'{f.__name__} {name} {red}': lambda v,f=f,targ=targ,bad=bad,kw=kw,red=red:
            f(v, targ, weight=bad, reduction=red, **kw)
            for f,targ,kw in [(F.cross_entropy, t, {}), (F.nll_loss, t, {}),
-                             (F.cross_entropy, p, {}), (F.cross_entropy, t, dict(label_smoothing=.1))]
+                             (F.cross_entropy, p, {}),
+                              (F.cross_entropy, t, dict(label_smoothing=.1))]
            for name,bad in dict(column=w[:,None], longer=torch.rand(5), one=w[2:3], none=w[:0],
                                 row=w[None]).items()
            for red in ('mean', 'none')}
