@@ -165,6 +165,8 @@ def cummax(input, dim): return _picked(input, torch.cummax(raw(input), dim), dim
 def cummin(input, dim): return _picked(input, torch.cummin(raw(input), dim), dim)
 
 # %% ../nbs/06_Operations.ipynb #max
+def _has_nan(x): return x.device.type!='meta' and bool(torch.isnan(x).any())
+
 def _of_nan(x):
     "The nan that is the extreme of all: those that are nan share its gradient."
     return x[torch.isnan(x)].mean()
@@ -177,7 +179,7 @@ def _of_all_or_along(f, everything, pair):
         if other is not None and dim is not None:
             raise TypeError(f'{f.__name__}: other and dim are both given; pass one of them')
         if other is not None: return pair(input, other)
-        if dim is None: return _of_nan(input) if torch.isnan(input).any() else everything(input)
+        if dim is None: return _of_nan(input) if _has_nan(input) else everything(input)
         return _picked(input, f(raw(input), dim, keepdim), dim, keepdim)
     either.__name__ = f.__name__
     return composite(either)
@@ -218,7 +220,7 @@ def vector_norm(x, # `(...)`
     "The length of vectors along `dim`; its gradient at 0 is 0."
     if not math.isinf(ord): return _vector_norm(x, ord, dim, keepdim, dtype)
     lost = torch.isnan(raw(x)).sum(dim, keepdim=True) > 0
-    if lost.any(): x = torch.where(lost, raw(x), x)   # a norm that is nan has no slope
+    x = torch.where(lost, raw(x), x)   # a norm that is nan has no slope
     x = abs(x if dtype is None else to(x, (dtype,)))
     if not _reduced(x.shape, dim):
         raise IndexError(f'vector_norm: x is {tuple(x.shape)}, which has no entry along dim={dim}; '
