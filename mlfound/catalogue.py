@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['operation', 'composite', 'function', 'layer', 'network', 'tape', 'TRIALS', 'small_ones', 'above_one', 'steps',
            'rests', 'whole', 'pads', 'once', 'zeros', 'equations', 'loose', 'multiplied', 'drop_out', 'couples',
-           'weights', 'images', 'chances', 'asked', 'without_gradient', 'drawn', 'floats', 'Trial', 'Kink', 'entrywise',
-           'sigma', 'exponential_below', 'leaky', 'below', 'quotient', 'flat', 'opened', 'shifted', 'on_diagonal',
-           'in_one', 'cut', 'deviation', 'values_of', 'largest', 'with_seed', 'by_name', 'with_words', 'judged_loss',
-           'log_odds', 'find', 'found']
+           'weights', 'images', 'chances', 'drawn', 'floats', 'Trial', 'Kink', 'entrywise', 'sigma',
+           'exponential_below', 'leaky', 'below', 'quotient', 'flat', 'opened', 'shifted', 'on_diagonal', 'in_one',
+           'cut', 'deviation', 'values_of', 'largest', 'with_seed', 'by_name', 'with_words', 'judged_loss', 'log_odds',
+           'find', 'found']
 
 # %% ../nbs/22_Catalogue.ipynb #imports
 import importlib.util, math
