@@ -244,7 +244,7 @@ def check_turned(fn, k, a, b, rtol):
     alike = a is not None and torch.is_tensor(b) and b.shape==a.shape
     if not alike or not relative_error(b, -a)<=rtol:
         raise GradientError(f'{fn}: the gradient of argument {k} is wrong: for -g the rule does '
-                            'not give the negative; a rule is linear in g, so drop abs and the like')
+                            'not give the negative; a rule is linear in g: drop abs and the like')
 
 # %% ../nbs/02_Backward.ipynb #check_vjp
 def check_vjp(f, # `f(*args)` returns a tensor `(...)`
