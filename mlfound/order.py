@@ -18,12 +18,12 @@ class OrderError(ProgramError):
 def aliases(line):
     "For each result of a line, the argument in whose memory torch's schema says that it lies."
     schema,whose = line.kernel._schema,{}
+    if schema.name=='aten::_unsafe_view': return [[line.args[0]]]   # what its schema does not say
     for k,a in enumerate(schema.arguments):
         value = line.kwargs.get(a.name) if a.kwarg_only or k>=len(line.args) else line.args[k]
         if a.alias_info: whose |= {s: reads(value) for s in a.alias_info.before_set}
-    for r in schema.returns:
-        before = r.alias_info.before_set if r.alias_info else ()
-        yield [r for s in before for r in whose.get(s, ())]
+    sets = [r.alias_info.before_set if r.alias_info else () for r in schema.returns]
+    return [[r for s in before for r in whose.get(s, ())] for before in sets]
 
 # %% ../nbs/42_Order.ipynb #Memory
 class Memory:
@@ -37,8 +37,8 @@ class Memory:
         "Questions 1 and 2."
         if r.name not in self.there:
             raise OrderError(f'{where} reads {r.name}, which is not there')
-        now,empty = self.last[self.listing.root(r.name)],r.name in self.listing.buffers
-        if now!=r.stamp or empty:
+        now = self.last[self.listing.root(r.name)]
+        if now!=r.stamp or r.name in self.listing.buffers and not now:
             raise OrderError(f'{where} reads {r.name} as line {r.stamp} left it; '
                              f'line {now} wrote there last')
 
@@ -68,10 +68,20 @@ def check_apart(self:Memory, line, over, where):
     root,others = self.listing.root,[r for r in inputs(line)]
     for w in over: others.remove(w)
     for r in others:
-        near = [w for w in over if root(w.name)==root(r.name)]
+        near = [w for w in over if root(w.name)==root(r.name) and self.meet(w.name, r.name)]
         same = all(w.name==r.name for w in near) and torch.Tag.pointwise in line.kernel.tags
         if near and not same:
             raise OrderError(f'{where} overwrites {near[0].name} and reads {r.name} in its memory')
+
+@patch
+def meet(self:Memory, *names):
+    "Do tensors in one memory have an entry in common?"
+    facts = [self.listing.facts[n] for n in names]
+    ends = [f.offset + 1 + sum((n-1)*s for n,s in zip(f.shape, f.stride)) for f in facts]
+    taken = torch.zeros(2, max(ends), dtype=torch.bool)
+    for t,f in zip(taken, facts):
+        t.as_strided(f.shape, f.stride, f.offset + t.storage_offset()).fill_(True)
+    return bool(taken.all(0).any())
 
 @patch
 def check_homes(self:Memory, line, where):
@@ -94,5 +104,6 @@ def prove(listing):
     homes = [listing.root(r.name) for r in listing.grads]
     if len({*homes})<len(homes) or memory.closed & {*homes}:
         raise OrderError(f'the end: gradients lie in {homes}; each needs memory of its own')
-    kept = [l.number for l in listing.lines if l.answer is not None or is_random(l.kernel)]
-    if kept!=listing.kept: raise OrderError(f'the end: lines {listing.kept} draw or ask; left: {kept}')
+    left = [l.number for l in listing.lines if l.answer is not None or is_random(l.kernel)]
+    if left!=listing.kept:
+        raise OrderError(f'the end: lines {listing.kept} draw or ask; left are {left}')

@@ -27,14 +27,18 @@ OPERATORS |= {f'{n}.{kind}': f'{{0}} {sign} {{1}}' for kind in ('Scalar','Tensor
 SPELLED |= OPERATORS
 
 # %% ../nbs/41_Spelling.ipynb #special
-def special(line, args):
+def special(line, args, put):
     "Spellings that depend on an argument's value; None where there is none."
     kernel,a = str(line.kernel).removeprefix('aten.'),line.args
     if line.kwargs: return None
     if kernel=='permute.default' and [*a[1]]==[1,0]: return f'{args[0]}.T'
     if kernel in ('_softmax.default','_log_softmax.default') and not a[2]:
         return f'{args[0]}.{name_of(line)[1:]}({args[1]})'
-    if kernel=='sum.dim_IntList' and len(a)==2 and len(a[1])==1: return f'{args[0]}.sum({a[1][0]})'
+    if kernel=='sum.dim_IntList' and len(a)==2 and a[1] is not None and len(a[1])==1:
+        return f'{args[0]}.sum({a[1][0]})'
+    if kernel=='index.Tensor':
+        places = ', '.join(':' if i is None else put(i) for i in a[1])
+        return f'{args[0]}[{places}]'
 
 # %% ../nbs/41_Spelling.ipynb #word
 class Word(str):
@@ -76,7 +80,7 @@ def spell(line, # to be written
     if strict: return Phrase(f'{line.kernel}{_call(line.args, line.kwargs, put)}')
     kernel,(args,kwargs) = str(line.kernel).removeprefix('aten.'),said(line)
     plain = [word(mapped(a, held)) for a in line.args]
-    text,pattern = special(line, plain),SPELLED.get(kernel)
+    text,pattern = special(line, plain, put),SPELLED.get(kernel)
     if text: return Phrase(text, True, True)
     if not pattern or kwargs or len(args)!=pattern.count('{'):
         return by_name(line, args, kwargs, put, plain)
@@ -111,21 +115,21 @@ class Text:
     def __init__(self, listing, strict=False):
         self.listing,self.strict,self.lines = listing,strict,[]
         self.words = {n: Phrase(listing.shown.get(n, n)) for n in listing.homes}
-        kept = [*listing.lines, *listing.once]
-        self.uses = Counter(r.name for r in [*listing.results(), *(r for l in kept for r in inputs(l))])
+        self.uses = Counter(r.name for r in listing.results())
+        for l in (*listing.lines, *listing.once): self.uses.update(r.name for r in inputs(l))
 
     def add(self, k, line):
         "Write a line, or keep its phrase for the line that uses it."
         phrase = spell(line, self.words, self.strict)
         names = [self.words[n].text if self.uses[n] else '_' for n in line.names]
+        made = ', '.join(names) + ','*(line.several and len(names)==1)
         if line.answer is not None: self.lines.append(self.question(line, phrase))
         elif 'out' in line.kwargs and names:
             self.words[line.names[0]] = self.words[line.kwargs['out'].name]
             self.lines.append(phrase.text)
         elif len(names)==1 and not line.several and self.waits(k, line, phrase):
             self.words[line.names[0]] = phrase
-        elif line.several: self.lines.append(f'{", ".join(names)}{"," if len(names)==1 else ""} = {phrase.text}')
-        else: self.lines.append(f'{names[0]} = {phrase.text}' if names and names!=['_'] else phrase.text)
+        else: self.lines.append(f'{made} = {phrase.text}' if made not in ('', '_') else phrase.text)
 
 # %% ../nbs/41_Spelling.ipynb #waits
 LONGEST = 60   # characters of a phrase that stands within another
@@ -137,19 +141,18 @@ def waits(self:Text, k, line, phrase):
     if self.strict or name in self.listing.called or len(phrase.text)>LONGEST: return False
     if is_view(line): return phrase.chain and (self.uses[name]==1 or phrase.text.endswith('.T'))
     if self.uses[name]!=1: return False
-    rest = [l for l in self.listing.lines[k+1:] if not is_view(l)]
-    follows = rest and rest[0].args and isinstance(rest[0].args[0], Read) and rest[0].args[0].name==name
-    if not follows: return False
-    words = self.words | {n: Phrase(n) for l in self.listing.lines[k+1:] for n in l.names}
-    return spell(rest[0], words).chain
+    after = next((l for l in self.listing.lines[k+1:] if not is_view(l)), None)
+    wanted = after and after.args and isinstance(after.args[0], Read) and after.args[0].name==name
+    return bool(wanted) and spell(after, self.words).chain
 
 @patch
 def question(self:Text, line, phrase):
     "Two lines that stop where a number is not what it was."
     differs = f'is not {line.answer}' if isinstance(line.answer, bool) else f'!= {line.answer!r}'
     place = self.listing.said[line.number].replace('"', "'")
-    return (f'if {phrase.text} {differs}:\n        raise ValueError("{self.listing.name}: written for '
-            f'numbers for which the answer to this is {line.answer}: {place}")')
+    error = (f'{self.listing.name}: written for numbers for which the answer to this is '
+             f'{line.answer}: {place}')
+    return f'if {phrase.text} {differs}:\n        raise ValueError("{error}")'
 
 # %% ../nbs/41_Spelling.ipynb #text
 def text(listing, # of a function
@@ -161,15 +164,15 @@ def text(listing, # of a function
     once,t.lines = t.lines,[]
     for k,line in enumerate(listing.lines): t.add(k, line)
     arguments = ', '.join([*listing.words, *['out=None']*bool(listing.buffers)])
-    unpacked = [f'{", ".join(names)}{","*(len(names)==1)} = {w}'
-                for w,names in zip(listing.words, listing.form) if isinstance(names, list) and names]
+    lists = [(w, n) for w,n in zip(listing.words, listing.form) if isinstance(n, list) and n]
+    unpacked = [f'{", ".join(names)}{","*(len(names)==1)} = {w}' for w,names in lists]
     body = [*unpacked, *_buffers(listing), *t.lines, f'return {_results(listing, t.words)}']
     return '\n'.join([*once, '@torch.no_grad()', f'def {listing.name}({arguments}):',
                       *(f'    {l}' for l in body)]) + '\n'
 
 def _results(listing, words):
-    value = word(mapped(listing.value, lambda r: Word(words[r.name].text)))
-    return f'{value}, [{", ".join(words[r.name].text for r in listing.grads)}]'
+    def put(r): return Word(words[r.name].text)
+    return f'{word(mapped(listing.value, put))}, {word(mapped(listing.grads, put))}'
 
 def _buffers(listing):
     "The line that takes, or makes, memory for the gradients."

@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .autograd import Var, sweep
+from .checks import got
 from .guards import owned, raw
 
 # %% ../nbs/40_Trace.ipynb #Line
@@ -104,7 +105,7 @@ class Listing:
     shown:dict=field(default_factory=dict)     # name → what the program's text calls it
     once:list=field(default_factory=list)      # lines that need to run only once
     kept:list=field(default_factory=list)      # numbers of the lines that draw or ask, which stay
-    buffers:dict=field(default_factory=dict)   # name of a buffer → the argument whose gradient it takes
+    buffers:dict=field(default_factory=dict)   # name of a buffer → whose gradient it takes
 
     def root(self, name):
         "The memory in which a tensor lies, by the name of the first to lie there."
@@ -124,7 +125,7 @@ class ProgramError(RuntimeError):
 HERE,TORCH = Path(raw.__code__.co_filename).parent,Path(torch.__file__).parent
 
 def _callers():
-    "The frames that asked torch for something, innermost first; torch's own and the guards' left out."
+    "The frames that asked torch for something, innermost first, but for torch's and the guards'."
     f,modes = sys._getframe(),('__torch_dispatch__','__torch_function__')
     while f and f.f_code.co_name not in modes: f = f.f_back
     while f:
@@ -251,7 +252,7 @@ def changed(self:Recorder, kernel, args, kwargs):
                                'outside; let the function work on a copy, x.clone()')
     return homes
 
-def is_random(kernel): return kernel is not None and torch.Tag.nondeterministic_seeded in kernel.tags
+def is_random(kernel): return bool(kernel) and torch.Tag.nondeterministic_seeded in kernel.tags
 
 # %% ../nbs/40_Trace.ipynb #answered
 @patch
@@ -260,9 +261,9 @@ def answered(self:Recorder, kernel, args, kwargs, out, varies):
     if not varies: return
     who,place = who_asked()
     if who=='check': return self.listing.checks.append(place)
-    if who=='reader':
-        raise ProgramError(f'write: a number was read out of a tensor that depends on the arguments '
-                           f'({place}); it would be the same at every call. Compute with tensors: '
+    if who=='reader' or kernel is None:
+        raise ProgramError('write: a number was read out of a tensor that depends on the arguments '
+                           f'({place}); it would be the same at every call; compute with tensors: '
                            'torch.where(mask, a, b) for a branch, no .item(), float() or bool()')
     self.number += 1
     self.listing.lines.append(Line(self.number, kernel, args, kwargs, (), (), answer=out))
@@ -283,7 +284,7 @@ MASKS = torch.bool, torch.uint8
 # %% ../nbs/40_Trace.ipynb #Leaks
 class Leaks(TorchFunctionMode):
     "Raise `ProgramError` where numbers leave a tensor that depends on the arguments."
-    names = 'tolist', 'numpy', '__array__', '__dlpack__', 'data_ptr'
+    names = 'tolist', 'numpy', '__array__', '__dlpack__'
     def __init__(self, recorder):
         super().__init__()
         self.recorder = recorder
@@ -333,10 +334,10 @@ def backward(y, xs):
     "The gradients of `y` with respect to `xs`, and what was sent to every entry on the way."
     if not xs: return [], {}
     if not isinstance(y, Var) or y.entry is None or y.numel()!=1:
-        got = f'shape {tuple(y.shape)}' if isinstance(y, (Var,Tensor)) else type(y).__name__
-        if isinstance(y, Var) and y.entry is None: got = 'a Var that depends on none of them'
-        raise ProgramError(f'write: the function gave {got}; gradients need one number that depends '
-                           'on the arguments in wrt: take a sum or a mean, or pass wrt=()')
+        what = f'shape {tuple(y.shape)}' if isinstance(y, (Var,Tensor)) else got(y)
+        if isinstance(y, Var) and y.entry is None: what = 'a Var that depends on none of them'
+        raise ProgramError(f'write: the function gave {what}; gradients need one number that '
+                           'depends on the arguments in wrt: take a sum or a mean, or pass wrt=()')
     arrived,roots = {},{y.entry: torch.ones_like(y.data)}
     def see(entry, edge, answer, sent): arrived[edge.to] = sent
     grads = sweep(roots, {x.entry for x in xs}, watch=see)
@@ -347,27 +348,30 @@ def backward(y, xs):
 # %% ../nbs/40_Trace.ipynb #blank
 def blank(f, examples, wrt):
     "A listing without lines, and its arguments by name."
-    name = getattr(f, '__name__', type(f).__name__)
-    listing = Listing(name if name.isidentifier() else 'program', [], [], words_of(f, len(examples)))
-    tensors = {}
-    if wrt is None: wrt = [w for w,a in zip(listing.words, examples) if _real(a)]
-    for word,a in zip(listing.words, examples):
-        many = isinstance(a, (tuple,list))
-        names = numbered(word, a) if many else [word]
-        if not all(isinstance(t, (Tensor,Var)) for t in (a if many else [a])):
-            raise TypeError(f'write: {word} is {type(a).__name__}; pass tensors, or lists of tensors, '
-                            'and bind all else with functools.partial or a lambda')
-        listing.form.append(names if many else word)
+    name,words = getattr(f, '__name__', ''),words_of(f, len(examples))
+    listing,tensors = Listing(name if name.isidentifier() else 'program', [], [], words),{}
+    _check_examples(words, examples)
+    if wrt is None: wrt = [w for w,a in zip(words, examples) if all(map(_real, _flat(a)))]
+    unknown = [w for w in wrt if w not in words]
+    if unknown:
+        raise ValueError(f'write: wrt names {unknown[0]!r}; the function takes {", ".join(words)}')
+    for word,a in zip(words, examples):
+        names = numbered(word, a) if isinstance(a, (tuple,list)) else [word]
+        listing.form.append(word if names==[word] and a is _flat(a)[0] else names)
         listing.arguments += names
-        tensors |= zip(names, (raw(t).detach().view(t.shape) for t in (a if many else [a])))
+        tensors |= zip(names, (raw(t).detach() for t in _flat(a)))
         if word in wrt: listing.wrt += names
-    unknown = [w for w in wrt if w not in listing.words]
-    if unknown: raise ValueError(f'write: wrt names {unknown[0]!r}; the function takes '
-                                 f'{", ".join(listing.words)}')
     return listing, tensors
 
-def _real(a):
-    return all(_real(t) for t in a) if isinstance(a, (tuple,list)) else a.dtype.is_floating_point
+def _flat(a): return [*a] if isinstance(a, (tuple,list)) else [a]
+def _real(t): return t.dtype.is_floating_point
+
+def _check_examples(words, examples):
+    for word,a in zip(words, examples):
+        for t in _flat(a):
+            if isinstance(t, (Tensor,Var)): continue
+            raise TypeError(f'write: {word} is or holds {got(t)}; pass tensors or lists of tensors '
+                            'and bind all else with functools.partial or a lambda')
 
 def filled(form, tensors):
     "The tensors in the form in which the function takes them."
