@@ -13,8 +13,8 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 
-from .backward import Grads, check_batch, lin_vjp, mse_vjp, relu_vjp
-from .checks import check_same_dtype, check_same_shape, check_whole, got
+from .backward import Grads, lin_vjp, mse_vjp, relu_vjp
+from .checks import check_batch, check_same_dtype, check_same_shape, check_whole, got
 from .forward import Params, lin, mse, relu
 from .records import (Call, check_call, check_declared, check_grads, check_unchanged,
                              declared, inside, name_of, pending, recording, remember, running,
