@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['HERE', 'TORCH', 'MASKS', 'Read', 'Fact', 'Line', 'mapped', 'reads', 'inputs', 'name_of', 'is_view', 'Listing',
            'ProgramError', 'reader', 'who_asked', 'Recorder', 'fact', 'overwritten', 'is_random', 'Leaks', 'Locals',
-           'record', 'backward', 'blank', 'filled', 'words_of', 'numbered', 'note']
+           'record', 'swept', 'blank', 'filled', 'words_of', 'numbered', 'note']
 
 # %% ../nbs/40_Trace.ipynb #imports
 import inspect, linecache, sys
@@ -323,14 +323,14 @@ def record(f, # function of `Var`s and tensors
     with torch.enable_grad(), Locals(f) as called, Leaks(recorder), recorder:
         y = f(*filled(listing.form, vs))
         listing.turn = recorder.number + 1
-        grads,arrived = backward(y, [vs[n] for n in listing.wrt])
+        grads,arrived = swept(y, [vs[n] for n in listing.wrt])
         listing.value = mapped(mapped(y, raw, Var), recorder.read, Tensor)
         listing.grads = [recorder.read(g) for g in grads]
     note(recorder, called, arrived)
     return listing
 
-# %% ../nbs/40_Trace.ipynb #backward
-def backward(y, xs):
+# %% ../nbs/40_Trace.ipynb #swept
+def swept(y, xs):
     "The gradients of `y` with respect to `xs`, and what was sent to every entry on the way."
     if not xs: return [], {}
     if not isinstance(y, Var) or y.entry is None or y.numel()!=1:
