@@ -454,8 +454,9 @@ def test_linear_without_the_inputs_gradient():
     assert_close(layer.w.grad, x.sum(0)[:,None].expand(3, 4))
 
 def test_how_linear_is_drawn():
-    wide,seeded = Linear(100, 90, torch.Generator().manual_seed(0)), torch.Generator().manual_seed(0)
-    assert wide.w.equal(torch.randn(100, 90, generator=seeded)) and not wide.b.any()
+    wide = Linear(100, 90, torch.Generator().manual_seed(0))
+    want = torch.randn(100, 90, generator=torch.Generator().manual_seed(0))
+    assert wide.w.equal(want) and not wide.b.any()
 
 @pytest.mark.parametrize('sizes,says', [((0, 4), 'n_in is 0'), ((3, 4.), 'n_out is 4.0')])
 def test_the_sizes_of_linear_are_whole(sizes, says):
