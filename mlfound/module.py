@@ -16,17 +16,12 @@ from torch import Tensor
 from .backward import Grads, lin_vjp, mse_vjp, relu_vjp
 from .checks import check_batch, check_same_dtype, check_same_shape, check_whole, got
 from .forward import Params, lin, mse, relu
-from .records import (Call, check_call, check_declared, check_grads, check_unchanged,
-                             declared, inside, name_of, pending, recording, remember, running,
-                             upstream, watch, which_call)
+from .records import (Call, Parts, check_call, check_grads, check_unchanged, name_of,
+                             pending, recording, remember, running, upstream, watch, which_call)
 
 # %% ../nbs/03_Module.ipynb #ModuleClass
-class Module:
+class Module(Parts):
     "A layer. Subclasses write `forward(*inputs)` and its rule, `bwd(g, *inputs)`."
-    parameter_names = ()    # the attributes that hold what is trained,
-    buffer_names = ()       # and those that hold other floating-point numbers, e.g. running means
-    training = True         # `train()` and `eval()` switch it
-
     def forward(self, *inputs):
         raise NotImplementedError(f'{name_of(self)}: write forward(self, *inputs), '
                                   'returning a tensor')
@@ -64,6 +59,7 @@ def backward(self:Module,
     return remember(grads, call.inputs)
 
 # %% ../nbs/03_Module.ipynb #accumulate
+#| code-fold: true
 adding = threading.Lock()    # threads that share a parameter add one after another
 
 def accumulate(p:Tensor, # `(...)` a parameter
@@ -75,50 +71,6 @@ def accumulate(p:Tensor, # `(...)` a parameter
         check_same_dtype('accumulate', gradient=g, parameter=p)
     if g.requires_grad: g = g.detach()
     with adding: p.grad = g.clone() if p.grad is None else p.grad + g
-
-# %% ../nbs/03_Module.ipynb #parametersMethods
-#| code-fold: true
-@patch
-def modules(self:Module)->list: # each once, this one first
-    "This layer and all those inside it."
-    return inside(self, Module)
-
-@patch
-def parameters(self:Module)->list[Tensor]: # each once, own ones first, then those of the layers inside
-    "The tensors to train, of this layer and of the layers inside it."
-    return list({id(t): t for m in self.modules() for t in check_declared(m)}.values())
-
-@patch
-def buffers(self:Module)->list[Tensor]: # each once
-    "The tensors that are kept and not trained, of this layer and of the layers inside it."
-    return list({id(t): t for m in self.modules() for t in declared(m, m.buffer_names)}.values())
-
-@patch
-def zero_grad(self:Module):
-    "Forget the parameters' gradients, and recorded calls that no `backward` has used."
-    for m in self.modules():
-        pending(m).clear()
-        for t in declared(m, m.parameter_names): t.grad = None
-
-# %% ../nbs/03_Module.ipynb #train
-#| code-fold: true
-@patch
-def train(self:Module, training:bool=True): # `self`
-    "Switch this layer and those inside it to training; some layers behave otherwise in use."
-    for m in self.modules(): m.training = training
-    return self
-
-@patch
-def eval(self:Module):
-    "Switch to use: `train(False)`."
-    return self.train(False)
-
-@patch
-def __repr__(self:Module): return f'{name_of(self)}()'
-
-@patch
-def __getstate__(self:Module): # copies and pickles take no records along
-    return {k:v for k,v in vars(self).items() if k!='_records'}
 
 # %% ../nbs/03_Module.ipynb #Linear
 class Linear(Module):
@@ -147,10 +99,24 @@ def __init__(self:Linear,
     self.b = torch.zeros(n_out, dtype=dtype, device=device)
     self.input_grad = input_grad
 
+# %% ../nbs/03_Module.ipynb #holding
+#| code-fold: true
+@patch(cls_method=True)
+def holding(cls:Linear,
+            w:Tensor, # `(n_in, n_out)` weights, shared, not copied
+            b:Tensor, # `(n_out,)` bias, shared, not copied
+            input_grad:bool=True, # False leaves out the gradient for the input
+           )->Linear:
+    "A linear layer around existing parameters."
+    self = cls.__new__(cls)
+    self.w,self.b,self.input_grad = w,b,input_grad
+    return self
+
 @patch
 def __repr__(self:Linear): return f'Linear({self.w.shape[0]}, {self.w.shape[1]})'
 
 # %% ../nbs/03_Module.ipynb #ReLU
+#| code-fold: true
 class ReLU(Module):
     "The rectified linear unit, `max(x, 0)`; its gradient at exactly 0 is 0."
     def forward(self, x): return relu(x)
@@ -162,6 +128,7 @@ class MSELoss(Module):
     def bwd(self, g, pred, targ): return mse_vjp(g, pred, targ)
 
 # %% ../nbs/03_Module.ipynb #Sequential
+#| code-fold: true
 class Sequential(Module):
     "Layers one after another; raises `TypeError` for anything that is not a `Module`."
     def __init__(self,
@@ -196,20 +163,8 @@ def __repr__(self:Sequential):
     inner = [f'  {l!r},'.replace('\n', '\n  ') for l in self.layers]
     return '\n'.join(['Sequential(', *inner, ')'])
 
-# %% ../nbs/03_Module.ipynb #holding
-#| code-fold: true
-@patch(cls_method=True)
-def holding(cls:Linear,
-            w:Tensor, # `(n_in, n_out)` weights, shared, not copied
-            b:Tensor, # `(n_out,)` bias, shared, not copied
-            input_grad:bool=True, # False leaves out the gradient for the input
-           )->Linear:
-    "A linear layer around existing parameters."
-    self = cls.__new__(cls)
-    self.w,self.b,self.input_grad = w,b,input_grad
-    return self
-
 # %% ../nbs/03_Module.ipynb #mlp_model
+#| code-fold: true
 def mlp_model(params:Params, # `w1 (d, h)`, `b1 (h,)`, `w2 (h, c)`, `b2 (c,)`: shared, not copied
               input_grad:bool=True, # False leaves out the gradient for the data
              )->Sequential: # `Linear`, `ReLU`, `Linear`

@@ -531,3 +531,33 @@ def test_accumulate_adds():
     p = torch.zeros(2)
     for numbers in ([1., 2.], [10., 10.]): accumulate(p, torch.tensor(numbers))
     assert p.grad.tolist() == [11, 12]
+
+def test_sixty_steps_downhill_and_still_far_from_the_average_label():
+    from mlfound.data import mnist
+    from mlfound.forward import init_params
+    (x,y),loss_fn = (mnist().train[k][:2000] for k in range(2)), MSELoss()
+    last = {}
+    for lr in (1e-5, 3e-5, 1e-4):
+        model = mlp_model(init_params(784, 50, 1, torch.Generator().manual_seed(42)), False)
+        optimizer,losses = torch.optim.SGD(model.parameters(), lr=lr), []
+        for _ in range(60):
+            losses.append(loss_fn(model(x), y[:,None]).item())
+            model.backward(loss_fn.backward())
+            optimizer.step()
+            model.zero_grad()
+        assert all(b < a for a,b in zip(losses, losses[1:]))
+        last[lr] = losses[-1]
+    assert min(last.values()) == last[1e-4] > 10*y.float().var()
+
+def test_what_a_call_keeps():
+    "Exercise 3: between the passes pre-activations, activations and predictions wait, no more."
+    from mlfound.forward import init_params
+    model,x = mlp_model(init_params(784, 50, 1)), torch.rand(100, 784)
+    model(x)
+    kept,todo = {}, [*pending(model)]
+    while todo:
+        call = todo.pop()
+        kept |= {t.data_ptr(): t.nbytes for t in (*call.inputs, call.out)}
+        for calls in call.inner.values(): todo += calls
+    del kept[x.data_ptr()]
+    assert sum(kept.values()) == 100*(50 + 50 + 1)*4
