@@ -153,6 +153,28 @@ def check_number(fn:str, # the function that was called, for the message
         within = ' and'.join(f' {word} {k:g}' for k,_,word in limits)
         raise error(f'{fn}: {name} is {got(v)}; pass a finite number{within}')
 
+# %% ../nbs/21_Checks.ipynb #check_classes
+CLASSES = torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64
+
+def check_classes(fn, logits, targ):
+    "Raise unless `targ` names one class for each row of `logits`."
+    if not torch.is_tensor(logits):
+        raise TypeError(f'{fn}: logits are {got(logits)}; pass a tensor (n, c)')
+    if logits.ndim!=2 or not logits.numel():
+        raise ValueError(f'{fn}: logits are {tuple(logits.shape)}; pass (n, c), '
+                         'one row of scores an example, with at least one')
+    if not torch.is_tensor(targ) or targ.dtype not in CLASSES:
+        raise TypeError(f'{fn}: targ is {targ.dtype if torch.is_tensor(targ) else got(targ)}; '
+                        'pass class numbers, int64')
+    n,c = logits.shape
+    if targ.shape!=(n,):
+        raise ValueError(f'{fn}: targ is {tuple(targ.shape)} but logits are {(n,c)}; '
+                         f'pass one class number for each row, shaped {(n,)}')
+    lo,hi = targ.aminmax()
+    if lo<0 or hi>=c:
+        raise ValueError(f'{fn}: targ holds {int(lo if lo<0 else hi)}; '
+                         f'with {c} columns of logits the classes are 0 to {c-1}')
+
 # %% ../nbs/21_Checks.ipynb #expected
 def expected(holds:bool, # true in the book
              text:str): # what to say where it is not

@@ -5,9 +5,10 @@ from conftest import modules, root
 
 # A module imports only modules that stand before it here.
 order = '''checks terminal saved files data forward slopes backward tiny records module guards
-           autograd derivatives layout drawing training pointwise shapes losses ops ways fit scale
-           conv attention compiler ink pictures report costs catalogue verify mutants doctor
-           playground workbook cli'''.split()
+           autograd derivatives layout drawing scores optimizers forms training pointwise shapes
+           losses ops ways fit scale conv convlayers convnet attention trace spelling order
+           passes compiler ink pictures report costs catalogue verify mutants doctor playground
+           workbook cli'''.split()
 tables = ['catalogue'] # pure tables may be longer than what is read from top to bottom
 longest_module = 450
 longer_for_now = dict(autograd=454) # to be shortened, and never to grow
