@@ -22,7 +22,7 @@ def mse_vjp(g:Tensor, # `()` upstream gradient
             pred:Tensor, # `(...)` predictions of the forward pass
             targ:Tensor, # `(...)` targets of the forward pass
            )->Tensor: # `(...)` gradient for `pred`; the one for `targ` is its negative
-    "Pull the upstream gradient `g` back through `mse`; raises `ValueError` where shapes differ."
+    "Pull `g` back through `mse`; raises `ValueError` where shapes differ."
     if pred.shape!=targ.shape: check_same_shape('mse_vjp', pred=pred, targ=targ)
     if targ.dtype!=pred.dtype: targ = targ.to(pred.dtype)
     return g*2/pred.numel()*(pred - targ)
@@ -44,21 +44,21 @@ def lin_vjp_b(g):    return g.sum(0) # `(h,)`
 def lin_vjp(g:Tensor, # `(n, h)` upstream gradient
             x:Tensor, # `(n, d)` inputs of the forward pass
             w:Tensor, # `(d, h)` weights of the forward pass
-            b:Tensor=None, # `(h,)` bias: not used, accepted so that the rule takes what `lin` takes
-            *, input_grad:bool=True, # False leaves out the product for `gx`
-           )->tuple[Tensor,Tensor,Tensor]: # `gx, gw, gb`, shaped like `x, w, b`; `gx` is None if not asked for
+            b:Tensor=None, # `(h,)` bias: not used, taken because `lin` takes it
+            *, input_grad:bool=True, # False leaves out the product for `gx`, which is None
+           )->tuple[Tensor,Tensor,Tensor]: # `gx, gw, gb`, shaped like `x, w, b`
     "Pull the upstream gradient `g` back through `lin`."
     gx = lin_vjp_x(g, w) if input_grad else None
     return gx, lin_vjp_w(g, x), lin_vjp_b(g)
 
 # %% ../nbs/02_Backward.ipynb #check_vjp
 def check_vjp(f, # `f(*args)` returns a tensor `(...)`
-              vjp, # `vjp(g, *args)` returns one gradient for each argument, or that of the first; None is not checked
-              *args, # floating-point tensors, away from kinks, are checked in float64; anything else is passed along
-              g:Tensor=None, # `(...)` upstream gradient; None draws one, standard normal, and tries its negative, too
+              vjp, # `vjp(g, *args)` returns a gradient, or None, for each argument
+              *args, # tensors, checked in float64, away from kinks; all else is passed along
+              g:Tensor=None, # `(...)` upstream gradient; None draws one, and tries its negative, too
               rtol:float=1e-6, # largest relative error allowed, in each entry
               step:float=6e-6, # size of the nudge, times `max(1, |entry|)`
-              generator:torch.Generator=None, # source of randomness for `g`; None seeds one with 0
+              generator:torch.Generator=None, # what draws `g`; None seeds one with 0
              )->list[float]: # the relative error of each gradient compared, as an array
     "Compare `vjp` with central differences, entry by entry; raises `GradientError`."
     check_number('check_vjp', above=0, rtol=rtol, step=step)
@@ -93,7 +93,7 @@ def near_kink(x:Tensor, # `(n, d)` inputs
               params:Params, # of the network whose first layer is looked at
               within:float=2e-5, # how close to 0 a pre-activation counts as too close
               block:int=2048, # rows at a time, to keep the float64 copies small
-             )->Tensor: # `(n,)`, True where an example has a pre-activation within `within` of 0
+             )->Tensor: # `(n,)`, True where an example has one too close
     "Which examples have a pre-activation so close to 0 that rounding decides its side?"
     w1,b1 = (p.double() for p in params[:2])
     close = [torch.addmm(b1, xb.double(), w1).abs()<=within for xb in x.split(block)]

@@ -45,8 +45,8 @@ def __call__(self:Module, *inputs):
 # %% ../nbs/03_Module.ipynb #backwardMethod
 @patch
 def backward(self:Module,
-             g:Tensor=None, # `(...)` upstream gradient, shaped like the output; None is 1, for an output with one entry
-             out:Tensor=None, # the output that `g` is for; needed only where several calls are recorded
+             g:Tensor=None, # `(...)` upstream gradient; None is 1, for an output of one entry
+             out:Tensor=None, # what `g` is for; needed only where several calls are recorded
             ): # the inputs' gradient as `bwd` returns it
     "Take a recorded call away and pull `g` back through it; fills the parameters' `.grad`."
     calls = pending(self)
@@ -74,7 +74,7 @@ def accumulate(p:Tensor, # `(...)` a parameter
 
 # %% ../nbs/03_Module.ipynb #Linear
 class Linear(Module):
-    "A linear layer, `x@w + b`; `w (n_in, n_out)` is drawn standard normal, `b (n_out,)` is zero."
+    "A linear layer, `x@w + b`; `w (n_in, n_out)` is drawn normal, `b (n_out,)` is zero."
     parameter_names = 'w', 'b'
     def forward(self, x): return lin(x, self.w, self.b)
 
@@ -91,7 +91,7 @@ def __init__(self:Linear,
              n_in:int, # inputs
              n_out:int, # outputs
              generator:torch.Generator=None, # source of randomness; None is torch's global one
-             input_grad:bool=True, # False, for a first layer, leaves out the gradient for the data
+             input_grad:bool=True, # False leaves out the gradient for the data
              dtype:torch.dtype=None, # None is torch's default
              device=None): # None is torch's default
     check_whole('Linear', n_in=n_in, n_out=n_out)
@@ -165,7 +165,7 @@ def __repr__(self:Sequential):
 
 # %% ../nbs/03_Module.ipynb #mlp_model
 #| code-fold: true
-def mlp_model(params:Params, # `w1 (d, h)`, `b1 (h,)`, `w2 (h, c)`, `b2 (c,)`: shared, not copied
+def mlp_model(params:Params, # `w1 (d, h)`, `b1 (h,)`, `w2 (h, c)`, `b2 (c,)`, shared
               input_grad:bool=True, # False leaves out the gradient for the data
              )->Sequential: # `Linear`, `ReLU`, `Linear`
     "The network `mlp` of chapter 01 as layers that hold the very tensors of `params`."

@@ -235,7 +235,7 @@ def check_declared(layer):
 
 # %% ../nbs/37_Records.ipynb #Parts
 class Parts:
-    "What a layer has besides its computation: parameters, buffers, layers inside, a switch, a name."
+    "What a layer has besides its computation: parameters, buffers, layers inside, a switch."
     parameter_names = ()    # the attributes that hold what is trained,
     buffer_names = ()       # and those that hold other floating-point numbers, e.g. running means
     training = True         # `train()` and `eval()` switch it
