@@ -6,7 +6,8 @@ from conftest import modules, root
 # A module imports only modules that stand before it here.
 order = '''checks terminal saved files data forward backward tiny module guards autograd derivatives
            layout drawing training pointwise shapes losses ops ways fit scale conv attention
-           compiler ink pictures report costs catalogue verify mutants doctor playground workbook
+           compiler ink pictures report costs catalogue verify mutants subject nudges suspects
+           findings exam variations corners conduct doctor playground workbook
            cli'''.split()
 tables = ['catalogue'] # pure tables may be longer than what is read from top to bottom
 longest_module = 450
