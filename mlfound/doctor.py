@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .backward import (GradientError, central_difference, compare, copies, judge, one_each,
-                              prepare, relative_error)
 from .conduct import (autocast, batch, changes, interleaved, kept_alive, modes, repeated,
                              second_order, subsets, transforms, untouched, without_tape)
 from .corners import corners
@@ -22,6 +20,8 @@ from .exam import Exam, entries, raised, smallest
 from .findings import Finding, Report
 from .module import Module
 from .nudges import MOST_ENTRIES
+from .slopes import (GradientError, central_difference, compare, copies, judge, one_each,
+                            prepare, relative_error)
 from .subject import is_function, own_randomness, subject_of
 from .suspects import Trial, explanations, fits_shape
 from .variations import dtypes, layouts, options, points, sizes, twice, upstreams

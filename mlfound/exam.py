@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .backward import Slopes
+from .slopes import Slopes
 from .findings import Finding, as_code, shrink
 from .nudges import MOST_ENTRIES, chance_to_miss, flat, measure
 from .subject import PairSubject, Subject, is_float

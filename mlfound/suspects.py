@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .backward import Slopes, judge
+from .slopes import Slopes, judge
 from .guards import expands
 from .verify import floats
 
