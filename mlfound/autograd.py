@@ -19,19 +19,20 @@ from .backward import Grads, check_batch, lin_vjp_b, lin_vjp_w, lin_vjp_x, mse_v
 from .forward import Params, lin, mse, relu as relu_forward
 
 # %% ../nbs/04_Autograd.ipynb #guards-import
-from .guards import (PLAIN, SAFE, Guarded, bind, changed, check_answer, check_asked,
-                            check_data, check_inputs, check_result, check_rules, check_seeds,
-                            check_signature, copied, failed, missing, owned, plain_index, raw,
-                            spread, switch, versions)
+from .guards import (PLAIN, SAFE, Guarded, begun, bind, changed, check_answer, check_asked,
+                            check_constant, check_data, check_inputs, check_result, check_rules,
+                            check_seeds, check_signature, copied, failed, missing, owned,
+                            plain_index, raw, spread, switch, versions)
 
 # %% ../nbs/04_Autograd.ipynb #Entry
 _clock = itertools.count()   # numbers the entries in order of time
 
 class Entry:
     "One line of the tape: an operation, its arguments' entries, and how to send gradients back."
-    __slots__ = 'op','nodes','edges','number','grad','values','__weakref__'
+    __slots__ = 'op','nodes','back','number','grad','values','__weakref__'
+    edges = property(lambda self: [*map(Edge._make, self.back)])   # `back`, with names
     def __init__(self, op=None, nodes=()):
-        self.op,self.nodes,self.edges = op,nodes,[]
+        self.op,self.nodes,self.back = op,nodes,[]
         self.number,self.grad,self.values = next(_clock),None,None
 
 class Edge(NamedTuple):
@@ -48,18 +49,18 @@ class Edge(NamedTuple):
 # %% ../nbs/04_Autograd.ipynb #Var
 class Var(Guarded):
     "A tensor with a history: gradients can be sent back through the operations that made it."
-    __slots__ = 'data','entry','__weakref__'
+    __slots__ = 'held','entry','__weakref__'   # `held` is what `.data` shows
     torch_functions = {}   # what `torch.<name>` calls when it meets a Var
     def __init__(self,
                  data, # `(...)` tensor (not copied), number, list or NumPy array (copied)
                  requires_grad:bool=False): # is the gradient with respect to it wanted?
-        self.data = check_data(data, requires_grad)
+        self.held = check_data(data, requires_grad)
         self.entry = Entry() if requires_grad else None
 
 def wrap(data, entry=None):
     "A `Var` of this tensor, which this entry made."
     v = object.__new__(Var)
-    v.data,v.entry = data,entry
+    v.held,v.entry = data,entry
     return v
 
 # %% ../nbs/04_Autograd.ipynb #Op
@@ -94,7 +95,7 @@ def op(fn=None, # the forward function, on plain tensors
         values,nodes,wrapped = [],[],False
         for a in args:
             if isinstance(a, Var):
-                values.append(a.data)
+                values.append(a.held)
                 nodes.append(a.entry)
                 wrapped = True
             else:
@@ -116,12 +117,11 @@ def record(self:Op, out, values, nodes):
     if self.rest is not None: known[3+self.rest:] = [tuple(values[self.rest:])]
     for i,p in enumerate(nodes):
         if p is None: continue
-        x,(rule,needs) = values[i],self.rules[min(i, last)]   # the last one serves all of *xs
+        x,(rule,needs) = values[i],self.rules[i if i<last else last]   # the last serves all of *xs
         known[:2] = x.shape,i
         kept = [known[j] for j in needs]
-        now = versions(kept, self)
-        edge = p, rule, needs, kept, now, x.shape, x.dtype, x.device
-        entry.edges.append(tuple.__new__(Edge, edge))   # `Edge(*edge)`, in a third of its time
+        now = versions(kept, self) if kept else kept
+        entry.back.append((p, rule, needs, kept, now, x.shape, x.dtype, x.device))
     if switch.keeping: entry.values = values
     return wrap(out, entry)
 
@@ -179,16 +179,16 @@ def sweep(roots, # the gradients to start from, by entry
     heapify(todo)
     while todo:
         _,e = heappop(todo)   # the newest: all that was made from it is done, its gradient complete
-        g = grads[e] if e in targets or not e.edges else grads.pop(e)   # others are not kept
-        for edge in e.edges:
+        g = grads[e] if e in targets or not e.back else grads.pop(e)   # others are not kept
+        for edge in e.back:
             p,rule,needs,kept,before,shape,dtype,device = edge
             if useful and p not in useful: continue
-            if before and versions(kept)!=before: raise changed(e.op, edge)
+            if before and versions(kept)!=before: raise changed(e.op, Edge(*edge))
             try: answer = r = rule(g, *(e.vars(needs, kept) if create_graph else kept))
-            except RuntimeError as error: raise failed(e.op, edge, g, error)
+            except RuntimeError as error: raise failed(e.op, Edge(*edge), g, error)
             fits = type(r) is Tensor and shape and r.shape==shape and r.dtype is dtype
             if not fits or r.device!=device: r = e.fit(r, g, shape, dtype, device)
-            if watch: watch(e, edge, answer, r)
+            if watch: watch(e, Edge(*edge), answer, r)
             if p not in grads: heappush(todo, (-p.number, p))
             grads[p] = grads[p]+r if p in grads else r
     return grads
@@ -209,6 +209,7 @@ def backward(self:Var,
              g=None): # `self.shape` upstream gradient; a scalar needs none
     "Add to the `.grad` of every leaf the gradient of this result with respect to it."
     roots = _roots([self], [raw(g)])
+    if begun: check_constant(behind(*roots))
     grads = owned(sweep(roots), roots)   # no two share memory
     with _lock:
         for e,r in grads.items(): e.grad = r if e.grad is None else e.grad+r
@@ -280,13 +281,13 @@ _operator('pow', pow)
 
 # %% ../nbs/04_Autograd.ipynb #expand
 #| code-fold: true
-@method
-@spread
-@op
+def sized(f):
+    "Make `f` an operation and a method; its last argument may be given as several numbers."
+    return method(spread(op(f)))
+
+@sized
 def expand(x, size): return x.expand(size)
-@method
-@spread
-@op
+@sized
 def sum_to_size(x, size): return x.sum_to_size(size)
 expand.defvjp(lambda g,shape: g.sum_to_size(shape))
 sum_to_size.defvjp(lambda g,shape: g.expand(shape))
@@ -309,9 +310,7 @@ sum.defvjp(lambda g,shape,dim: unsum(g, shape, dim).expand(shape))
 def transpose(x, dim0, dim1): return x.transpose(dim0, dim1)
 transpose.defvjp(lambda g,dim0,dim1: g.transpose(dim0, dim1))
 
-@method
-@spread
-@op
+@sized
 def reshape(x, size): return x.reshape(size)
 reshape.defvjp(lambda g,shape: g.reshape(shape))
 
@@ -362,10 +361,10 @@ matmul_stacks.defvjp(lambda g,y: g@y.mT, lambda g,x: x.mT@g)
 @method
 def matmul(input, other):
     "The matrix product; a vector is a row on the left, a column on the right, and loses that axis."
-    x,y = copied(input),copied(other)
-    if x.ndim>1 and y.ndim>1: return matmul_stacks(x, y)
-    row,column = x.ndim!=1,y.ndim!=1   # which of the last two axes stay
-    out = matmul_stacks(x if row else x.reshape(1, -1), y if column else y.reshape(-1, 1))
+    row,column = input.ndim!=1,other.ndim!=1   # which of the last two axes stay
+    if row and column: return matmul_stacks(input, other)
+    x = input if row else input.reshape(1, -1)
+    out = matmul_stacks(x, other if column else other.reshape(-1, 1))
     return out.reshape(out.shape[:-2] + out.shape[-2:-1]*row + out.shape[-1:]*column)
 _operator('matmul', matmul)
 
@@ -447,6 +446,7 @@ def grad(y, # `(...)` result, or several
     check_inputs(xs)
     with torch.set_grad_enabled(create_graph or is_grad_enabled()):
         roots = _roots(ys, gs if create_graph else [*map(raw, gs)])
+        if begun and not create_graph: check_constant(behind(*roots))
         grads = sweep(roots, {x.entry for x in xs}, create_graph)
     grads = {x.entry: grads.get(x.entry, torch.zeros_like(x.data)) for x in xs}
     if not create_graph: grads = owned(grads, roots)
