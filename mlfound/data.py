@@ -55,7 +55,6 @@ def _draw_grid(ims, captions, cols, kwargs):
     return ax
 
 # %% ../nbs/00_Data.ipynb #show_images
-#| code-fold: true
 def show_images(x:Tensor,           # `(n, 784)` or `(n, 28, 28)` images; a single one `(784,)` or `(28, 28)`
                 labels=None,        # n captions; for a single image, its caption
                 cols:int=10,        # images in a line

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from .guards import expands
-from .backward import (GradientError, Slopes, central_difference, compare, copies, judge,
-                              one_each, prepare, relative_error)
+from .slopes import (GradientError, Slopes, central_difference, compare, copies, judge,
+                            one_each, prepare, relative_error)
 from .verify import floats
 
 # %% ../nbs/09_Doctor.ipynb #close

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from .checks import check_number, check_whole, got
 from .data import Split
-from .module import Module, leaves
+from .module import Module
+from .records import leaves
 from .saved import ModelError, check_finished, content, read_tensors, write_tensors
 from .training import check_params, minibatches, one_cycle, parameters_of, to_state_dict
 from .ways import (OPTIMIZERS, Settings, advice, default_rate, evaluate, find_optimizer,

@@ -4,13 +4,13 @@ import pytest
 from conftest import modules, root
 
 # A module imports only modules that stand before it here.
-order = '''checks terminal saved files data forward backward tiny module guards autograd derivatives
-           layout drawing training pointwise shapes losses ops ways fit scale conv attention
-           compiler ink pictures report costs catalogue verify mutants doctor playground workbook
-           cli'''.split()
+order = '''checks terminal saved files data forward slopes backward tiny records module guards
+           autograd derivatives layout drawing scores optimizers forms training pointwise shapes
+           losses ops ways fit scale conv attention compiler ink pictures report costs catalogue
+           verify mutants doctor playground workbook cli'''.split()
 tables = ['catalogue'] # pure tables may be longer than what is read from top to bottom
 longest_module = 450
-longer_for_now = dict(autograd=454, module=456) # to be shortened, and never to grow
+longer_for_now = dict(autograd=454) # to be shortened, and never to grow
 columns, docment_columns = 100, 120
 most_parameters = 6 # of a private function
 

@@ -4,7 +4,8 @@ import copy, gc, pickle, sys, threading, weakref
 import pytest
 import torch
 from torch.testing import assert_close
-from mlfound.module import Linear, Module, MSELoss, ReLU, Sequential, accumulate, pending, returned
+from mlfound.module import Linear, Module, MSELoss, ReLU, Sequential, accumulate
+from mlfound.records import pending, returned
 
 class Square(Module):
     def forward(self, x): return x*x

@@ -444,9 +444,10 @@ def test_formulas_are_set(tab):
 
 # Screens of 1280 x 900 with folds closed; folds have a bound: hiding everything is no short path.
 SCREENS = dict(data=12, forward=12, backward=12, module=12, autograd=18, training=12)
-# Lines of code in folds, for each line in sight.
+# Lines of code in folds, for each line in sight; solutions, which are the reader's own, apart.
 FOLDED = 1.
-FOLDED_NOT_YET = dict(data=1.9, forward=1.9, backward=5.3, module=3.7, training=7.5)
+FOLDED_NOT_YET = dict(data=1.9, forward=1.9, backward=5.3, module=3.7, training=1.5)
+SOLUTIONS = 80
 
 def test_the_path_is_short(browser, site):
     found = screens.measure(browser, site, [book.docname(p) for p in book.path_chapters()])
@@ -455,6 +456,8 @@ def test_the_path_is_short(browser, site):
     hidden = {n: m['folded'] for n, m in found.items()
               if m['folded'] > FOLDED_NOT_YET.get(n, FOLDED)*m['shown']}
     assert not hidden, f'{hidden} lines of code are folded, too many for those in sight'
+    answers = {n: m['solutions'] for n, m in found.items() if m['solutions'] > SOLUTIONS}
+    assert not answers, f'{answers} lines of solutions'
 
 def test_built_twice(site, builds):
     "The last test, since it waits for the second build."
