@@ -208,8 +208,7 @@ _lock = threading.Lock()   # two threads may send gradients to the same leaf
 def backward(self:Var,
              g=None): # `self.shape` upstream gradient; a scalar needs none
     "Add to the `.grad` of every leaf the gradient of this result with respect to it."
-    roots = _roots([self], [raw(g)])
-    if begun: check_constant(behind(*roots))
+    roots = _roots([self], [g])
     grads = owned(sweep(roots), roots)   # no two share memory
     with _lock:
         for e,r in grads.items(): e.grad = r if e.grad is None else e.grad+r
@@ -218,14 +217,13 @@ def backward(self:Var,
 #| code-fold: true
 def behind(*roots):
     "The entries that the `roots` were made from, and these, each once, in no particular order."
-    seen,todo = {*roots},[*roots]
+    seen,todo = {None, *roots},[*roots]
     while todo:
         e = todo.pop()
         yield e
-        for p in e.nodes:
-            if p and p not in seen:
-                seen.add(p)
-                todo.append(p)
+        new = {*e.nodes} - seen
+        seen |= new
+        todo += new
 
 def _leading_to(targets, roots):
     "The entries through which gradients from the `roots` reach the `targets`."
@@ -234,17 +232,18 @@ def _leading_to(targets, roots):
         if not useful.isdisjoint(e.nodes): useful.add(e)
     return useful
 
-def _roots(ys, gs):
+def _roots(ys, gs, create_graph=False):
     "The gradients to start from, by entry; those of a result that is named twice add."
     roots = {}
-    for y,g in zip(ys, check_seeds(ys, gs)):
+    for y,g in zip(ys, check_seeds(ys, gs if create_graph else [*map(raw, gs)])):
         roots[y.entry] = roots[y.entry]+g if y.entry in roots else g
+    if begun and not create_graph: check_constant(behind(*roots))
     return roots
 
 @patch
 def observe(self:Var, watch, g=None):
     "Sweep and let `watch` look on; no `.grad` is touched. The upstream gradient it began with."
-    roots = _roots([self], [raw(g)])
+    roots = _roots([self], [g])
     sweep(roots, watch=watch)
     return roots[self.entry]
 
@@ -269,8 +268,7 @@ def _pow_vjp_x(g, x, exponent):
 
 def _pow_vjp_y(g, x, exponent, out):
     "$x^y\\log x$; where $x = 0$ and $y \\ge 0$ it is 0, though $\\log x$ is infinite."
-    number = not isinstance(x, (Tensor,Var))
-    x = torch.tensor(x, dtype=torch.float64) if number else x.to(out.dtype)   # whole numbers too
+    x = x.to(out.dtype) if isinstance(x, (Tensor,Var)) else torch.tensor(x, dtype=torch.float64)
     return g*(out*torch.log(torch.where(torch.eq(x, 0) & torch.ge(exponent, 0), 1., x)))
 
 @method
@@ -420,11 +418,11 @@ def vars(self:Entry, needs, kept):
     "What a rule asked to keep, with its history, so that the rule is recorded in turn."
     nodes,rest = [None,None,self,*self.nodes],self.op.rest   # beside `known`
     if rest is not None: nodes[3+rest:] = [tuple(self.nodes[rest:])]
-    return [_with_history(v, nodes[j]) if nodes[j] else v for j,v in zip(needs, kept)]
+    return [_with_history(v, nodes[j]) for j,v in zip(needs, kept)]
 
 def _with_history(value, node):
-    if type(node) is not tuple: return wrap(value, node)
-    return tuple(wrap(v, n) if n else v for v,n in zip(value, node))
+    if type(node) is tuple: return tuple(map(_with_history, value, node))
+    return wrap(value, node) if node else value
 
 @op
 def beginning(x): return x   # where a derivative starts, though not the user's tape
@@ -442,13 +440,11 @@ def grad(y, # `(...)` result, or several
          create_graph:bool=False): # give `Var`s that can be differentiated again?
     "The gradient of `y` with respect to `xs`, a tuple if `xs` is one. No `.grad` is touched."
     ys,gs = ([y],[g]) if isinstance(y, (Var,Tensor)) else (y, [None]*len(y) if g is None else g)
-    many,xs = not isinstance(xs, Var),[xs] if isinstance(xs, Var) else [*xs]
-    check_inputs(xs)
+    each = check_inputs(xs)
     with torch.set_grad_enabled(create_graph or is_grad_enabled()):
-        roots = _roots(ys, gs if create_graph else [*map(raw, gs)])
-        if begun and not create_graph: check_constant(behind(*roots))
-        grads = sweep(roots, {x.entry for x in xs}, create_graph)
-    grads = {x.entry: grads.get(x.entry, torch.zeros_like(x.data)) for x in xs}
+        roots = _roots(ys, gs, create_graph)
+        grads = sweep(roots, {x.entry for x in each}, create_graph)
+    grads = {x.entry: grads.get(x.entry, torch.zeros_like(x.data)) for x in each}
     if not create_graph: grads = owned(grads, roots)
-    out = tuple(tracked(grads[x.entry]) if create_graph else grads[x.entry] for x in xs)
-    return out if many else out[0]
+    out = tuple(tracked(grads[x.entry]) if create_graph else grads[x.entry] for x in each)
+    return out[0] if isinstance(xs, Var) else out

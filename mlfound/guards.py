@@ -345,10 +345,13 @@ def check_seeds(ys, gs):
 
 # %% ../nbs/28_Guards.ipynb #check_inputs
 def check_inputs(xs):
+    "What `grad` is asked for, as a list; raise `TapeError` unless the tape follows all of it."
+    xs = [xs] if isinstance(xs, Guarded) else [*xs]
     for i,x in enumerate(xs):
         if not isinstance(x, Guarded) or not x.entry:
             raise TapeError(f'grad: xs[{i}] has requires_grad=False; '
                             'make it with Var(data, requires_grad=True)')
+    return xs
 
 # %% ../nbs/28_Guards.ipynb #check_answer
 def expands(shape, to):
