@@ -331,7 +331,7 @@ def test_inference_tensors_are_refused():
 # All or nothing -----------------------------------------------------------------------------------
 
 class Late(Module):
-    "A layer of two parameters whose rule stops, or answers wrongly, when it has the first gradient."
+    "A layer of two parameters whose rule stops, or answers wrongly, after the first."
     parameter_names = 'a','b'
     def __init__(self, wrong): self.a,self.b,self.wrong = torch.ones(3), torch.ones(3), wrong
     def forward(self, x): return self.a*x + self.b
