@@ -155,9 +155,9 @@ def which_call(layer, calls, g, out):
 # %% ../nbs/37_Records.ipynb #check_meant
 def check_meant(name, meant):
     "The error for a gradient that was returned for something else than an output that waits."
-    raise RuntimeError(f'{name}: g was returned for another tensor, {tuple(meant[0].shape)}, and no '
-                       'recorded call has that as its output; pass the gradient for an output that '
-                       'waits, or say which call it is for, backward(g, out=y)')
+    raise RuntimeError(f'{name}: g was returned for another tensor, {tuple(meant[0].shape)}, and '
+                       'no recorded call has that as its output; pass the gradient for an output '
+                       'that waits, or say which call it is for, backward(g, out=y)')
 
 # %% ../nbs/37_Records.ipynb #upstream
 def upstream(layer, g, out):
