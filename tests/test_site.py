@@ -263,7 +263,8 @@ WIDTHS = [320, 390, 736, 770, 840, 1000, 1010, 1024, 1074, 1140, 1310, 1314, 134
 # The frame is the same on every page: these have all that stands in one, and meet every width.
 EVERY_WIDTH = 'index.html', 'search.html', 'api.html', 'autograd.html', 'catalogue.html'
 FEW = 390, 770, 1024, 1366
-if os.environ.get('MLFOUND_WIDTHS') == 'all': WIDTHS = FEW = sorted({*WIDTHS, *range(320, 1921, 20)})
+if os.environ.get('MLFOUND_WIDTHS') == 'all':
+    WIDTHS = FEW = sorted({*WIDTHS, *range(320, 1921, 20)})
 
 STILL = '*, *::before, *::after { transition: none !important; animation: none !important }'
 
@@ -278,7 +279,7 @@ def sideways(page, name):
     return found
 
 def accessible(page):
-    "What axe finds in the light and in the dark; inside code and formulas it looks at colours only."
+    "What axe finds in the light and in the dark. Inside code and formulas only colours count."
     but_colours = dict(rules={rule: dict(enabled=False) for rule in COLOURS})
     colours = dict(runOnly=dict(type='rule', values=COLOURS))
     page.evaluate(OPEN)
@@ -358,7 +359,8 @@ def test_search(tab, site, pages):
             assert not links and 'Nothing found' in page.locator('#search-status').inner_text()
             continue
         assert any(l.startswith(first) for l in links[:3]), f'{query}: {links[:3]}'
-        assert 20 < len(texts[0]) < 300 and page.locator('#results mark').count(), f'{query}: {texts}'
+        assert 20 < len(texts[0]) < 300, f'{query}: {texts[0]}'
+        assert page.locator('#results mark').count(), query
         lost = [l for l in links if (p := urldefrag(l))[1] and unquote(p[1]) not in pages[p[0]].ids]
         assert not lost, f'{query}: {lost}'
     assert not t.foreign() and not t.complaints
