@@ -60,7 +60,7 @@ def check_vjp(f, # `f(*args)` returns a tensor `(...)`
               *args, # floating-point tensors, away from kinks, are checked in float64; anything else is passed along
               g:Tensor=None, # `(...)` upstream gradient; None draws one, standard normal, and tries its negative, too
               rtol:float=1e-6, # largest relative error allowed, in each entry
-              step:float=6e-6, # size of the nudge, times `max(1, |entry|)`
+              step:float=6e-6, # size of the nudge, times `max(1, |entry|)`; wider where rounding hides the slope
               generator:torch.Generator=None, # source of randomness for `g`; None seeds one with 0
              )->list[float]: # the relative error of each gradient compared, as an array
     "Compare `vjp` with central differences, entry by entry; raises `GradientError`."
