@@ -104,7 +104,8 @@ class Guarded:
     data = property(lambda self: self.held, _set_data, doc='The tensor that it holds')
     requires_grad = property(lambda self: self.entry is not None, _refuse_requires_grad)
     grad = property(lambda self: self.entry.grad if self.entry else None, _set_grad,
-                    lambda self: _set_grad(self, None), doc='What `backward` has accumulated: a tensor, or `None`')
+                    lambda self: _set_grad(self, None),
+                    doc='What `backward` has accumulated: a tensor, or `None`')
 
     def detach(self):
         "The same data without its history."
