@@ -320,16 +320,14 @@ def check_result(op, out):
 # %% ../nbs/28_Guards.ipynb #versions
 def versions(kept, op=None):
     "How often each tensor has been changed in place, those in tuples, lists and dictionaries, too."
-    try: return [v._version if isinstance(v, Tensor) else _other_version(v) for v in kept]
+    try: return [v._version if isinstance(v, Tensor) else _other_version(v, op) for v in kept]
     except RuntimeError as e:
         raise TapeError(f'{op.name}: inference tensors cannot be kept; pass x.clone(), '
                         'made outside inference_mode') from e
 
-def _other_version(v):
-    if type(v) in (tuple, list): return [*map(_version, v)]
-    return [*map(_version, v.values())] if type(v) is dict else None
-
-def _version(v): return v._version if isinstance(v, Tensor) else _other_version(v)
+def _other_version(v, op):
+    if type(v) in (tuple, list): return versions(v, op)
+    return versions(v.values(), op) if type(v) is dict else None
 
 def changed(op, edge):
     "The error for a tensor changed in place since the forward pass."
