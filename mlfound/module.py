@@ -14,7 +14,8 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from .backward import Grads, lin_vjp, mse_vjp, relu_vjp
-from .checks import check_batch, check_same_dtype, check_same_shape, check_whole, got
+from .checks import (check_batch, check_same_dtype, check_same_shape, check_tensors,
+                            check_whole, got)
 from .forward import Params, lin, mse, relu
 from .records import (Call, Parts, check_call, check_grads, check_unchanged, name_of,
                              pending, recording, remember, running, settle, upstream, watch,
@@ -66,6 +67,7 @@ def accumulate(p:Tensor, # `(...)` a parameter
                g:Tensor, # `(...)` its gradient from one use
               ):
     "Add `g` to `p.grad`, from within `bwd` when all has succeeded; refuses other shapes and types."
+    if not isinstance(g, Tensor): check_tensors('accumulate', gradient=g)
     if g.shape!=p.shape or g.dtype!=p.dtype:
         check_same_shape('accumulate', 'they must agree', gradient=g, parameter=p)
         check_same_dtype('accumulate', gradient=g, parameter=p)

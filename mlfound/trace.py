@@ -101,7 +101,7 @@ class Listing:
     turn:int=0               # the first line of the way back
     called:dict=field(default_factory=dict)    # name → what the reader calls that tensor
     checks:list=field(default_factory=list)    # checks of the library that a program leaves out
-    said:dict=field(default_factory=dict)      # number of a line → the place in somebody's file
+    said:dict=field(default_factory=dict)      # number of a question → whose it was
     shown:dict=field(default_factory=dict)     # name → what the program's text calls it
     once:list=field(default_factory=list)      # lines that need to run only once
     kept:list=field(default_factory=list)      # numbers of the lines that draw or ask, which stay
@@ -221,7 +221,6 @@ def write(self:Recorder, kernel, args, kwargs, out):
     if varies: self.varies |= {*homes, *changed}
     self.listing.lines.append(Line(self.number, kernel, args, kwargs, tuple(names), tuple(homes),
                                    changed, several=isinstance(out, (tuple,list))))
-    if varies: self.listing.said[self.number] = reader()
     if is_random(kernel): self.listing.kept.append(self.number)
 
 @patch
@@ -303,10 +302,11 @@ class Locals:
     "In `with Locals(f) as names:` the variables of `f` as they are when it returns."
     def __init__(self, f): self.code,self.found = getattr(f, '__code__', None),{}
     def __enter__(self):
-        self.before = sys.getprofile()
-        sys.setprofile(self.look)
+        self.free = sys.getprofile() is None   # where a profiler runs, names are done without
+        if self.free: sys.setprofile(self.look)
         return self.found
-    def __exit__(self, *error): sys.setprofile(self.before)
+    def __exit__(self, *error):
+        if self.free: sys.setprofile(None)
     def look(self, frame, event, value):
         if event=='return' and frame.f_code is self.code: self.found.update(frame.f_locals)
 
