@@ -188,7 +188,7 @@ def held_by(y):
 
 def held_by_calls(layer):
     "The tensors that the calls of `layer` keep, with the calls inside them, until `backward`."
-    from mlfound.module import pending
+    from mlfound.records import pending
 
     kept, todo = [], [*pending(layer)]
     while todo:

@@ -84,12 +84,14 @@ def spoken(path):
             found = re.fullmatch(r'`([A-Za-z_][\w.]*)(\(.*\))?`', part)
             if found and (found[2] or found[1].split('.')[-1].startswith('_')): yield found[1]
 
+OF_TUPLES = '_replace', '_asdict', '_fields' # what Python gives each NamedTuple
+
 def unseen(path):
     "Functions that the text speaks of, in no code of the page, and with no link that leads there."
     texts = [source(c) for c in cells(path)]
     code = [t for t, c in zip(texts, cells(path)) if c['cell_type'] == 'code']
     fences = re.findall(r'^ *```.*?^ *```', '\n'.join(texts), re.M | re.S)
-    words = {*re.findall(r'\w+', '\n'.join(code + fences)), *keyword.kwlist}
+    words = {*re.findall(r'\w+', '\n'.join(code + fences)), *keyword.kwlist, *OF_TUPLES}
     for name in sorted({*spoken(path)}):
         first, last = name.split('.')[0], name.split('.')[-1]
         public = name in index() and not last.startswith('_')

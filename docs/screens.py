@@ -1,4 +1,5 @@
 """Print how long each page of the path is: words, lines of code in sight and folded, screens.
+Solutions of exercises are counted apart: they are what the reader writes.
 
     python docs/screens.py                    builds the site, then measures chapters 00 to 05
     python docs/screens.py 04 14_Fit          only these chapters, of the path or not
@@ -23,6 +24,7 @@ MEASURE = '''() => {
   const height = () => document.documentElement.scrollHeight / innerHeight;
   const code = [...article.querySelectorAll("div.cell_input pre")];
   const folded = (e) => e.closest("details:not([open])") !== null;
+  const solution = (e) => e.closest("section[id^=exercise]") !== null;
   for (const f of folds) f.open = false;
   const prose = [...article.querySelectorAll("p, li, h1, h2, h3, h4, td, th, summary")];
   const inner = (e) => prose.some((o) => o !== e && e.contains(o));
@@ -30,7 +32,8 @@ MEASURE = '''() => {
   const found = {
     words: sum(prose.filter((e) => !inner(e) && e.offsetParent).map(words)),
     shown: sum(code.filter((e) => !folded(e)).map(lines)),
-    folded: sum(code.filter(folded).map(lines)),
+    folded: sum(code.filter((e) => folded(e) && !solution(e)).map(lines)),
+    solutions: sum(code.filter((e) => folded(e) && solution(e)).map(lines)),
     folds: folds.length,
     screens: height(),
   };
@@ -67,11 +70,11 @@ def main():
         if not args.site and (failed := build(site, with_ebook=False)): return failed
         with chromium() as browser:
             found = measure(browser, site.resolve(), [docname(p) for p in wanted(args.chapters)])
-    print('page            words  code lines  folded  folds  screens  unfolded',
+    print('page            words  code lines  folded  solutions  folds  screens  unfolded',
           f'  at {WIDTH} x {HEIGHT}')
     for page, m in found.items():
-        print(f"{page:14}{m['words']:7}{m['shown']:12}{m['folded']:8}{m['folds']:7}"
-              f"{m['screens']:9.1f}{m['unfolded']:10.1f}")
+        print(f"{page:14}{m['words']:7}{m['shown']:12}{m['folded']:8}{m['solutions']:11}"
+              f"{m['folds']:7}{m['screens']:9.2f}{m['unfolded']:10.1f}")
     return 0
 
 if __name__ == '__main__':

@@ -12,14 +12,16 @@ names = dict( # the module in which each name is at home
     module='Linear MSELoss Module ReLU Sequential',
     autograd='Var grad linear mse_loss no_grad op relu',
     derivatives='hessian hvp jacobian jvp',
-    training='Adam CrossEntropyLoss SGD accuracy cross_entropy init_he log_softmax minibatches '
-             'network one_cycle softmax',
+    scores='log_softmax softmax',
+    optimizers='Adam SGD one_cycle',
+    forms='init_he network',
+    training='CrossEntropyLoss accuracy cross_entropy minibatches',
     fit='History load save', # `mlfound.fit` itself is a module that can be called
     scale='find_device precision',
     pictures='read_digit',
     drawing='draw_tape step_through',
     verify='certificate',
-    doctor='diagnose',
+    doctor='assert_gradients diagnose examine',
 )
 
 def __getattr__(name):

@@ -5,10 +5,13 @@
 # %% auto #0
 __all__ = ['operation', 'composite', 'function', 'layer', 'network', 'tape', 'TRIALS', 'small_ones', 'above_one', 'steps',
            'rests', 'whole', 'pads', 'once', 'zeros', 'equations', 'loose', 'multiplied', 'drop_out', 'couples',
-           'weights', 'images', 'chances', 'drawn', 'floats', 'Trial', 'Kink', 'entrywise', 'sigma',
-           'exponential_below', 'leaky', 'below', 'quotient', 'flat', 'opened', 'shifted', 'on_diagonal', 'in_one',
-           'cut', 'deviation', 'values_of', 'largest', 'with_seed', 'by_name', 'with_words', 'judged_loss', 'log_odds',
-           'find', 'found']
+           'weights', 'images', 'chances', 'seen_once', 'strided', 'grouped', 'slides', 'backs', 'whys', 'torch_conv',
+           'firsts', 'at_ties', 'means', 'torch_pools', 'measured', 'couple_of', 'drawn', 'floats', 'Trial', 'Kink',
+           'entrywise', 'sigma', 'exponential_below', 'leaky', 'below', 'quotient', 'flat', 'opened', 'shifted',
+           'on_diagonal', 'in_one', 'cut', 'deviation', 'values_of', 'largest', 'with_seed', 'by_name', 'with_words',
+           'judged_loss', 'bent_formula', 'log_odds', 'meetings', 'framed', 'unframed', 'nulls', 'maps_of', 'slid',
+           'slid_input', 'slid_weight', 'plainly', 'averaged', 'mean_back', 'standard', 'batch_normed', 'holding',
+           'normed', 'seeded', 'find', 'found']
 
 # %% ../nbs/22_Catalogue.ipynb #imports
 import importlib.util, math
@@ -583,13 +586,16 @@ TRIALS += [
               Kink('curved at the threshold', (numbers(1,2),1.,1.), numbers(3,5),
                    [numbers(3/(1 + math.exp(-1)), 5)])]),
     entrywise('elu', exponential_below, None, [*entries, ([4],-.3)],
-              [Kink('alpha at 0', (numbers(0,0,2),.5), upstream, below(.5))]),
+              [Kink('alpha at 0', (numbers(0,0,2),.5), upstream, below(.5),
+                    [numbers(0,0,0), numbers(.5,.5,1)])]),
     entrywise('leaky_relu', leaky, None, [*entries, ([4],-.2)],
               [Kink('the slope below at 0', (numbers(0,0,2),.5), upstream, below(.5))]),
     *(entrywise(name, None, None) for name in steps),
     *(entrywise(name, None, None, rests)
       for name in 'floor_divide trunc_divide remainder fmod'.split()),
-    entrywise('atan2', sp.atan2, None, stretched[:-1])]
+    entrywise('atan2', sp.atan2, None, stretched[:-1], [
+              Kink('0 at the origin', (numbers(0,0,3), numbers(0,2,4)), upstream,
+                   [numbers(0,2.5,1.12), numbers(0,0,-.84)])])]
 
 # %% ../nbs/22_Catalogue.ipynb #pointwise_composites
 #| code-fold: true
@@ -761,10 +767,16 @@ couples = [([3,4],[3,4]), ([3],[3]), ([],[]), ([1,2],[1,2],'sum'), ([2,1],[2,1],
 weights,images = numbers(.5,2,1),torch.tensor([[0,2],[1,1]])
 # PyTorch adds 1e-12 to a denominator of its second order
 chances = dict(draw=dict(lo=.3, hi=.7, signed=False), doubts=[(k,'PyTorch') for k in range(4)])
+def bent_formula(x, delta):
+    near = sp.Max(sp.Min(x, delta), -delta)
+    return near*(x - near/2)
 def log_odds(p, t): return -(t*sp.log(p) + (1-t)*sp.log(1-p))
 TRIALS += [
     judged_loss('mse_loss', couples, 'reduction'),
     judged_loss('l1_loss', couples, 'reduction'),
+    operation('losses.bent', [([3,4],1.), ([],1.), ([5],.8)], bent_formula,
+              kinks=[Kink('the line at the edges', (numbers(0,1,-1),1.), upstream,
+                          [numbers(0,5,-7)], [numbers(3,0,0), numbers(0,1,-1)])]),
     judged_loss('huber_loss', [*couples, ([4],[4],'sum',.8)], 'reduction', 'delta'),
     judged_loss('smooth_l1_loss', [*couples, ([4],[4],'sum',.8)], 'reduction', 'beta'),
     judged_loss('nll_loss', [(z,t,None,-100,'mean') for z,t in classes] + [
@@ -783,6 +795,139 @@ TRIALS += [
     judged_loss('binary_cross_entropy_with_logits', [*couples[:3],
                 ([3],[3],numbers(1,2,3),'sum',numbers(2,.5,1))],
                 'weight', 'reduction', 'pos_weight', wrt=(0,1))]
+
+# %% ../nbs/22_Catalogue.ipynb #convolution_formulas
+#| code-fold: true
+seen_once = (1,1),(0,0),(1,1),1   # stride, padding, dilation, groups
+def meetings(n, maps, w, how):
+    "Which entry of the maps, which pixel and which weight meet, padded pixels counted."
+    (s,t),_,(d,f),groups = how
+    o,c,k,l = w
+    for a,b,p,q,e,i,j in np.ndindex(n, o, *maps, c, k, l):
+        yield (a,b,p,q),(a,b//(o//groups)*c + e,p*s + i*d,q*t + j*f),(b,e,i,j)
+def framed(x, how):
+    p,q = how[1]
+    return np.pad(x, ((0,0),(0,0),(p,p),(q,q)), constant_values=sp.Integer(0))
+def unframed(x, how):
+    p,q = how[1]
+    return x[:,:,p:x.shape[2]-p,q:x.shape[3]-q]
+def nulls(*size): return np.full(size, sp.Integer(0), dtype=object)
+def maps_of(size, w, how):
+    "Rows and columns of the maps."
+    return tuple((n + 2*p - d*(k-1) - 1)//s + 1 for n,k,s,p,d in zip(size[2:], w[2:], *how[:3]))
+def slid(x, w, b=None, how=seen_once):
+    maps = maps_of(x.shape, w.shape, how)
+    x,z = framed(x, how),nulls(len(x), len(w), *maps)
+    for m,r,v in meetings(len(x), maps, w.shape, how): z[m] = z[m] + x[r]*w[v]
+    return z if b is None else z + b[:,None,None]
+def slid_input(y, w, size, how=seen_once):
+    z = framed(nulls(*size), how)
+    for m,r,v in meetings(len(y), y.shape[2:], w.shape, how): z[r] = z[r] + y[m]*w[v]
+    return unframed(z, how)
+def slid_weight(y, x, size, how=seen_once):
+    x,z = framed(x, how),nulls(*size)
+    for m,r,v in meetings(len(y), y.shape[2:], size, how): z[v] = z[v] + y[m]*x[r]
+    return z
+
+# %% ../nbs/22_Catalogue.ipynb #convolution_table
+#| code-fold: true
+strided,grouped = ((2,1),(1,0),(1,2),1),((1,2),(0,1),(1,1),2)
+slides = [([2,3,5,4],[2,3,2,3],[2]), ([1,1,2,3],[1,1,1,2],[1]), ([2,2,5,5],[3,2,2,2],[3],strided),
+          ([2,4,4,6],[6,2,3,2],[6],grouped)]
+backs = [([2,2,4,2],[2,3,2,3],(2,3,5,4)), ([1,1,2,2],[1,1,1,2],(1,1,2,3)),
+         ([2,3,3,3],[3,2,2,2],(2,2,5,5),strided), ([2,6,2,4],[6,2,3,2],(2,4,4,6),grouped)]
+whys = [([2,2,4,2],[2,3,5,4],(2,3,2,3)), ([1,1,2,2],[1,1,2,3],(1,1,1,2)),
+        ([2,3,3,3],[2,2,5,5],(3,2,2,2),strided), ([2,6,2,4],[2,4,4,6],(6,2,3,2),grouped)]
+def plainly(f):
+    "torch's function of pictures, kernels, bias and a `How`."
+    return lambda x,w,b=None,how=seen_once: f(x, w, b, *how)
+torch_conv = plainly(torch.nn.functional.conv2d)
+TRIALS += [
+    operation('conv.conv', slides, slid, small=10, parts=('conv.conv_input', 'conv.conv_weight')),
+    operation('conv.conv_input', backs, slid_input, small=7),
+    operation('conv.conv_weight', whys, slid_weight, small=10),
+    function('conv.conv_vjp', slides, slid, f=torch_conv, small=10,
+             use=lambda vjp,g,x,w,b,how=seen_once: vjp(g, x, w, b, how)),
+    composite('conv.conv2d', slides, slid, f=torch_conv, small=10,
+              use=lambda ours,x,w,b,how=seen_once: ours(x, w, b, *how))]
+
+# %% ../nbs/22_Catalogue.ipynb #convolution_pools
+#| code-fold: true
+firsts = torch.tensor([[[[0,3],[7,7]]]])   # the last place wins twice
+at_ties = [Kink('the first at ties', (rows(numbers(1,3,3), numbers(3,2,1))[None,None],2,1),
+                rows(numbers(3,5))[None,None], [rows(numbers(0,8,0), numbers(0,0,0))[None,None]])]
+def averaged(x, kernel, stride=None, padding=0):
+    "Each channel seen through equal weights."
+    k,l = kernel if isinstance(kernel, tuple) else (kernel,kernel)
+    stride,padding = (v if isinstance(v, tuple) else (v,v) for v in (stride or (k,l), padding))
+    equal = np.full((1,1,k,l), sp.Rational(1, k*l), dtype=object)
+    z = slid(x.reshape(-1, 1, *x.shape[2:]), equal, None, (stride,padding,(1,1),1))
+    return z.reshape(*x.shape[:2], *z.shape[2:])
+def mean_back(vjp, g, x, *how):
+    from mlfound.conv import as_window
+    return vjp(g, x, as_window('', x, *how, *(None,0)[len(how)-1:]))
+def standard(x, eps=1e-5):
+    m = x.mean((0,2,3), keepdims=True)
+    return (x-m)/sp.sqrt(((x-m)**2).mean((0,2,3), keepdims=True) + sp.Rational(str(eps)))
+means = [([2,3,4,6],2), ([1,2,5,4],(3,2),(2,1)), ([2,1,3,3],3,2,1), ([1,1,2,3],(2,1))]
+torch_pools = torch.nn.functional
+measured = [([2,2,2,3],), ([3,1,1,1],), ([1,2,3,2],.1), ([2,1,1,2],)]
+TRIALS += [
+    operation('conv.pick', [([1,1,3,3],firsts), ([2,2,2,3],firsts.expand(2, 2, 2, 2)%6)],
+              lambda x,at: np.take_along_axis(x.reshape(*x.shape[:2], -1),
+                  plain(at).reshape(*at.shape[:2], -1), 2).reshape(at.shape), small=9),
+    operation('conv.unpick', [([1,1,2,2],firsts,(1,1,3,3)),
+              ([2,2,2,2],firsts.expand(2, 2, 2, 2)%6,(2,2,2,3))]),
+    composite('conv.max_pool2d', [([2,3,4,6],2), ([1,2,5,4],(3,2),(2,1)), ([2,1,5,4],3,2,1),
+              ([1,1,6,7],3,2,1,2,True), ([1,2,5,5],2,2,0,1,True)], f=torch_pools.max_pool2d,
+              kinks=at_ties, parts=('conv.pick', 'conv.unpick')),
+    composite('conv.avg_pool2d', means, averaged, f=torch_pools.avg_pool2d),
+    composite('conv.adaptive_avg_pool2d', [([2,3,4,6],1), ([1,2,4,6],(2,3))],
+              f=torch_pools.adaptive_avg_pool2d),
+    function('conv.mean_pool_vjp', means, averaged, f=torch_pools.avg_pool2d, use=mean_back),
+    operation('conv.standardise', measured, standard, small=4),
+    function('conv.standardise_vjp', measured, f=lambda x,eps=1e-5:
+             torch_pools.batch_norm(x, None, None, training=True, eps=eps),
+             use=lambda vjp,g,x,eps=1e-5: vjp(g, x, found('conv.standardise')(x, eps), eps))]
+
+# %% ../nbs/22_Catalogue.ipynb #convolution_layers
+#| code-fold: true
+def batch_normed(x, w, b, mean=None, var=None):
+    return torch_pools.batch_norm(x, mean, var, w, b, training=mean is None)
+def holding(cls, w, b, *how):
+    "A convolution with these parameters."
+    o,c,k,l = w.shape
+    layer = cls(c, o, (k,l), *how)
+    layer.w,layer.b = w,b
+    return layer
+def normed(cls, w, b, training):
+    layer = cls(len(w), dtype=w.dtype).train(training)
+    layer.w,layer.b = w,b
+    layer.mean.add_(.3)
+    layer.var.mul_(2)
+    return layer
+def seeded(cls): return cls(.4, generator=torch.Generator().manual_seed(0))
+couple_of = [([2,3,4,6],[2,3,4,6]), ([1,2,5,5],[3,2,4,4])]
+TRIALS += [
+    layer('convlayers.Conv2d', [([2,3,5,4],[1,3,4,4],[2,3,2,3],[2]),
+          ([1,1,2,2],[1,1,3,2],[1,1,2,1],[1]),
+          ([2,2,5,5],[1,2,6,5],[3,2,2,2],[3],*strided[:3])], shared(slid), use=holding, small=13,
+          parts=('conv.conv_input', 'conv.conv_weight')),
+    layer('convlayers.Pick', [([1,1,3,3],firsts,[1,1,3,3],firsts)], inputs=2, wrt=(0,2)),
+    layer('convlayers.Times', [([3],numbers(0,2,3),[2],numbers(1,0))], both(lambda x,y: x*y),
+          inputs=2, wrt=(0,2)),
+    layer('convlayers.MaxPool2d', couple_of, use=lambda cls: cls(2)),
+    layer('convlayers.AvgPool2d', couple_of, both(lambda x: averaged(x, 2)),
+          use=lambda cls: cls(2)),
+    layer('convlayers.BatchNorm2d', [([2,3,2,2],[1,3,2,3],[3],[3],True),
+          ([3,1,1,1],[2,1,1,1],[1],[1],True), ([1,2,2,1],[2,2,1,1],[2],[2],False)], use=normed),
+    layer('convlayers.Dropout', [([3,4],[5]), ([2],[2,2])], use=seeded),
+    layer('convlayers.Flatten', [([2,3,2,2],[1,2,3,1])], both(lambda x: x)),
+    composite('conv.batch_norm', [([2,3,2,2],[3],[3]), ([3,1,1,1],[1],[1])], f=batch_normed,
+              use=lambda ours,x,w,b: ours(x, None, None, w, b, training=True)),
+    composite('conv.batch_norm', [([1,2,2,1],[2],[2],numbers(.3,-.2),numbers(2,.5))],
+              f=batch_normed, wrt=(0,1,2),
+              use=lambda ours,x,w,b,mean,var: ours(x, mean, var, w, b))]
 
 # %% ../nbs/22_Catalogue.ipynb #without_gradient_table
 compared = 'lt le gt ge eq ne isnan isinf isfinite isclose allclose equal'

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from operator import ge, gt, le, lt
 
 import torch
+from torch import Tensor
 
 # %% ../nbs/21_Checks.ipynb #got
 def got(value)->str: # the words for an error message
@@ -39,25 +40,94 @@ def check_floating(fn:str, # the function that was called, for the message
                             f'pass real floating-point numbers, e.g. {name}.float()')
 
 # %% ../nbs/21_Checks.ipynb #check_same_shape
+def differing(values, of):
+    "The first of `values`, and one of which `of` gives something else: both names and answers."
+    (first,a),*rest = values.items()
+    for name,b in rest:
+        if of(a)!=of(b): return first,of(a),name,of(b)
+
 def check_same_shape(fn:str, # the function that was called, for the message
                      mend:str='give both the same shape', # how to mend it
                      /, **values): # two or more tensors, by name
     "Raise `ValueError` unless all of `values` have the shape of the first."
-    (first,a),*rest = values.items()
-    for name,b in rest:
-        if a.shape!=b.shape:
-            raise ValueError(f'{fn}: {first} is {tuple(a.shape)} '
-                             f'but {name} is {tuple(b.shape)}; {mend}')
+    if found := differing(values, lambda t: tuple(t.shape)):
+        first,a,name,b = found
+        raise ValueError(f'{fn}: {first} is {a} but {name} is {b}; {mend}')
 
 # %% ../nbs/21_Checks.ipynb #check_same_dtype
 def check_same_dtype(fn:str, # the function that was called, for the message
                      /, **values): # two or more tensors, by name
     "Raise `TypeError` unless all of `values` have the type of number of the first."
-    (first,a),*rest = values.items()
-    for name,b in rest:
-        if a.dtype!=b.dtype:
-            raise TypeError(f'{fn}: {name} is {b.dtype} but {first} is {a.dtype}; '
-                            f'convert one, e.g. {first}.to({name}.dtype)')
+    if found := differing(values, lambda t: t.dtype):
+        first,a,name,b = found
+        raise TypeError(f'{fn}: {name} is {b} but {first} is {a}; '
+                        f'convert one, e.g. {first}.to({name}.dtype)')
+
+# %% ../nbs/21_Checks.ipynb #fits
+def fits(x, w, b):
+    "Does `x@w + b` make sense? If so, no message need be worded."
+    if not (isinstance(x, Tensor) and isinstance(w, Tensor) and isinstance(b, Tensor)): return False
+    if not x.ndim==w.ndim==2 or w.shape!=(x.shape[1],*b.shape): return False
+    return x.dtype==w.dtype==b.dtype and x.is_floating_point()
+
+# %% ../nbs/21_Checks.ipynb #check_axes
+def check_axes(fn, arrays):
+    "Raise unless inputs and weights have two axes, and the bias has one."
+    for (name,t),ndim,want in zip(arrays.items(), (2,2,1), ('(n, d)','(d, h)','(h,)')):
+        if t.ndim!=ndim:
+            raise ValueError(f'{fn}: {name} has shape {tuple(t.shape)}; pass one shaped {want}')
+
+def check_meet(fn, arrays):
+    "Raise unless the sizes agree where inputs, weights and bias meet."
+    (nx,x),(nw,w),(nb,b) = arrays.items()
+    if x.shape[1]!=w.shape[0]:
+        raise ValueError(f'{fn}: {nx} has {x.shape[1]} columns but {nw} has {w.shape[0]} rows '
+                         f'({nx} is {tuple(x.shape)}, {nw} is {tuple(w.shape)}); '
+                         f'pass {nw} with one row per column of {nx}')
+    if w.shape[1]!=b.shape[0]:
+        raise ValueError(f'{fn}: {nw} has {w.shape[1]} columns but {nb} has {b.shape[0]} entries '
+                         f'({nw} is {tuple(w.shape)}, {nb} is {tuple(b.shape)}); '
+                         f'pass {nb} with one entry per column of {nw}')
+
+# %% ../nbs/21_Checks.ipynb #check_lin
+def check_lin(x, w, b, fn='lin', names=('x','w','b')):
+    "Raise unless `x@w + b` makes sense; `fn` and `names` word the message."
+    if fits(x, w, b): return
+    arrays = dict(zip(names, (x,w,b)))
+    check_floating(fn, **arrays)
+    check_same_dtype(fn, **arrays)
+    check_axes(fn, arrays)
+    check_meet(fn, arrays)
+
+# %% ../nbs/21_Checks.ipynb #check_mse
+def check_mse(pred, targ):
+    "Raise unless `pred` and `targ` are real numbers, of one shape, with something in them."
+    check_floating('mse', pred=pred)
+    check_tensors('mse', targ=targ)
+    if targ.is_complex():
+        raise TypeError(f'mse: targ holds {targ.dtype}; pass real numbers')
+    check_same_shape('mse', 'give both the same shape, e.g. pred[:,0] or targ[:,None] '
+                     'where one is a column', pred=pred, targ=targ)
+    if not pred.numel():
+        raise ValueError(f'mse: pred is {tuple(pred.shape)}, without entries; pass at least one, '
+                         'the mean of nothing is undefined')
+
+# %% ../nbs/21_Checks.ipynb #check_batch
+def check_batch(fn, x, targ, params):
+    "Raise unless `x`, `targ` and `params` fit; return the targets as `(n, c)`, typed like `x`."
+    w1,b1,w2,b2 = params
+    check_lin(x, w1, b1, fn, ('x','w1','b1'))
+    check_lin(w1, w2, b2, fn, ('w1','w2','b2'))
+    n,c = len(x), w2.shape[1]
+    if not n:
+        raise ValueError(f'{fn}: x is {tuple(x.shape)}, without examples; '
+                         'the mean of nothing is undefined')
+    check_tensors(fn, targ=targ)
+    if targ.ndim==1 and c==1: targ = targ[:,None]
+    if targ.shape!=(n,c):
+        raise ValueError(f'{fn}: targ is {tuple(targ.shape)} but the predictions are {(n,c)}; '
+                         'pass one row of targets per example')
+    return targ.to(x)
 
 # %% ../nbs/21_Checks.ipynb #check_whole
 def check_whole(fn:str, # the function that was called, for the message
@@ -85,6 +155,28 @@ def check_number(fn:str, # the function that was called, for the message
         error = ValueError if number else TypeError
         within = ' and'.join(f' {word} {k:g}' for k,_,word in limits)
         raise error(f'{fn}: {name} is {got(v)}; pass a finite number{within}')
+
+# %% ../nbs/21_Checks.ipynb #check_classes
+CLASSES = torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64
+
+def check_classes(fn, logits, targ):
+    "Raise unless `targ` names one class for each row of `logits`."
+    if not torch.is_tensor(logits):
+        raise TypeError(f'{fn}: logits are {got(logits)}; pass a tensor (n, c)')
+    if logits.ndim!=2 or not logits.numel():
+        raise ValueError(f'{fn}: logits are {tuple(logits.shape)}; pass (n, c), '
+                         'one row of scores an example, with at least one')
+    if not torch.is_tensor(targ) or targ.dtype not in CLASSES:
+        raise TypeError(f'{fn}: targ is {targ.dtype if torch.is_tensor(targ) else got(targ)}; '
+                        'pass class numbers, int64')
+    n,c = logits.shape
+    if targ.shape!=(n,):
+        raise ValueError(f'{fn}: targ is {tuple(targ.shape)} but logits are {(n,c)}; '
+                         f'pass one class number for each row, shaped {(n,)}')
+    lo,hi = targ.aminmax()
+    if lo<0 or hi>=c:
+        raise ValueError(f'{fn}: targ holds {int(lo if lo<0 else hi)}; '
+                         f'with {c} columns of logits the classes are 0 to {c-1}')
 
 # %% ../nbs/21_Checks.ipynb #expected
 def expected(holds:bool, # true in the book

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from .checks import check_number, check_whole, got
 from .data import Split
-from .module import Module, leaves
+from .module import Module
+from .records import leaves
 from .saved import ModelError, check_finished, content, read_tensors, write_tensors
 from .training import check_params, minibatches, one_cycle, parameters_of, to_state_dict
 from .ways import (OPTIMIZERS, Settings, advice, default_rate, evaluate, find_optimizer,
@@ -322,7 +323,7 @@ def _check_split(name, split, way):
                          f'pass one class for each, shaped ({len(x)},)')
     if y.dtype!=torch.int64:
         raise TypeError(f'fit: {name}.y is {y.dtype}; pass class numbers, int64')
-    if way.name in ('functions','tape') and x.ndim!=2:
+    if way.name in ('functions','tape','compiled') and x.ndim!=2:
         raise ValueError(f'fit: {name}.x is {tuple(x.shape)}; '
                          'pass (n, d), an example a row, e.g. x.flatten(1)')
     z,(lo,hi) = way.logits(x[:1]),y.aminmax()

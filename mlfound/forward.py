@@ -11,37 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .checks import (check_floating, check_same_dtype, check_same_shape, check_tensors,
-                            check_whole)
-
-# %% ../nbs/01_Forward.ipynb #fits
-#| code-fold: true
-def fits(x, w, b):
-    "Does `x@w + b` make sense? If so, no message need be worded."
-    if not (isinstance(x, Tensor) and isinstance(w, Tensor) and isinstance(b, Tensor)): return False
-    if not x.ndim==w.ndim==2 or w.shape!=(x.shape[1],*b.shape): return False
-    return x.dtype==w.dtype==b.dtype and x.is_floating_point()
-
-# %% ../nbs/01_Forward.ipynb #check_lin
-#| code-fold: true
-def check_lin(x, w, b, fn='lin', names=('x','w','b')):
-    "Raise unless `x@w + b` makes sense; `fn` and `names` word the message."
-    if fits(x, w, b): return
-    nx,nw,nb = names
-    arrays = {nx: x, nw: w, nb: b}
-    check_floating(fn, **arrays)
-    check_same_dtype(fn, **arrays)
-    for (name,t),ndim,want in zip(arrays.items(), (2,2,1), ('(n, d)','(d, h)','(h,)')):
-        if t.ndim!=ndim:
-            raise ValueError(f'{fn}: {name} has shape {tuple(t.shape)}; pass one shaped {want}')
-    if x.shape[1]!=w.shape[0]:
-        raise ValueError(f'{fn}: {nx} has {x.shape[1]} columns but {nw} has {w.shape[0]} rows '
-                         f'({nx} is {tuple(x.shape)}, {nw} is {tuple(w.shape)}); '
-                         f'pass {nw} with one row per column of {nx}')
-    if w.shape[1]!=b.shape[0]:
-        raise ValueError(f'{fn}: {nw} has {w.shape[1]} columns but {nb} has {b.shape[0]} entries '
-                         f'({nw} is {tuple(w.shape)}, {nb} is {tuple(b.shape)}); '
-                         f'pass {nb} with one entry per column of {nw}')
+from .checks import check_lin, check_mse, check_whole
 
 # %% ../nbs/01_Forward.ipynb #lin
 def lin(x:Tensor, # `(n, d)` inputs, one example a row
@@ -75,7 +45,7 @@ class Params(NamedTuple):
 def init_params(d:int, # inputs
                 h:int, # hidden units
                 c:int, # outputs
-                generator:torch.Generator=None, # source of randomness; None is torch's global one
+                generator:torch.Generator=None, # source of randomness; None is torch's own
                 dtype:torch.dtype=None, # None is torch's default, usually float32
                 device=None, # None is torch's default
                )->Params: # `w1 (d, h)`, `b1 (h,)`, `w2 (h, c)`, `b2 (c,)`
@@ -96,20 +66,6 @@ def mlp(x:Tensor, # `(n, d)` inputs, one example a row
     a = relu(lin(x, w1, b1))                        # (n, h)
     check_lin(a, w2, b2, 'mlp', ('a','w2','b2'))
     return lin(a, w2, b2)                           # (n, c)
-
-# %% ../nbs/01_Forward.ipynb #mse
-#| code-fold: true
-def check_mse(pred, targ):
-    "Raise unless `pred` and `targ` are real numbers, of one shape, with something in them."
-    check_floating('mse', pred=pred)
-    check_tensors('mse', targ=targ)
-    if targ.is_complex():
-        raise TypeError(f'mse: targ holds {targ.dtype}; pass real numbers')
-    check_same_shape('mse', 'give both the same shape, e.g. pred[:,0] or targ[:,None] '
-                     'where one is a column', pred=pred, targ=targ)
-    if not pred.numel():
-        raise ValueError(f'mse: pred is {tuple(pred.shape)}, without entries; pass at least one, '
-                         'the mean of nothing is undefined')
 
 # %% ../nbs/01_Forward.ipynb #mse-itself
 def mse(pred:Tensor, # `(...)` predictions

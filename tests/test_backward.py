@@ -1,10 +1,16 @@
-"The walk of chapter 02: against PyTorch and by the rules, every block, with buffers, its errors."
+"""Chapter 02: each rule against SymPy, PyTorch and the plain sum; the walk by the rules and against
+PyTorch, every block, with buffers, its errors; and the numbers that the chapter tells."""
+import numpy as np
 import pytest
+import sympy as sp
 import torch
+import torch.nn.functional as F
 from torch.testing import assert_close
-from mlfound.backward import (Grads, forward_and_backward, lin_vjp, mse_vjp, relu_vjp,
+from mlfound.backward import (GradientError, Grads, check_vjp, forward_and_backward, lin_vjp,
+                              mse_vjp, near_kink, relative_error, relu_vjp,
                               torch_forward_and_backward)
-from mlfound.forward import Params, init_params, lin, mse, relu
+from mlfound.data import mnist
+from mlfound.forward import Params, init_params, lin, mlp, mse, relu
 from mlfound.tiny import gradients_of, tiny_network
 
 rng = torch.Generator().manual_seed(0)
@@ -102,3 +108,135 @@ def test_another_default_dtype_changes_nothing():
         ones = torch.ones(2, dtype=torch.float32)
         assert relu_vjp(ones, ones).dtype == torch.float32
     finally: torch.set_default_dtype(torch.float32)
+
+# Each rule ----------------------------------------------------------------------------------------
+
+def symbols(name, *shape): return sp.Matrix(*shape, lambda i, j: sp.Symbol(f'{name}{i+1}{j+1}'))
+
+def numbers(formulas, values):
+    "A matrix of formulas, with each matrix of symbols in `values` replaced by numbers."
+    subs = {s: v for m, t in values for s, v in zip(m, t.flatten().tolist(), strict=True)}
+    return torch.tensor(formulas.xreplace(subs).evalf().tolist(), dtype=torch.float64)
+
+def squares(pred, targ): return sum((p-t)**2 for p, t in zip(pred, targ))/len(pred)
+
+def test_sympy_differentiates_mse():
+    P, T, p, t = symbols('p', 3, 1), symbols('t', 3, 1), rand(3, 1), rand(3, 1)
+    want = numbers(squares(P, T).diff(P), [(P, p), (T, t)])
+    assert_close(mse_vjp(torch.tensor(.7, dtype=torch.float64), p, t), .7*want)
+    assert mse_vjp(1., p.float(), t).dtype == torch.float32  # as precise as what it belongs to
+
+def test_sympy_differentiates_lin():
+    X, W, B, G = symbols('x', 2, 3), symbols('w', 3, 2), symbols('b', 1, 2), symbols('g', 2, 2)
+    total = sum(g*z for g, z in zip(G, X*W + sp.ones(2, 1)*B))
+    gx, gw, gb = (sp.Matrix(g) for g in lin_vjp(*(np.array(m) for m in (G, X, W))))
+    assert (gx, gw, gb.T) == (total.diff(X), total.diff(W), total.diff(B))
+
+def test_sympy_differentiates_the_network():
+    sizes = [('x', 3, 4), ('w', 4, 2), ('b', 1, 2), ('v', 2, 1), ('c', 1, 1), ('t', 3, 1)]
+    X, W1, B1, W2, B2, T = (symbols(*size) for size in sizes)
+    Z = X*W1 + sp.ones(3, 1)*B1
+    loss = squares(Z.applyfunc(lambda z: sp.Max(z, 0))*W2 + sp.ones(3, 1)*B2, T)
+    arrays = [rand(*size[1:]) for size in sizes]
+    values = list(zip((X, W1, B1, W2, B2, T), arrays))
+    x, w1, b1, w2, b2, t = arrays
+    got_loss, got = forward_and_backward(x, t, Params(w1, b1[0], w2, b2[0]), input_grad=True)
+    assert_close(got_loss, numbers(sp.Matrix([loss]), values)[0,0])
+    for m, g in zip((X, W1, B1, W2, B2), got, strict=True):
+        assert_close(g, numbers(loss.diff(m), values).reshape(g.shape))
+
+@pytest.mark.parametrize('rule,args,says', [
+    (mse_vjp, (1., y, y[:,0]), r'mse_vjp: pred is \(5, 2\) but targ is \(5,\)'),
+    (relu_vjp, (y[:1], y), r'relu_vjp: g is \(1, 2\) but x is \(5, 2\)')])
+def test_shapes_that_differ(rule, args, says):
+    with pytest.raises(ValueError, match=says): rule(*args)
+
+def test_the_conventions_of_relu_are_pytorchs():
+    z = torch.tensor([-2., 0., 3., -1., torch.nan], requires_grad=True)
+    g = torch.tensor([5., 6., 7., torch.inf, 8.])
+    ours = relu_vjp(g, z.detach())
+    assert ours.tolist() == [0, 0, 7, 0, 8]
+    assert_close(ours, torch.autograd.grad(F.relu(z), z, g)[0])
+    assert (g*(z > 0)).isnan().any()                       # a product would have made a nan
+
+def outer_products(g, x, w):
+    "The gradients of `lin`, the way the sums are written: one outer product per example."
+    return (g[:,None,:]*w[None]).sum(2), (x[:,:,None]*g[:,None,:]).sum(0), g.sum(0)
+
+@pytest.mark.parametrize('n', [0, 1, 2, 5])
+def test_lin_vjp_is_the_sum_of_outer_products(n):
+    args = rand(5, 4)[:n], rand(5, 3)[:n], rand(3, 4)
+    for a, b in zip(lin_vjp(*args), outer_products(*args), strict=True): assert_close(a, b)
+
+def test_lin_vjp_is_pytorchs():
+    g, args = rand(5, 4), [t.requires_grad_() for t in (rand(5, 3), rand(3, 4), rand(4))]
+    theirs = torch.autograd.grad(lin(*args), args, g)
+    x, w, b = (t.detach() for t in args)
+    for ours in (lin_vjp(g, x, w), lin_vjp(g, x, w, b)):
+        for a, b in zip(ours, theirs, strict=True): assert_close(a, b)
+    assert lin_vjp(g, x, w, input_grad=False)[0] is None
+
+# What the chapter tells ---------------------------------------------------------------------------
+
+images, labels = mnist().train
+network = init_params(784, 50, 1, generator=torch.Generator().manual_seed(42))
+tiny_x, tiny_targ, tiny = tiny_network()
+
+def test_a_step_downhill_and_question_1():
+    _, g = forward_and_backward(tiny_x, tiny_targ, tiny)
+    stepped = Params(*(p - .001*gp for p, gp in zip(tiny, g[1:])))
+    assert abs(mse(mlp(tiny_x, stepped), tiny_targ).item() - 7.59) < .005
+    nudged = tiny._replace(b1=tiny.b1 + torch.tensor([.1, 0], dtype=torch.float64))
+    assert abs(mse(mlp(tiny_x, nudged), tiny_targ).item() - 10.24) < 1e-9
+
+def test_the_memory_of_outer_products():
+    assert 500*(images[:100,:,None]*torch.ones(100, 1, 50)).nbytes == 7_840_000_000
+    assert network.w1.nbytes == 156_800
+
+def test_the_loss_on_all_digits():
+    for f in ways: assert abs(f(images, labels, network)[0].item() - 4308.76) < .005
+    blank = images.amax(0) == 0
+    w1 = forward_and_backward(images, labels, network)[1].w1
+    assert blank.sum() == 67 and not w1[blank].any() and (w1[~blank] != 0).any(1).all()
+
+def test_near_kink():
+    one = Params(torch.eye(2), torch.zeros(2), torch.ones(2, 1), torch.zeros(1))
+    sides = torch.tensor([[1., 2.], [3., 1e-6], [-1e-6, 5.], [1., -1e-4]])
+    assert near_kink(sides, one).tolist() == [False, True, True, False]
+    assert 0 < near_kink(images, network).sum() < 20
+
+def test_how_large_the_gradients_are():
+    grads = forward_and_backward(images, labels, network, input_grad=True)[1]
+    assert .6 < (grads.x.abs() < .01).float().mean() < .7      # two thirds
+    assert 100 < grads.w2.abs().median() < 1000                # in the hundreds
+
+@pytest.mark.parametrize('rule,ones,drawn', [
+    (lambda g, x: g*x, False, False), (lambda g, x: 2*x, True, False),
+    (lambda g, x: 2*g*x, True, True)])
+def test_question_4(rule, ones, drawn):
+    at = rand(6, 3)
+    def passes(**kw):
+        try: return bool(check_vjp(torch.square, rule, at, **kw))
+        except GradientError: return False
+    assert (passes(g=torch.ones(6, 3)), passes()) == (ones, drawn)
+
+def test_the_promise_of_a_slope():
+    "Exercise 3: small steps keep what the squared gradients promise, large ones overshoot."
+    x, y = images[:1000], labels[:1000]
+    loss, g = forward_and_backward(x, y, network)
+    promise = sum(t.square().sum() for t in g[1:])
+    def after(lr):
+        moved = Params(*(p - lr*gp for p, gp in zip(network, g[1:])))
+        return forward_and_backward(x, y, moved)[0]
+    def kept(lr): return ((loss - after(lr))/(lr*promise)).item()
+    assert abs(kept(1e-7) - 1) < 2e-3 and abs(kept(1e-4) - .75) < .05
+    assert abs(after(1e-3)/loss - 8.5) < .5
+
+@pytest.mark.parametrize('dtype,bound', [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+def test_blocks_of_digits(dtype, bound):
+    x, y, p = images[:200].to(dtype), labels[:200], Params(*(p.to(dtype) for p in network))
+    clear = ~near_kink(x, p)
+    _, want = by_the_rules(x[clear], y[clear,None].to(dtype), p)
+    for block in (None, 1, 7, 199, 200, 5000):
+        _, ours = forward_and_backward(x[clear], y[clear], p, input_grad=True, block=block)
+        assert max(map(relative_error, ours, want)) < bound

@@ -8,19 +8,28 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 from conftest import run
 from mlfound.autograd import Var, grad
+from mlfound.backward import lin_vjp, relu_vjp
+from mlfound.data import mnist
+from mlfound.derivatives import hessian
+from mlfound.forward import init_params, lin, relu
 from mlfound.training import (
     SGD,
     Adam,
     AdamW,
+    CrossEntropyLoss,
     accuracy,
+    as_layers,
     check_params,
     cross_entropy,
+    cross_entropy_vjp,
     init_he,
     log_softmax,
     minibatches,
+    network,
     one_cycle,
     parameters_of,
     softmax,
+    standardized,
 )
 
 
@@ -69,6 +78,33 @@ def test_cross_entropy_says_what_it_got():
     )  # the tape's operations copy arrays
     for kind in (torch.uint8, torch.int8, torch.int16, torch.int32):
         assert_close(cross_entropy(z, t.to(kind)), F.cross_entropy(z, t))
+
+
+@pytest.mark.parametrize('power', [1, 2])
+def test_loss_twice_over_the_tape(power):
+    "Its gradient by the tape is the rule's, and its second derivatives are PyTorch's."
+    z, t = rand(5, 10, dtype=torch.float64), torch.tensor([3, 1, 4, 1, 5])
+    v = Var(z, requires_grad=True)
+    (cross_entropy(v, t) ** power).backward()
+    g = power * cross_entropy(z, t) ** (power - 1)
+    assert_close(v.grad, cross_entropy_vjp(g, z, t))
+
+    def loss(z):
+        return F.cross_entropy(z, t) ** power
+
+    assert_close(hessian(loss, z), torch.autograd.functional.hessian(loss, z))
+
+
+def test_loss_as_a_layer():
+    z, t = rand(5, 10, dtype=torch.float64), torch.tensor([3, 1, 4, 1, 5])
+    layer, half = CrossEntropyLoss(), torch.tensor(0.5, dtype=torch.float64)
+    assert_close(layer(z, t), F.cross_entropy(z, t))
+    assert_close(layer.backward(half), cross_entropy_vjp(half, z, t))
+
+
+def test_accuracy():
+    scores = torch.tensor([[0.1, 2.0], [3.0, 0.0], [1.0, 0.0], [0.0, 5.0]])
+    assert accuracy(scores, torch.tensor([1, 0, 1, 1])) == 0.75
 
 
 def test_torch_name_of_the_loss():
@@ -227,6 +263,21 @@ def test_parameters_of_takes_a_generator():
     assert len(parameters_of(p for p in init_he([3, 2]))) == 2
 
 
+def test_minibatches():
+    "Each row once, in an order that the seed decides; the last batch has what is left."
+    x = torch.arange(10)
+
+    def drawn(seed, **options):
+        generator = torch.Generator().manual_seed(seed)
+        return [b.tolist() for (b,) in minibatches(x, size=4, generator=generator, **options)]
+
+    assert [len(b) for b in drawn(0)] == [4, 4, 2]
+    assert sorted(sum(drawn(0), [])) == x.tolist() != sum(drawn(0), [])
+    assert drawn(0) == drawn(0) != drawn(1)
+    assert sum(drawn(0, shuffle=False), []) == x.tolist()
+    assert [*minibatches(x[:0])] == [] and len([*minibatches(x, size=99)]) == 1
+
+
 def test_minibatches_complain_when_called():
     x = rand(5, 2)
     for bad, words in [
@@ -244,3 +295,56 @@ def test_one_cycle_refuses():
     for warmup in (-0.1, 1, math.nan, '0.3'):
         with pytest.raises((TypeError, ValueError), match='warmup'):
             one_cycle(0.1, 10, warmup=warmup)
+
+
+# -- what goes wrong in chapter 05
+
+
+@pytest.fixture(scope='module')
+def digits():
+    splits = mnist()
+    return standardized(splits.train), standardized(splits.valid)
+
+
+def hundred_batches(train):
+    each = minibatches(*train, size=64, generator=torch.Generator().manual_seed(0))
+    return [b for _, b in zip(range(100), each)]
+
+
+def test_everything_starts_too_large(digits):
+    "With the weights of chapter 01, training begins almost two hundred times worse than guessing."
+    _, valid = digits
+    big = list(init_params(784, 256, 10, torch.Generator().manual_seed(0)))
+    assert 150 < cross_entropy(network(valid.x, big), valid.y) / math.log(10) < 200
+
+
+@pytest.mark.parametrize('lr, least, most', [(0.1, 0, 4), (10.0, 26, 50)])
+def test_too_high_a_rate_kills_units(digits, lr, least, most):
+    train, valid = digits
+    params = init_he([784, 50, 10], torch.Generator().manual_seed(0))
+    for x, y in hundred_batches(train):
+        w1, b1, w2, b2 = params
+        h = lin(x, w1, b1)
+        g = cross_entropy_vjp(1.0, lin(relu(h), w2, b2), y)
+        ga, gw2, gb2 = lin_vjp(g, relu(h), w2)
+        _, gw1, gb1 = lin_vjp(relu_vjp(ga, h), x, w1, input_grad=False)
+        for p, gp in zip(params, (gw1, gb1, gw2, gb2)):
+            p -= lr * gp
+    dead = (lin(valid.x, *params[:2]) <= 0).all(0).sum()
+    assert least <= dead <= most
+
+
+@pytest.mark.parametrize('clear', [True, False])
+def test_forgetting_zero_grad(digits, clear):
+    train, valid = digits
+    params = init_he([784, 50, 10], torch.Generator().manual_seed(0))
+    model, loss = as_layers(params), CrossEntropyLoss()
+    for x, y in hundred_batches(train):
+        if clear:
+            model.zero_grad()
+        loss(model(x), y)
+        model.backward(loss.backward())
+        for p in model.parameters():
+            p -= 0.1 * p.grad
+    after = cross_entropy(network(valid.x, params), valid.y)
+    assert after < 0.6 if clear else not after < 1
