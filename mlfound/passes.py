@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FILLED', 'ones', 'SAFE', 'TAKES_OUT', 'makers', 'wanted', 'rewritten', 'rewired', 'replaced', 'alive', 'fewer_views',
-           'merged', 'fewer_copies', 'fills', 'folded', 'full', 'no_table', 'one_exp', 'addmms', 'hoisted', 'over',
-           'in_place', 'free', 'outward', 'into_buffers', 'bytes_made', 'named']
+           'merged', 'fewer_copies', 'fills', 'folded', 'full', 'no_table', 'one_exp', 'one_loss', 'addmms', 'hoisted',
+           'over', 'in_place', 'free', 'outward', 'into_buffers', 'bytes_made', 'named']
 
 # %% ../nbs/43_Passes.ipynb #imports
 import itertools, keyword, math
@@ -230,6 +230,28 @@ def one_exp(listing):
             l = replace(l, kernel=torch.ops.aten.exp.default, args=(log,))
         lines.append(l)
     return listing.but(lines)
+
+# %% ../nbs/43_Passes.ipynb #one_loss
+def one_loss(listing):
+    "Take torch's own kernel for the mean of the log-probabilities of the right classes."
+    made,lines,busy = makers(listing),[],rewritten(listing)
+    for l in listing.lines:
+        found = _picked(listing, l, made)
+        if found and not busy & {listing.root(r.name) for r in found}:
+            l = replace(l, kernel=torch.ops.aten.nll_loss.default, args=found)
+        lines.append(l)
+    return alive(listing.but(lines))
+
+def _picked(listing, line, made):
+    "The log-probabilities and classes of whose entries this line is the mean, negated."
+    for kernel in ('neg', 'mean', 'gather'):
+        if line is None or str(line.kernel)!=f'aten.{kernel}.default' or line.kwargs: return None
+        args,line = line.args,made.get(line.args[0].name)
+    logp,dim,column = args
+    view,used = made.get(column.name),[name_of(l) for l in listing.lines if column in l.args]
+    classes = view.args[0] if view and str(view.kernel)=='aten.unsqueeze.default' else None
+    fit = classes and view.args[1]==dim==1 and len(listing.facts[logp.name].shape)==2
+    return (logp, classes) if fit and 'scatter_add' in used else None
 
 # %% ../nbs/43_Passes.ipynb #addmm
 def addmms(listing):
