@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EXACT', 'PASSES', 'HEARD', 'BOUND', 'Program', 'load', 'Kernels', 'shows', 'says_what_it_means', 'drawn_like',
-           'by_tape', 'difference', 'compare', 'tensors_in', 'write', 'check', 'guard', 'extent', 'end_of', 'near',
+           'by_tape', 'difference', 'compare', 'tensors_in', 'guard', 'extent', 'end_of', 'near', 'write', 'check',
            'embedded', 'loss_of', 'compiled_way']
 
 # %% ../nbs/12_Compiler.ipynb #imports
@@ -158,32 +158,6 @@ def tensors_in(results):
     mapped(results, found.append, Tensor)
     return found
 
-# %% ../nbs/12_Compiler.ipynb #write
-def write(f, # function of `Var`s and tensors that gives one number
-          *examples, # its arguments, tensors or lists of tensors: the shapes count, not the numbers
-          wrt=None, # names of the arguments whose gradients are wanted; None is all real ones
-          passes=PASSES, # what is done to the list of kernels
-          afresh:bool=False, # write, and keep, another program for arguments that do not fit?
-         )->Program:
-    "The program for `f` and its gradients; raises `ProgramError` for what cannot be one."
-    listing = record(f, examples, wrt)
-    for a_pass in passes: listing = a_pass(listing)
-    prove(listing)
-    tensors = [raw(t) for a in examples for t in (a if isinstance(a, (tuple,list)) else [a])]
-    program = Program(listing)
-    if not says_what_it_means(program, tensors): program = Program(listing, strict=True)
-    check(program, f, tensors, exact=not {*passes} & {one_exp, one_loss, addmms})
-    if afresh: program.afresh = partial(write, f, wrt=wrt, passes=passes)
-    return program
-
-def check(program, f, tensors, exact):
-    "Compare with the tape on the example and on other numbers; raise `ProgramError`."
-    generator = torch.Generator().manual_seed(0)
-    drawn = [[drawn_like(t, generator) for t in tensors] for _ in range(2)]
-    if any([compare(program, f, ts, exact) for ts in (*drawn, tensors)]): return
-    raise ProgramError(f'write: {program.listing.name} asks of its numbers what they cannot answer '
-                       'twice alike; compute with tensors')
-
 # %% ../nbs/12_Compiler.ipynb #guard
 def guard(listing):
     "A function that says whether a program fits: shapes, layouts, types, devices, lists' lengths."
@@ -283,6 +257,32 @@ def end_of(t): return t.data_ptr() + extent(fact(t))
 def near(a, b):
     "Do the stretches of memory in which two tensors lie overlap?"
     return a.data_ptr()<end_of(b) and b.data_ptr()<end_of(a)
+
+# %% ../nbs/12_Compiler.ipynb #write
+def write(f, # function of `Var`s and tensors that gives one number
+          *examples, # its arguments, tensors or lists of tensors: the shapes count, not the numbers
+          wrt=None, # names of the arguments whose gradients are wanted; None is all real ones
+          passes=PASSES, # what is done to the list of kernels
+          afresh:bool=False, # write, and keep, another program for arguments that do not fit?
+         )->Program:
+    "The program for `f` and its gradients; raises `ProgramError` for what cannot be one."
+    listing = record(f, examples, wrt)
+    for a_pass in passes: listing = a_pass(listing)
+    prove(listing)
+    tensors = [raw(t) for a in examples for t in (a if isinstance(a, (tuple,list)) else [a])]
+    program = Program(listing)
+    if not says_what_it_means(program, tensors): program = Program(listing, strict=True)
+    check(program, f, tensors, exact=not {*passes} & {one_exp, one_loss, addmms})
+    if afresh: program.afresh = partial(write, f, wrt=wrt, passes=passes)
+    return program
+
+def check(program, f, tensors, exact):
+    "Compare with the tape on the example and on other numbers; raise `ProgramError`."
+    generator = torch.Generator().manual_seed(0)
+    drawn = [[drawn_like(t, generator) for t in tensors] for _ in range(2)]
+    if any([compare(program, f, ts, exact) for ts in (*drawn, tensors)]): return
+    raise ProgramError(f'write: {program.listing.name} asks of its numbers what they cannot answer '
+                       'twice alike; compute with tensors')
 
 # %% ../nbs/12_Compiler.ipynb #save
 def embedded(t):
