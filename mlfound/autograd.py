@@ -19,19 +19,20 @@ from .backward import Grads, check_batch, lin_vjp_b, lin_vjp_w, lin_vjp_x, mse_v
 from .forward import Params, lin, mse, relu as relu_forward
 
 # %% ../nbs/04_Autograd.ipynb #guards-import
-from .guards import (PLAIN, SAFE, Guarded, bind, changed, check_answer, check_asked,
-                            check_data, check_inputs, check_result, check_rules, check_seeds,
-                            check_signature, copied, failed, missing, owned, plain_index, raw,
-                            spread, switch, versions)
+from .guards import (PLAIN, SAFE, Guarded, begun, bind, changed, check_answer, check_asked,
+                            check_constant, check_data, check_inputs, check_result, check_rules,
+                            check_seeds, check_signature, copied, failed, missing, owned,
+                            plain_index, raw, spread, switch, versions)
 
 # %% ../nbs/04_Autograd.ipynb #Entry
 _clock = itertools.count()   # numbers the entries in order of time
 
 class Entry:
     "One line of the tape: an operation, its arguments' entries, and how to send gradients back."
-    __slots__ = 'op','nodes','edges','number','grad','values','__weakref__'
+    __slots__ = 'op','nodes','back','number','grad','values','__weakref__'
+    edges = property(lambda self: [*map(Edge._make, self.back)])   # `back`, with names
     def __init__(self, op=None, nodes=()):
-        self.op,self.nodes,self.edges = op,nodes,[]
+        self.op,self.nodes,self.back = op,nodes,[]
         self.number,self.grad,self.values = next(_clock),None,None
 
 class Edge(NamedTuple):
@@ -48,18 +49,18 @@ class Edge(NamedTuple):
 # %% ../nbs/04_Autograd.ipynb #Var
 class Var(Guarded):
     "A tensor with a history: gradients can be sent back through the operations that made it."
-    __slots__ = 'data','entry','__weakref__'
+    __slots__ = 'held','entry','__weakref__'   # `held` is what `.data` shows
     torch_functions = {}   # what `torch.<name>` calls when it meets a Var
     def __init__(self,
                  data, # `(...)` tensor (not copied), number, list or NumPy array (copied)
                  requires_grad:bool=False): # is the gradient with respect to it wanted?
-        self.data = check_data(data, requires_grad)
+        self.held = check_data(data, requires_grad)
         self.entry = Entry() if requires_grad else None
 
 def wrap(data, entry=None):
     "A `Var` of this tensor, which this entry made."
     v = object.__new__(Var)
-    v.data,v.entry = data,entry
+    v.held,v.entry = data,entry
     return v
 
 # %% ../nbs/04_Autograd.ipynb #Op
@@ -94,7 +95,7 @@ def op(fn=None, # the forward function, on plain tensors
         values,nodes,wrapped = [],[],False
         for a in args:
             if isinstance(a, Var):
-                values.append(a.data)
+                values.append(a.held)
                 nodes.append(a.entry)
                 wrapped = True
             else:
@@ -116,12 +117,11 @@ def record(self:Op, out, values, nodes):
     if self.rest is not None: known[3+self.rest:] = [tuple(values[self.rest:])]
     for i,p in enumerate(nodes):
         if p is None: continue
-        x,(rule,needs) = values[i],self.rules[min(i, last)]   # the last one serves all of *xs
+        x,(rule,needs) = values[i],self.rules[i if i<last else last]   # the last serves all of *xs
         known[:2] = x.shape,i
         kept = [known[j] for j in needs]
-        now = versions(kept, self)
-        edge = p, rule, needs, kept, now, x.shape, x.dtype, x.device
-        entry.edges.append(tuple.__new__(Edge, edge))   # `Edge(*edge)`, in a third of its time
+        now = versions(kept, self) if kept else kept
+        entry.back.append((p, rule, needs, kept, now, x.shape, x.dtype, x.device))
     if switch.keeping: entry.values = values
     return wrap(out, entry)
 
@@ -179,16 +179,16 @@ def sweep(roots, # the gradients to start from, by entry
     heapify(todo)
     while todo:
         _,e = heappop(todo)   # the newest: all that was made from it is done, its gradient complete
-        g = grads[e] if e in targets or not e.edges else grads.pop(e)   # others are not kept
-        for edge in e.edges:
+        g = grads[e] if e in targets or not e.back else grads.pop(e)   # others are not kept
+        for edge in e.back:
             p,rule,needs,kept,before,shape,dtype,device = edge
             if useful and p not in useful: continue
-            if before and versions(kept)!=before: raise changed(e.op, edge)
+            if before and versions(kept)!=before: raise changed(e.op, Edge(*edge))
             try: answer = r = rule(g, *(e.vars(needs, kept) if create_graph else kept))
-            except RuntimeError as error: raise failed(e.op, edge, g, error)
+            except RuntimeError as error: raise failed(e.op, Edge(*edge), g, error)
             fits = type(r) is Tensor and shape and r.shape==shape and r.dtype is dtype
             if not fits or r.device!=device: r = e.fit(r, g, shape, dtype, device)
-            if watch: watch(e, edge, answer, r)
+            if watch: watch(e, Edge(*edge), answer, r)
             if p not in grads: heappush(todo, (-p.number, p))
             grads[p] = grads[p]+r if p in grads else r
     return grads
@@ -208,7 +208,7 @@ _lock = threading.Lock()   # two threads may send gradients to the same leaf
 def backward(self:Var,
              g=None): # `self.shape` upstream gradient; a scalar needs none
     "Add to the `.grad` of every leaf the gradient of this result with respect to it."
-    roots = _roots([self], [raw(g)])
+    roots = _roots([self], [g])
     grads = owned(sweep(roots), roots)   # no two share memory
     with _lock:
         for e,r in grads.items(): e.grad = r if e.grad is None else e.grad+r
@@ -217,14 +217,13 @@ def backward(self:Var,
 #| code-fold: true
 def behind(*roots):
     "The entries that the `roots` were made from, and these, each once, in no particular order."
-    seen,todo = {*roots},[*roots]
+    seen,todo = {None, *roots},[*roots]
     while todo:
         e = todo.pop()
         yield e
-        for p in e.nodes:
-            if p and p not in seen:
-                seen.add(p)
-                todo.append(p)
+        new = {*e.nodes} - seen
+        seen |= new
+        todo += new
 
 def _leading_to(targets, roots):
     "The entries through which gradients from the `roots` reach the `targets`."
@@ -233,17 +232,18 @@ def _leading_to(targets, roots):
         if not useful.isdisjoint(e.nodes): useful.add(e)
     return useful
 
-def _roots(ys, gs):
+def _roots(ys, gs, create_graph=False):
     "The gradients to start from, by entry; those of a result that is named twice add."
     roots = {}
-    for y,g in zip(ys, check_seeds(ys, gs)):
+    for y,g in zip(ys, check_seeds(ys, gs if create_graph else [*map(raw, gs)])):
         roots[y.entry] = roots[y.entry]+g if y.entry in roots else g
+    if begun and not create_graph: check_constant(behind(*roots))
     return roots
 
 @patch
 def observe(self:Var, watch, g=None):
     "Sweep and let `watch` look on; no `.grad` is touched. The upstream gradient it began with."
-    roots = _roots([self], [raw(g)])
+    roots = _roots([self], [g])
     sweep(roots, watch=watch)
     return roots[self.entry]
 
@@ -268,8 +268,7 @@ def _pow_vjp_x(g, x, exponent):
 
 def _pow_vjp_y(g, x, exponent, out):
     "$x^y\\log x$; where $x = 0$ and $y \\ge 0$ it is 0, though $\\log x$ is infinite."
-    number = not isinstance(x, (Tensor,Var))
-    x = torch.tensor(x, dtype=torch.float64) if number else x.to(out.dtype)   # whole numbers too
+    x = x.to(out.dtype) if isinstance(x, (Tensor,Var)) else torch.tensor(x, dtype=torch.float64)
     return g*(out*torch.log(torch.where(torch.eq(x, 0) & torch.ge(exponent, 0), 1., x)))
 
 @method
@@ -280,13 +279,13 @@ _operator('pow', pow)
 
 # %% ../nbs/04_Autograd.ipynb #expand
 #| code-fold: true
-@method
-@spread
-@op
+def sized(f):
+    "Make `f` an operation and a method; its last argument may be given as several numbers."
+    return method(spread(op(f)))
+
+@sized
 def expand(x, size): return x.expand(size)
-@method
-@spread
-@op
+@sized
 def sum_to_size(x, size): return x.sum_to_size(size)
 expand.defvjp(lambda g,shape: g.sum_to_size(shape))
 sum_to_size.defvjp(lambda g,shape: g.expand(shape))
@@ -309,9 +308,7 @@ sum.defvjp(lambda g,shape,dim: unsum(g, shape, dim).expand(shape))
 def transpose(x, dim0, dim1): return x.transpose(dim0, dim1)
 transpose.defvjp(lambda g,dim0,dim1: g.transpose(dim0, dim1))
 
-@method
-@spread
-@op
+@sized
 def reshape(x, size): return x.reshape(size)
 reshape.defvjp(lambda g,shape: g.reshape(shape))
 
@@ -362,10 +359,10 @@ matmul_stacks.defvjp(lambda g,y: g@y.mT, lambda g,x: x.mT@g)
 @method
 def matmul(input, other):
     "The matrix product; a vector is a row on the left, a column on the right, and loses that axis."
-    x,y = copied(input),copied(other)
-    if x.ndim>1 and y.ndim>1: return matmul_stacks(x, y)
-    row,column = x.ndim!=1,y.ndim!=1   # which of the last two axes stay
-    out = matmul_stacks(x if row else x.reshape(1, -1), y if column else y.reshape(-1, 1))
+    row,column = input.ndim!=1,other.ndim!=1   # which of the last two axes stay
+    if row and column: return matmul_stacks(input, other)
+    x = input if row else input.reshape(1, -1)
+    out = matmul_stacks(x, other if column else other.reshape(-1, 1))
     return out.reshape(out.shape[:-2] + out.shape[-2:-1]*row + out.shape[-1:]*column)
 _operator('matmul', matmul)
 
@@ -421,11 +418,11 @@ def vars(self:Entry, needs, kept):
     "What a rule asked to keep, with its history, so that the rule is recorded in turn."
     nodes,rest = [None,None,self,*self.nodes],self.op.rest   # beside `known`
     if rest is not None: nodes[3+rest:] = [tuple(self.nodes[rest:])]
-    return [_with_history(v, nodes[j]) if nodes[j] else v for j,v in zip(needs, kept)]
+    return [_with_history(v, nodes[j]) for j,v in zip(needs, kept)]
 
 def _with_history(value, node):
-    if type(node) is not tuple: return wrap(value, node)
-    return tuple(wrap(v, n) if n else v for v,n in zip(value, node))
+    if type(node) is tuple: return tuple(map(_with_history, value, node))
+    return wrap(value, node) if node else value
 
 @op
 def beginning(x): return x   # where a derivative starts, though not the user's tape
@@ -443,12 +440,11 @@ def grad(y, # `(...)` result, or several
          create_graph:bool=False): # give `Var`s that can be differentiated again?
     "The gradient of `y` with respect to `xs`, a tuple if `xs` is one. No `.grad` is touched."
     ys,gs = ([y],[g]) if isinstance(y, (Var,Tensor)) else (y, [None]*len(y) if g is None else g)
-    many,xs = not isinstance(xs, Var),[xs] if isinstance(xs, Var) else [*xs]
-    check_inputs(xs)
+    each = check_inputs(xs)
     with torch.set_grad_enabled(create_graph or is_grad_enabled()):
-        roots = _roots(ys, gs if create_graph else [*map(raw, gs)])
-        grads = sweep(roots, {x.entry for x in xs}, create_graph)
-    grads = {x.entry: grads.get(x.entry, torch.zeros_like(x.data)) for x in xs}
+        roots = _roots(ys, gs, create_graph)
+        grads = sweep(roots, {x.entry for x in each}, create_graph)
+    grads = {x.entry: grads.get(x.entry, torch.zeros_like(x.data)) for x in each}
     if not create_graph: grads = owned(grads, roots)
-    out = tuple(tracked(grads[x.entry]) if create_graph else grads[x.entry] for x in xs)
-    return out if many else out[0]
+    out = tuple(tracked(grads[x.entry]) if create_graph else grads[x.entry] for x in each)
+    return out[0] if isinstance(xs, Var) else out

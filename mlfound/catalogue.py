@@ -9,9 +9,9 @@ __all__ = ['operation', 'composite', 'function', 'layer', 'network', 'tape', 'TR
            'firsts', 'at_ties', 'means', 'torch_pools', 'measured', 'couple_of', 'drawn', 'floats', 'Trial', 'Kink',
            'entrywise', 'sigma', 'exponential_below', 'leaky', 'below', 'quotient', 'flat', 'opened', 'shifted',
            'on_diagonal', 'in_one', 'cut', 'deviation', 'values_of', 'largest', 'with_seed', 'by_name', 'with_words',
-           'judged_loss', 'log_odds', 'meetings', 'framed', 'unframed', 'nulls', 'maps_of', 'slid', 'slid_input',
-           'slid_weight', 'plainly', 'averaged', 'mean_back', 'standard', 'batch_normed', 'holding', 'normed', 'seeded',
-           'find', 'found']
+           'judged_loss', 'bent_formula', 'log_odds', 'meetings', 'framed', 'unframed', 'nulls', 'maps_of', 'slid',
+           'slid_input', 'slid_weight', 'plainly', 'averaged', 'mean_back', 'standard', 'batch_normed', 'holding',
+           'normed', 'seeded', 'find', 'found']
 
 # %% ../nbs/22_Catalogue.ipynb #imports
 import importlib.util, math
@@ -586,13 +586,16 @@ TRIALS += [
               Kink('curved at the threshold', (numbers(1,2),1.,1.), numbers(3,5),
                    [numbers(3/(1 + math.exp(-1)), 5)])]),
     entrywise('elu', exponential_below, None, [*entries, ([4],-.3)],
-              [Kink('alpha at 0', (numbers(0,0,2),.5), upstream, below(.5))]),
+              [Kink('alpha at 0', (numbers(0,0,2),.5), upstream, below(.5),
+                    [numbers(0,0,0), numbers(.5,.5,1)])]),
     entrywise('leaky_relu', leaky, None, [*entries, ([4],-.2)],
               [Kink('the slope below at 0', (numbers(0,0,2),.5), upstream, below(.5))]),
     *(entrywise(name, None, None) for name in steps),
     *(entrywise(name, None, None, rests)
       for name in 'floor_divide trunc_divide remainder fmod'.split()),
-    entrywise('atan2', sp.atan2, None, stretched[:-1])]
+    entrywise('atan2', sp.atan2, None, stretched[:-1], [
+              Kink('0 at the origin', (numbers(0,0,3), numbers(0,2,4)), upstream,
+                   [numbers(0,2.5,1.12), numbers(0,0,-.84)])])]
 
 # %% ../nbs/22_Catalogue.ipynb #pointwise_composites
 #| code-fold: true
@@ -764,10 +767,16 @@ couples = [([3,4],[3,4]), ([3],[3]), ([],[]), ([1,2],[1,2],'sum'), ([2,1],[2,1],
 weights,images = numbers(.5,2,1),torch.tensor([[0,2],[1,1]])
 # PyTorch adds 1e-12 to a denominator of its second order
 chances = dict(draw=dict(lo=.3, hi=.7, signed=False), doubts=[(k,'PyTorch') for k in range(4)])
+def bent_formula(x, delta):
+    near = sp.Max(sp.Min(x, delta), -delta)
+    return near*(x - near/2)
 def log_odds(p, t): return -(t*sp.log(p) + (1-t)*sp.log(1-p))
 TRIALS += [
     judged_loss('mse_loss', couples, 'reduction'),
     judged_loss('l1_loss', couples, 'reduction'),
+    operation('losses.bent', [([3,4],1.), ([],1.), ([5],.8)], bent_formula,
+              kinks=[Kink('the line at the edges', (numbers(0,1,-1),1.), upstream,
+                          [numbers(0,5,-7)], [numbers(3,0,0), numbers(0,1,-1)])]),
     judged_loss('huber_loss', [*couples, ([4],[4],'sum',.8)], 'reduction', 'delta'),
     judged_loss('smooth_l1_loss', [*couples, ([4],[4],'sum',.8)], 'reduction', 'beta'),
     judged_loss('nll_loss', [(z,t,None,-100,'mean') for z,t in classes] + [

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, is_grad_enabled
 
 from .autograd import Entry, Var, beginning, behind, grad, op, tracked, wrap
-from .guards import TapeError, check_data, raw
+from .guards import TapeError, begun, check_data, raw
 
 # %% ../nbs/35_Derivatives.ipynb #many
 def _many(v): return [*v] if isinstance(v, (tuple,list)) else [v]
@@ -26,18 +26,18 @@ class _Trial(NamedTuple):
     tracked:bool # must the answer be differentiable in turn?
 
 class _Depth(threading.local): transforms = 0   # how many are running in this thread
-_depth,_begun = _Depth(),set()   # and where those of all threads begin: their leaves' entries
+_depth = _Depth()
 
 @contextmanager
 def _under_way(entries):
     _depth.transforms += 1
-    _begun.update(entries)
+    begun.update(entries)
     try: yield
     finally:
         _depth.transforms -= 1
-        _begun.difference_update(entries)
+        begun.difference_update(entries)
 
-def _from_outside(entry): return entry.op is None or entry in _begun
+def _from_outside(entry): return entry.op is None or entry in begun
 
 def _try(name, f, xs, vs=None, scalar=False):
     "Call `f` with fresh beginnings at `xs`, recorded even under `no_grad`."

@@ -105,7 +105,7 @@ def arrivals(y, # a result on any tape that can be observed
     total,seen = {},[]
     def watch(e, edge, answer, r):
         total[edge.to] = total[edge.to]+r if edge.to in total else r
-        k = next(k for k,other in enumerate(e.edges) if other is edge)
+        k = next(k for k,other in enumerate(e.edges) if other.kept is edge.kept)
         seen.append(Arrival(e, k, edge.to, r, total[edge.to], tuple(answer.shape)))
     return y.observe(watch, g),seen
 

@@ -329,7 +329,8 @@ def _points(*args): return [(_upstream(args[0]), *args)]
 # %% ../nbs/08_Mutants.ipynb #answers
 def _answers(rule, points):
     "What a rule, as it now is, returns at these points: gradients, and gradients of these."
-    for g,*args in points:
+    for g,*more in points:
+        args = more[:len(rule.calls[0])]   # floor needs no divisor
         yield from rule.first(g.clone(), *copies(args))
         ds = [_upstream(args[i])+1 for i in rule.of(args)]
         if rule.second: yield from rule.second(g.clone(), ds, *copies(args))
@@ -361,8 +362,7 @@ excuses = { # (part, change): the reason, and the points at which mutant and ori
     ('_within', 'inside = inside & torch.ge(x, min) → inside = torch.ge(x, min)'):
         ('true and a is a', _clamp_points)}
 for part,zeros,*why in (('_norm_vjp', 'x', _NORM_0, _norm_points),
-                        ('_flat', 'g', _STEP, relu_points),
-                        ('_flat_pair', 'g', _STEP, _pair_points)):
+                        ('_flat', 'g', _STEP, _pair_points)):
     right = f'return torch.zeros_like({zeros})'
     for c in ('0 * ', '-', '2 * '): excuses[part, f'{right} → return {c}{right[7:]}'] = why
 

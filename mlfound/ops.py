@@ -199,6 +199,7 @@ def _norm_vjp(g, x, out, ord, shape, dim):
     "$\\operatorname{sign}(x)\\,(|x|/\\lVert x\\rVert)^{p-1}$, and 0 where $x$ or the norm is 0."
     if ord==0: return torch.zeros_like(x)                       # a count of entries: constant
     g,out = unsum(g, shape, dim),unsum(out, shape, dim)
+    if ord==1: return g*torch.sign(x)
     safe = torch.where(torch.eq(out, 0), 1., out)
     if ord==2: return g*torch.where(torch.eq(out, 0), 0., x/safe)
     # of negative order, a norm is 0 where one entry is

@@ -63,7 +63,12 @@ atanh = pointwise(torch.atanh, lambda g,x: g/(1 - x*x))
 @method
 @op(broadcast=True)
 def atan2(y, x): return torch.atan2(y, x)
-atan2.defvjp(lambda g,y,x: g*x/(x*x + y*y), lambda g,y,x: -g*y/(x*x + y*y))
+
+def _per_area(g, square):
+    "`g/square`, and 0 where there is nothing to divide by."
+    origin = torch.eq(square, 0)
+    return torch.where(origin, 0., g/torch.where(origin, 1., square))
+atan2.defvjp(lambda g,y,x: _per_area(g, x*x + y*y)*x, lambda g,y,x: -_per_area(g, x*x + y*y)*y)
 
 # %% ../nbs/30_Pointwise.ipynb #sigmoid
 sigmoid     = pointwise(torch.sigmoid, lambda g,out: g*(out*(1 - out)))
@@ -86,7 +91,10 @@ softplus.defvjp(lambda g,x,beta,threshold:
 @method
 @op
 def elu(x, alpha=1.): return F.elu(x, alpha)
-elu.defvjp(lambda g,x,out,alpha: torch.where(x <= 0, g*(out + alpha), g))
+elu.defvjp(lambda g,x,out,alpha: g*_elu_slope(x, out, alpha))
+
+def _elu_slope(x, out, alpha):   # at 0 no curve any more: the line has begun
+    return torch.where(x <= 0, torch.where(x < 0, out + alpha, alpha), 1.)
 
 @method
 @op
@@ -111,12 +119,11 @@ round.defvjp(_flat)
 @method
 @op(broadcast=True)
 def floor_divide(x, y): return torch.div(torch.as_tensor(x), y, rounding_mode='floor')
-def _flat_pair(g): return torch.zeros_like(g)
-floor_divide.defvjp(_flat_pair, _flat_pair)
+floor_divide.defvjp(_flat, _flat)
 
 @op(broadcast=True)
 def trunc_divide(x, y): return torch.div(torch.as_tensor(x), y, rounding_mode='trunc')
-trunc_divide.defvjp(_flat_pair, _flat_pair)
+trunc_divide.defvjp(_flat, _flat)
 
 @method
 @op(broadcast=True)

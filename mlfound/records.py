@@ -17,12 +17,14 @@ from mlfound.checks import check_same_dtype, check_same_shape, check_tensors, go
 # %% ../nbs/37_Records.ipynb #Call
 class Call:
     "What one call of a layer keeps for its backward pass."
-    __slots__ = 'layer','inputs','out','used','versions','inner','reused','around','training'
+    __slots__ = ('layer','inputs','out','used','versions','inner','reused','owed','around',
+                 'training')
     def __init__(self, layer, inputs):
         self.layer,self.inputs = layer,inputs
         self.training = layer.training
         self.inner = {}         # the calls made while this one ran, by their layer's id
         self.reused = False     # is one of those layers called more than once?
+        self.owed = []          # parameters and their gradients, until the backward pass is done
 
     def __enter__(self): self.around,running.call = running.call,self
     def __exit__(self, *_): running.call,self.around = self.around,None
@@ -109,10 +111,11 @@ def check_autocast(call):
 # %% ../nbs/37_Records.ipynb #remember
 returned = {}    # by the id of a gradient that a backward returned: it and what it is for, all weak
 
-def remember(g, t):
+def remember(g, t, kept=()):
     "Note that a `backward` returns `g` for `t`, or several for several; return it without history."
-    if isinstance(g, tuple): return tuple(map(remember, g, t))
+    if isinstance(g, tuple): return tuple(remember(h, u, kept) for h,u in zip(g, t))
     if not isinstance(g, Tensor): return g
+    if any(g is k for k in kept): g = g.clone()     # who changes it must not change an input
     if g.requires_grad: g = g.detach()
     if running.call is None or running.call.reused:    # otherwise nobody will ask
         note(g, t[0] if isinstance(t, tuple) else t)
@@ -133,19 +136,28 @@ def meant_by(g):
 # %% ../nbs/37_Records.ipynb #which_call
 def which_call(layer, calls, g, out):
     "The one of the pending `calls` that `g` belongs to; an error where nothing tells."
-    if len(calls)==1 and out is None: return calls[0]
-    name = f'{name_of(layer)}.backward'
+    name,within = f'{name_of(layer)}.backward',running.call is not None
     if out is not None: calls = [c for c in calls if c.out is out]
     if not calls:
         which = 'of this output ' if out is not None else ''
         raise RuntimeError(f'{name}: no recorded call {which}is left; call the layer first, '
                            'once per backward, not under no_grad, and zero_grad after backward')
-    if out is not None: return calls[-1]
-    known = [c for c in calls if any(c.out is t for t in meant_by(g))]
+    if out is not None or within and len(calls)==1: return calls[-1]
+    meant = meant_by(g)
+    known = [c for c in calls if any(c.out is t for t in meant)]
     if len(known)==1: return known[0]
-    if running.call is not None: return calls[-1]
+    if within: return calls[-1]
+    if meant and not known: check_meant(name, meant)
+    if len(calls)==1: return calls[0]
     raise RuntimeError(f'{name}: {len(calls)} calls are recorded and nothing says which '
                        'is meant; name it, backward(g, out=y), and only look under torch.no_grad()')
+
+# %% ../nbs/37_Records.ipynb #check_meant
+def check_meant(name, meant):
+    "The error for a gradient that was returned for something else than an output that waits."
+    raise RuntimeError(f'{name}: g was returned for another tensor, {tuple(meant[0].shape)}, and '
+                       'no recorded call has that as its output; pass the gradient for an output '
+                       'that waits, or say which call it is for, backward(g, out=y)')
 
 # %% ../nbs/37_Records.ipynb #upstream
 def upstream(layer, g, out):
@@ -195,6 +207,17 @@ def check_grad(name, k, g, t):
     if t.is_floating_point():
         raise TypeError(f'{name}: returned a gradient of {g.dtype} for an input of {t.dtype}; '
                         'they must agree')
+
+# %% ../nbs/37_Records.ipynb #settle
+adding = threading.Lock()    # threads that share a parameter add one after another
+
+def settle(owed):
+    "Add gradients to their parameters' `.grad`, or leave them with the call that is running."
+    if running.call is not None:
+        running.call.owed += owed
+        return
+    with adding:
+        for p,g in owed: p.grad = g if p.grad is None else p.grad + g
 
 # %% ../nbs/37_Records.ipynb #inside
 def inside(layer, kind):

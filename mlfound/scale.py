@@ -47,6 +47,7 @@ _WAYS = dict(functions=_Way(5, 1, 9, 8, 0, 8, 3, 3, True),
              tape=_Way(5, 1, 13, 8, 0, 16, 3, 3, False),
              PyTorch=_Way(5, 1, 8, 4, 0, 5, 3, 3, False))
 
+# %% ../nbs/13_Scale.ipynb #step_cost-by-formula
 def step_cost(way:str, # 'functions', 'layers', 'tape' or 'PyTorch'
               sizes, # `[d, h, ..., c]` of the network
               n:int, # examples in the batch, float32
@@ -72,6 +73,7 @@ def _libraries():
     known = getattr(torch.backends.mkldnn, 'matmul', None),torch.backends.cuda.matmul
     return [b for b in known if hasattr(b, 'fp32_precision')]
 
+# %% ../nbs/13_Scale.ipynb #turn_precision
 def _set_precision(level):
     "Set it; return what was set before: for all together, and for each library."
     before = [b.fp32_precision for b in _libraries()]
@@ -136,6 +138,7 @@ def find_device(name:str='cpu', # 'cpu', 'cuda', 'cuda:1', 'mps'
                           'devices; check the driver, or use cpu')
     return device
 
+# %% ../nbs/13_Scale.ipynb #devices
 def _devices(kind):
     "Is PyTorch built for devices of this kind (None: unknown here), and how many does it see?"
     cuda,mps = torch.backends.cuda,torch.backends.mps
@@ -178,6 +181,7 @@ def _place():
         raise WorkerError(f'distributed: RANK is {rank} but WORLD_SIZE {world}; ranks begin with 0')
     return Workers(rank, world, local)
 
+# %% ../nbs/13_Scale.ipynb #check_place
 def _check_place(workers, device):
     "Raise `WorkerError` unless this build, and this machine, have what the worker needs."
     if not dist.is_available():
@@ -214,6 +218,7 @@ def distributed(device='cpu', # where the gradients are: 'cpu' is served by gloo
     finally:
         if alone: os.environ.pop('GLOO_SOCKET_IFNAME', None)
 
+# %% ../nbs/13_Scale.ipynb #join
 def _join(backend, workers, timeout):
     "Wait for the others; raise `WorkerError` if they do not come."
     try: dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
@@ -249,6 +254,7 @@ def data_parallel(model, # anything that `fit` trains
         return loss[0].clone()
     return way._replace(backward=backward)
 
+# %% ../nbs/13_Scale.ipynb #other_batches
 _OTHER_BATCHES = ('data_parallel: the workers draw different batches; give fit the same examples '
                   'and the same seed in each, and let a transform draw from the generator that it '
                   'is given')
@@ -281,6 +287,7 @@ def _from_first(t):
     with torch.no_grad(): t.detach().copy_(theirs)
     return differ
 
+# %% ../nbs/13_Scale.ipynb #mark
 def _mark(x, y):
     "An integer below 4,093 that depends on every bit of a batch, and on the order of its parts."
     def places(n): return torch.arange(1, n+1, device=x.device)

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .autograd import Var, expand, method, op, place, reshape, torch_functions, transpose
+from .autograd import (Var, expand, method, op, place, reshape, sized, torch_functions,
+                             transpose)
 from .guards import TapeError, raw, spread
 from .pointwise import alias, composite, named
 
@@ -25,9 +26,7 @@ def _inverse(dims):
     dims = [d%len(dims) for d in dims]
     return tuple(dims.index(d) for d in range(len(dims)))
 
-@method
-@spread
-@op
+@sized
 def permute(x, dims): return x.permute(dims)
 permute.defvjp(lambda g,dims: g.permute(_inverse(dims)))
 
@@ -37,9 +36,7 @@ permute.defvjp(lambda g,dims: g.permute(_inverse(dims)))
 def movedim(x, source, destination): return x.movedim(source, destination)
 movedim.defvjp(lambda g,source,destination: g.movedim(destination, source))
 
-@method
-@spread
-@op
+@sized
 def flip(x, dims): return x.flip(dims)
 flip.defvjp(lambda g,dims: g.flip(dims))
 
@@ -79,9 +76,7 @@ for _f in (squeeze, unsqueeze, flatten, unflatten): _f.defvjp(_reshaped)
 @method
 @op
 def ravel(x): return x.ravel()
-@method
-@spread
-@op
+@sized
 def view(x, size): return x.view(tuple(size))
 @method
 @op
@@ -127,9 +122,7 @@ def _collected(g, shape, sizes):
     copies = [*range(new), *range(new, len(apart), 2)]
     return g.reshape(apart).sum(copies) if copies else g
 
-@method
-@spread
-@op
+@sized
 def repeat(x, sizes): return x.repeat(tuple(sizes))
 repeat.defvjp(_collected)
 

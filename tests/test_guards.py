@@ -75,6 +75,28 @@ def test_gradients_share_no_memory():
         parts = [g, *(t for v in vs for t in (v.grad, v.data)), *grad(y, vs, g)]
         assert len({t.untyped_storage().data_ptr() for t in parts})==len(parts)
 
+always = torch.ones(3).double()
+ALIASES = dict(given=lambda g,x: g, detached=lambda g,x: g.detach(), kept=lambda g,x: x,
+               kept_data=lambda g,x: x.data[:], its_own=lambda g: always)
+
+@pytest.mark.parametrize('name', ALIASES)
+def test_a_rule_may_answer_with_what_it_has(name):
+    "Whatever its rule hands out, a leaf's gradient is its own."
+    @op
+    def same(x): return x*1
+    same.defvjp(ALIASES[name])
+    x,y,g = leaf(3), leaf(3), rand(3)
+    z = same(x) + same(y)
+    z.backward(g)
+    always_before,first = always.clone(), grad(z, [x, y], g)
+    parts = [x.data, y.data, g, always, x.grad, y.grad, *first]
+    before = [t.clone() for t in parts]
+    for k in range(4, 8):
+        parts[k].mul_(7.)                       # nobody else's numbers move
+        before[k] *= 7
+        assert_close(parts, before)
+    assert_close(always, always_before)
+
 def test_gradients_on_the_way_are_dropped():
     refs,alive = [], []
     @op
@@ -355,6 +377,23 @@ def test_assigned_gradients():
                         (torch.ones(2, device='meta'), ValueError)):
         with refuses('Var.grad: got', error): v.grad = wrong
     with refuses('or is a result'): (v*2).grad = torch.ones(2)
+
+def test_assigned_data():
+    "A `Var` that the tape follows keeps its shape and its type."
+    x,n = leaf(2, dtype=torch.float32), Var(rand(2))
+    y = x*2
+    for v in (x, y):
+        v.data = torch.ones(2)
+        v.data *= 3                             # in place, and then the same tensor again
+        for wrong,error in ((1., TypeError), (v, TypeError), (torch.arange(2), TypeError),
+                            (torch.ones(1), ValueError), (torch.ones(2).double(), ValueError),
+                            (torch.ones(2).requires_grad_()*1, TapeError)):
+            with refuses('Var.*data', error): v.data = wrong
+        assert_close(v.data, torch.full((2,), 3.))
+    assert_close(grad(y.sum(), x), torch.full((2,), 2.))
+    n.data = torch.arange(4)                    # a constant may become another constant
+    assert not n.requires_grad and n.shape==(4,)
+    with refuses('Var.data: got list', TypeError): n.data = [1.]
 
 def test_equality():
     v,w = Var([1.,2.], requires_grad=True), Var([1.,3.])

@@ -1,8 +1,8 @@
 "Where a function has no slope: the convention is PyTorch's, at zeros, ties, infinities and nan."
-import math
+import itertools, math
 import pytest, torch, torch.nn.functional as F
-from torch.testing import assert_close
 from mlfound.autograd import Var, grad
+from oracle import compare
 import mlfound.ops # noqa: F401
 
 inf,nan = math.inf,math.nan
@@ -58,14 +58,49 @@ POINTS = dict(
     norm_rows_nan=(lambda x: norm(x.reshape(2, 2), inf, dim=1), nan, 1., 2., 3.),
     masked=(lambda x: x.masked_fill(x>0, 0.), nan, 1., -1.))
 
+# Where the second derivatives differ from PyTorch's, and what ours are.
+OTHER_SECOND = {
+    **dict.fromkeys('norm_3 norm_1_5 norm_half norm_m1 norm_m2 zero_to std'.split(), '0, not nan'),
+    **dict.fromkeys('amin_nan amax_rows'.split(), 'for the upstream gradient at nan: 0, not nan'),
+    **dict.fromkeys('smooth_far huber_far'.split(), 'at nan: that of the square, not 0'),
+    'softplus': 'at the threshold: that of the curve, not of the line'}
+
+def at(f, values, name, second):
+    "`f` at a vector of these numbers, against PyTorch: value, gradient, second derivatives."
+    t = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+    v,gen = Var(t.detach(), requires_grad=True), torch.Generator().manual_seed(0)
+    compare([f(v)], [f(t)], [v], [t], gen, name, second=second)
+
 @pytest.mark.parametrize('name', POINTS)
 def test_kink(name):
     f,*values = POINTS[name]
-    t = torch.tensor(values, dtype=torch.float64)
-    v,u = Var(t, requires_grad=True),t.clone().requires_grad_()
-    g = torch.randn(f(t).shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    ours,theirs = grad(f(v), v, g),torch.autograd.grad(f(u), u, g)[0]
-    assert_close(ours, theirs, equal_nan=True)
+    at(f, values, name, name not in OTHER_SECOND)
+
+SMOOTH = '''sqrt rsqrt square reciprocal exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos
+    atan sinh cosh tanh asinh acosh atanh sigmoid erf erfc abs floor ceil trunc frac round relu neg
+    logsigmoid silu softplus elu leaky_relu'''.split()
+SPECIAL = 0., -0., 1., -1., inf, -inf, nan, 2., -2., .5, -.5
+
+@pytest.mark.parametrize('name', SMOOTH)
+def test_special_numbers(name):
+    at(getattr(torch, name, None) or getattr(F, name), SPECIAL, name, second=True)
+
+PAIRS = 'add sub mul div maximum minimum atan2 fmod'.split()
+
+@pytest.mark.parametrize('name', PAIRS)
+def test_special_pairs(name):
+    xs,ys = torch.tensor([*itertools.product(SPECIAL, repeat=2)], dtype=torch.float64).T
+    origin = (xs==0) & (ys==0) if name=='atan2' else torch.zeros_like(xs).bool()
+    for chosen,second in ((~origin, True), (origin, False)): # PyTorch's second is nan there
+        ts = [t[chosen].clone().requires_grad_() for t in (xs, ys)]
+        vs = [Var(t.detach(), requires_grad=True) for t in ts]
+        f,gen = getattr(torch, name), torch.Generator().manual_seed(0)
+        compare([f(*vs)], [f(*ts)], vs, ts, gen, name, second=second)
+
+def test_nothing_is_nan_at_the_origin():
+    y,x = (Var(torch.zeros(()), requires_grad=True) for _ in range(2))
+    first = grad(torch.atan2(y, x), [y, x], create_graph=True)
+    assert [g.item() for g in (*first, *grad(first[0] + first[1], [y, x]))] == [0., 0., 0., 0.]
 
 def test_a_correction_that_leaves_nothing():
     "Where there is nothing to divide by, the gradient is not finite, nor of the wrong sign."

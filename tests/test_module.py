@@ -123,6 +123,51 @@ def test_a_gradient_that_was_worked_on_says_nothing():
     h(y)
     with pytest.raises(RuntimeError, match='2 calls'): f.backward(2*h.backward(torch.ones_like(x)))
 
+def of_another_network(net, x, loss):
+    net(x)
+    y = Square()(x)
+    loss(y, x)
+    return y
+def of_an_unrecorded_output(net, x, loss):
+    net(x+1)
+    with torch.no_grad(): y = net(x)
+    loss(y, x)
+    return y
+def of_a_used_output(net, x, loss):
+    y = net(x)
+    net.backward(x, out=y)
+    net(x+1)
+    loss(y, x)
+    return y
+def of_what_was_made_of_it(net, x, loss):
+    y = net(x)*1
+    loss(y, x)
+    return y
+
+FOREIGN = of_another_network, of_an_unrecorded_output, of_a_used_output, of_what_was_made_of_it
+
+@pytest.mark.parametrize('case', FOREIGN)
+def test_a_gradient_of_something_else_is_refused(case):
+    net,x,loss = Square(), rand(3), MSELoss()
+    y = case(net, x, loss)
+    g = loss.backward()
+    with pytest.raises(RuntimeError, match='Square.backward: g was returned for another tensor'):
+        net.backward(g)
+    del y
+    assert len(pending(net))==1
+    net.backward(g.clone())                     # of a gradient of one's own nothing is known
+
+class Around(Module):
+    "What it calls is its own business, with whatever it makes of outputs in between."
+    def __init__(self): self.f,self.h = Square(), Square()
+    def forward(self, x): return self.h(2*self.f(x))
+    def bwd(self, g, x): return self.f.backward(2*self.h.backward(g))
+
+def test_inside_a_layer_outputs_may_be_worked_on():
+    net,x = Around(), rand(3)
+    net(x)
+    assert_close(net.backward(torch.ones_like(x)), 16*x**3)
+
 @pytest.mark.parametrize('last_first', [True, False])
 def test_inside_a_layer_its_own_calls_are_used(last_first):
     net,a,b = Both(Square(), last_first), rand(3), rand(3)
@@ -282,6 +327,70 @@ def test_inference_tensors_are_refused():
     says = 'Square: an input or a parameter is an inference tensor'
     with pytest.raises(RuntimeError, match=says): Square()(x)
     with torch.no_grad(): assert_close(Square()(x), torch.ones(2, 3))
+
+# All or nothing -----------------------------------------------------------------------------------
+
+class Late(Module):
+    "A layer of two parameters whose rule stops, or answers wrongly, after the first."
+    parameter_names = 'a','b'
+    def __init__(self, wrong): self.a,self.b,self.wrong = torch.ones(3), torch.ones(3), wrong
+    def forward(self, x): return self.a*x + self.b
+    def bwd(self, g, x):
+        accumulate(self.a, (g*x).sum(0))
+        if self.wrong is None: accumulate(self.b, g.sum(0))
+        return self.wrong(g) if self.wrong else g*self.a
+
+def stop(g): raise ZeroDivisionError
+
+@pytest.mark.parametrize('wrong', [stop, lambda g: g[:1], lambda g: 1., lambda g: (g, g)])
+@pytest.mark.parametrize('wrap', [lambda l: l, lambda l: Sequential(l, ReLU(), Linear(3, 1))])
+def test_a_backward_that_fails_leaves_no_gradient(wrong, wrap):
+    layer = Late(wrong)
+    net = wrap(layer)
+    for p in net.parameters(): p.grad = torch.full_like(p, 5.)
+    y = net(torch.ones(2, 3))
+    with pytest.raises((ZeroDivisionError, ValueError, TypeError)): net.backward(torch.ones_like(y))
+    assert all((p.grad==5).all() for p in net.parameters())
+    layer.wrong = None
+    y = net(torch.ones(2, 3))
+    net.backward(torch.ones_like(y))
+    assert all((p.grad!=5).all() for p in net.parameters())
+
+def test_data_of_another_shape_leaves_no_gradient():
+    layer = Linear(3, 4)
+    y = layer(torch.ones(2, 3))
+    layer.b.data = torch.zeros(1)
+    with pytest.raises(ValueError, match='gradient is .4,. but parameter is .1,.'):
+        layer.backward(torch.ones_like(y))
+    assert layer.w.grad is None and layer.b.grad is None
+
+def test_a_gradient_left_over_from_another_shape_is_refused():
+    layer = Linear(3, 1)
+    layer.backward(torch.ones_like(layer(torch.ones(2, 3))))
+    layer.w.data,layer.b.data = torch.zeros(3, 4), torch.zeros(4)
+    y = layer(torch.ones(2, 3))
+    with pytest.raises(ValueError, match='its .grad is .* set p.grad to None'):
+        layer.backward(torch.ones_like(y))
+
+class Kept(Module):
+    "It returns what it keeps, for the input and for a parameter."
+    parameter_names = 'w',
+    def __init__(self): self.w = torch.ones(3)
+    def forward(self, x): return x*self.w
+    def bwd(self, g, x):
+        accumulate(self.w, x)
+        accumulate(self.w, g)
+        return self.w
+
+def test_gradients_share_no_memory_with_what_is_kept():
+    layer,x,g = Kept(), torch.ones(3), torch.ones(3)
+    layer(x)
+    gx = layer.backward(g)
+    for t in (layer.w.grad, gx): t.zero_()
+    assert all((t==1).all() for t in (layer.w, x, g))
+    layer(x)
+    first = layer.backward(g)
+    assert first is not layer.w and layer.w.grad is not x
 
 # Parameters ---------------------------------------------------------------------------------------
 

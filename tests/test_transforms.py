@@ -116,7 +116,7 @@ def test_empty():
 def test_what_f_may_give(transform):
     x = torch.tensor(2.)
     for f in (lambda u: u.data, lambda u: u.item(), lambda u: u.data.numpy(), lambda u: (u, u),
-              lambda u: torch.ones(()), lambda u: None, lambda u: grad(u**3, u)):
+              lambda u: torch.ones(()), lambda u: None):
         with pytest.raises(TapeError, match='f gave .*; it must give one Var'): transform(f, x)
 
 two = torch.ones(2)
@@ -133,6 +133,28 @@ two = torch.ones(2)
     (lambda f: jacobian(f, two.clone().requires_grad_()*2), TapeError, "PyTorch's tape")])
 def test_arguments(call, error, says):
     with pytest.raises(error, match=says): call(lambda u, *_: u*u)
+
+@pytest.mark.parametrize('transform', [
+    jacobian, hessian, lambda f, x: jvp(f, x, x), lambda f, x: hvp(f, x, x)])
+def test_no_constant_in_the_middle(transform):
+    "A gradient without history inside `f` would lose its share of the derivative."
+    x, w = torch.tensor(2.), Var(torch.tensor(3.), requires_grad=True)
+    def through(u): return u*grad(u**3, u, create_graph=True)
+    def constant(u): return u*grad(u**3, u)
+    def filled(u):
+        (u*w).backward()
+        return u*w.grad
+    for f in (constant, filled, lambda u: jacobian(constant, u)):
+        with pytest.raises(TapeError, match='would be a constant; pass create_graph'):
+            transform(f, x)
+    assert w.grad is None
+    def meant(u):
+        y = u**3
+        with torch.no_grad(): return y*0 + u*grad(y, u)
+    def aside(u): return u*w + u*grad(w*w, w) # it does not depend on u
+    got, want = transform(through, x), transform(lambda u: 3*u**3, x)
+    assert_close(got, want)
+    for f in (meant, aside): transform(f, x)
 
 def test_a_transform_in_another_thread():
     "What a derivative depends on is read off the tape, and not off the thread that asks."

@@ -1,0 +1,88 @@
+"What an examination finds, names and leaves alone."
+import json
+import os
+import re
+
+import numpy as np
+import pytest
+import torch
+from doctor_faults import FAULTS
+from doctor_sound import SOUND, drawn
+from mlfound.backward import lin_vjp
+from mlfound.doctor import TRIALS, GradientsWrong, Settings, assert_gradients, diagnose, examine
+from mlfound.forward import lin
+
+quiet = Settings(progress=False)
+everything = os.environ.get('MLFOUND_FAULTS') == 'all'
+
+def some(table, step):
+    "All of a table where asked for, otherwise each so-manieth row."
+    return [*table] if everything else [*table][::step]
+
+@pytest.mark.parametrize('name', some(FAULTS, 12))
+def test_a_fault_is_caught_and_named(name):
+    thing, args, words = FAULTS[name]
+    report = examine(thing, *args, settings=quiet)
+    assert not report.ok and re.search(words, report.name), report
+
+@pytest.mark.parametrize('name', some(SOUND, 21))
+def test_no_false_alarm(name):
+    thing, args, more = SOUND[name]
+    report = examine(thing, *args, settings=quiet, **more)
+    assert report.ok, report
+    assert report.tried == [*TRIALS]
+
+def twice(x): return 2*x
+def thrice(g, x): return 3*g
+
+def test_the_code_of_a_finding_fails():
+    "It is what a reader pastes into a test."
+    report = examine((twice, thrice), drawn(5, 4), settings=quiet)
+    with pytest.raises(GradientsWrong, match='it is 1.5 times the right one'):
+        exec(report.faults[0].code, dict(torch=torch, assert_gradients=assert_gradients,
+                                         twice=twice, thrice=thrice))
+    assert 'torch.tensor([[' in report.faults[0].code and len(report.faults[0].code) < 120
+
+def test_the_generators_are_left_as_they_were():
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    examine(torch.nn.Dropout(), drawn(3), settings=quiet)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()
+
+def test_a_module_is_left_as_it_was():
+    m = torch.nn.BatchNorm1d(3)
+    kept = {k: v.clone() for k, v in m.state_dict().items()}
+    examine(m, torch.randn(4, 3), settings=quiet)
+    assert m.training and all(torch.equal(v, kept[k]) for k, v in m.state_dict().items())
+    assert m.weight.dtype == torch.float32 and m.weight.grad is None
+
+def test_machines_can_read_it():
+    report = examine((twice, thrice), drawn(2), settings=Settings(progress=False, stop=True))
+    data = json.loads(json.dumps(report.as_data()))
+    assert not data['ok'] and data['findings'][0]['kind'] == 'fault'
+    assert '<table>' in report._repr_html_()
+
+def test_large_arguments_are_judged_in_directions():
+    report = examine(torch.tanh, drawn(60, 50), settings=quiet)
+    assert report.ok and any('3,000 entries are judged along' in f.what for f in report.remarks)
+    def spoilt(g, x):
+        gx = g*(1 - x.tanh()**2)
+        gx[3, 3] += 1
+        return gx
+    assert not examine((torch.tanh, spoilt), drawn(60, 50), settings=quiet).ok
+
+@pytest.mark.parametrize('thing, args, says', [
+    (torch.full, ((2,), 3), 'was given no floating-point tensor'),
+    (torch.argmax, (drawn(3),), 'returned no floating-point tensor'),
+    (7, (drawn(3),), 'nothing that can be called')])
+def test_what_cannot_be_examined_is_an_error(thing, args, says):
+    with pytest.raises(TypeError, match=says): examine(thing, *args)
+
+def test_diagnose_tries_the_negative_of_a_drawn_g():
+    def one_sided(g, x): return torch.where((g > 0).all(), 2*x*g, 2*x*g.abs())
+    x = drawn(1)
+    g = torch.ones(1, dtype=torch.float64)
+    assert diagnose(torch.square, one_sided, x, g=g).ok
+    drawn_g = diagnose(torch.square, one_sided, x)
+    assert not drawn_g.ok
+    assert diagnose(lin, lin_vjp, drawn(5, 3), drawn(3, 4), drawn(4)).ok
