@@ -25,7 +25,7 @@ from .records import leaves
 from .saved import ModelError, check_finished, content, read_tensors, write_tensors
 from .training import minibatches, one_cycle, to_state_dict
 from .ways import (OPTIMIZERS, Settings, advice, default_rate, evaluate, find_optimizer,
-                          kind, networks, way_of)
+                          find_kind, networks, way_of)
 
 # %% ../nbs/14_Fit.ipynb #save
 def save(path, # file to write, by custom `.safetensors`; an old one is replaced only when the new one is whole
@@ -41,7 +41,7 @@ def save(path, # file to write, by custom `.safetensors`; an old one is replaced
 
 def _kind(fn, network, error):
     "What is known of this kind of network; raises `error` for another."
-    known = kind(network) if isinstance(network, str) else None
+    known = find_kind(network) if isinstance(network, str) else None
     if known: return known
     raise error(f'{fn}: a network {network!r}; known here are {", ".join(networks())}')
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['REGISTRY', 'HOMES', 'KINDS', 'OPTIMIZERS', 'Way', 'functions_way', 'mode', 'ask', 'layers_way', 'tape_way',
-           'torch_way', 'Entry', 'ways', 'networks', 'Kind', 'kind', 'kind_of', 'way_of', 'evaluate', 'Settings',
-           'Recipe', 'default_rate', 'advice', 'find_optimizer']
+           'torch_way', 'Entry', 'ways', 'networks', 'Kind', 'find_kind', 'kind_of', 'way_of', 'answers', 'evaluate',
+           'Settings', 'Recipe', 'default_rate', 'advice', 'find_optimizer']
 
 # %% ../nbs/33_Ways.ipynb #imports
 import importlib
@@ -23,8 +23,8 @@ from .data import Split
 from .module import Module
 from .saved import ModelError
 from .training import (SGD, Adam, AdamW, CrossEntropyLoss, absorb_scaling, accuracy,
-                              as_layers, as_tape, as_torch, check_params, cross_entropy, init_he, loss_and_gradients,
-                              network, parameters_of)
+                              as_layers, as_tape, as_torch, check_params, cross_entropy, init_he,
+                              loss_and_gradients, network, parameters_of)
 
 # %% ../nbs/33_Ways.ipynb #Way
 class Way(NamedTuple):
@@ -143,13 +143,15 @@ class Kind(NamedTuple):
     rebuild:object  # `rebuild(path, tensors, facts)`: the model; `ModelError` if it is none
     finished:object # `finished(model)`: a copy for plain pixels, after training on standardized ones
     scores:object   # `scores(model, x)`: `(n, c)`
+    ends:object     # `ends(model)`: how many inputs it takes, and how many scores it gives
     facts:object    # `facts(model)`: what a file must say beside the tensors
     words:object    # `words(sizes)`: what is trained, in a few letters
+    rate:float=1.   # the learning rate that suits it, of the plain network's
 
 KINDS = {}   # by the network's name
 
-def kind(network:str, # one of `networks()`
-        )->Kind: # or None, if there is no such network
+def find_kind(network:str, # one of `networks()`
+             )->Kind: # or None, if there is no such network
     "What is known of a network."
     ways(network)   # brings its rows
     return KINDS.get(network)
@@ -171,9 +173,12 @@ def _plain_network(path, tensors, facts):
     check_params(path, params, error=ModelError)
     return params
 
-KINDS['plain'] = Kind(_plain_tensors, _plain_network,
-                      finished=lambda model: absorb_scaling(parameters_of(model)),
-                      scores=lambda params,x: network(x, params), facts=lambda model: {},
+def _for_plain_pixels(model): return [p.cpu() for p in absorb_scaling(parameters_of(model))]
+
+KINDS['plain'] = Kind(_plain_tensors, _plain_network, _for_plain_pixels,
+                      scores=lambda params,x: network(x.to(params[0].dtype), params),
+                      ends=lambda params: (params[0].shape[0], params[-1].shape[0]),
+                      facts=lambda model: {},
                       words=lambda sizes: '-'.join(map(str, sizes)))
 
 # %% ../nbs/33_Ways.ipynb #kind_of
@@ -195,15 +200,23 @@ def way_of(model, # list of tensors, list of `Var`s, `Module`, PyTorch's `nn.Mod
 
 # %% ../nbs/33_Ways.ipynb #evaluate
 @torch.no_grad()
+def answers(model, # anything that `fit` trains
+            x:Tensor, # `(n, d)` inputs
+            block:int=4096, # rows at a time, to keep the activations small
+           )->Tensor: # `(n, c)` scores
+    "What does the model say to these examples, in use?"
+    if isinstance(model, Way): logits = model.logits
+    elif kind_of(model) in ('layers','PyTorch'): logits = partial(ask, model)
+    else: logits = partial(network, params=parameters_of(model))
+    return torch.cat([logits(rows) for rows in x.split(block)])
+
+@torch.no_grad()
 def evaluate(model, # anything that `fit` trains
              split:Split, # examples and their classes
              block:int=4096, # rows at a time, to keep the activations small
             )->tuple[float,float]: # mean cross-entropy, accuracy
     "How good is the model on these examples?"
-    if isinstance(model, Way): logits = model.logits
-    elif kind_of(model) in ('layers','PyTorch'): logits = partial(ask, model)
-    else: logits = partial(network, params=parameters_of(model))
-    z = torch.cat([logits(x) for x in split.x.split(block)])
+    z = answers(model, split.x, block)
     return cross_entropy(z, split.y).item(), accuracy(z, split.y)
 
 # %% ../nbs/33_Ways.ipynb #Settings
