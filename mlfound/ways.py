@@ -29,7 +29,7 @@ from .training import (SGD, Adam, AdamW, CrossEntropyLoss, absorb_scaling, accur
 # %% ../nbs/33_Ways.ipynb #Way
 class Way(NamedTuple):
     "What the training loop needs to know of a model, however its gradients are computed."
-    name:str      # 'functions', 'layers', 'tape' or 'PyTorch'
+    name:str      # 'functions', 'layers', 'tape', 'PyTorch' or 'compiled'
     params:list   # what the optimizer moves
     tensors:list  # what must be kept to restore it: with batch normalisation more than the parameters
     logits:object # `logits(x)`: scores `(n, c)`, nothing is recorded
