@@ -26,7 +26,7 @@ from .data import Split, mnist
 from .files import DataError
 from .fit import History, TrainingError, load, save
 from .forward import init_params
-from .pictures import read_digit, write_pictures
+from .pictures import read_views, write_pictures
 from .report import (BOUNDS, METHODS, MOST_DRAWN, compare, draw_predictions, print_cost,
                             print_errors, report)
 from .saved import CHECKPOINT, MODEL, REPORT, ModelError, Unfinished, claim, is_ours
@@ -34,7 +34,8 @@ from .scale import (BEST, BEST_SIZES, DeviceError, WorkerError, distributed, fin
                            fit_on, precision)
 from .terminal import Parser, Stream, add_options, expand, one_line, say, several
 from .training import absorb_scaling, network as scores, parameters_of, softmax, standardized
-from .ways import OPTIMIZERS, REGISTRY, advice, default_rate, evaluate, networks, ways
+from .ways import (OPTIMIZERS, REGISTRY, Settings, advice, default_rate, evaluate, networks,
+                          ways)
 
 # %% ../nbs/20_Command_line.ipynb #check_settings
 class CommandError(ValueError):
@@ -144,10 +145,10 @@ def train(out='mlfound-model', # folder for the model, the checkpoint and the pa
           *, network:str='plain', # what is trained
           hidden:int=None, # units in each hidden layer (default: 256)
           layers:int=1, # hidden layers; 0 is a linear classifier
-          epochs:int=5, # passes through the digits
-          batch:int=256, # digits in a step
-          optimizer:str='momentum', # how gradients are followed
-          lr:float=None, # highest learning rate (default: what suits the optimizer and the batch)
+          epochs:int=Settings.epochs, # passes through the digits
+          batch:int=Settings.batch, # digits in a step
+          optimizer:str=Settings.optimizer, # how gradients are followed
+          lr:float=Settings.lr, # highest learning rate (default: what suits the optimizer and the batch)
           seed:int=42, # of the weights and of the order of the digits
           method:str='functions', # how gradients are computed
           data=None, # your own MNIST: .pkl.gz, .npz or a folder of IDX files (default: the packaged copy)
@@ -295,32 +296,35 @@ def _network_for_pictures(path):
     return [p.float() for p in params]
 
 def _readings(images, errors):
-    "Each picture that can be read, with its pixels; for the others a line in `errors`."
+    "Each digit that can be read, with its views; for the other pictures a line in `errors`."
     for image in images:
-        try: yield image,read_digit(expand(image))
+        try: found = read_views(expand(image), 'predict')
         except DataError as e:
             errors.append(e)
             say(f'error: {e}')
+            continue
+        if len(found)>1: say(f'{one_line(image)}: {len(found)} digits, read from left to right')
+        for views in found: yield image,views
 
 # %% ../nbs/20_Command_line.ipynb #predict
 def predict(model, # a file that `mlfound train` wrote, or its folder
-            images:list, # files with a picture of one digit each: PNG, JPEG, GIF, WebP, BMP, TIFF or PGM
+            images:list, # files with pictures of digits: PNG, JPEG, GIF, WebP, BMP, TIFF or PGM
             plot=None, # draw the pictures, what the network sees of them, and the probabilities: .png, .svg or .pdf
            )->list: # of `DataError`s, one for each picture that could not be read
-    "Say for each picture which digit it shows, with what probability, and what comes second."
+    "Say which digits the pictures show, with what probability, and what comes second."
     if isinstance(images, (str,os.PathLike)):
         raise CommandError(f'predict: images is {got(images)}; pass a list of files')
     params,errors,seen = _network_for_pictures(model),[],[]
     plot = None if plot is None else _check_plot(expand(plot), images)
     wide = max(7, *(len(one_line(i)) for i in images))
-    for count,(image,x) in enumerate(_readings(images, errors), 1):
-        p = softmax(scores(x[None], params))[0]
+    for count,(image,views) in enumerate(_readings(images, errors), 1):
+        p = softmax(scores(views, params)).mean(0)
         if count==1: print(f"{'picture':{wide}}  digit  probability  runner-up  probability")
         print(f'{one_line(image):{wide}}  {_answer(p)}', flush=True)
-        if count<=MOST_DRAWN: seen.append((expand(image),x,p))
+        if count<=MOST_DRAWN: seen.append((expand(image),views[0],p))
     if plot and seen: draw_predictions(seen, plot)
     if plot and seen and count>MOST_DRAWN:
-        say(f'{plot}: shows the first {MOST_DRAWN} of {count:,} pictures')
+        say(f'{plot}: shows the first {MOST_DRAWN} of {count:,} digits')
     return errors
 
 def _answer(p):

@@ -368,13 +368,13 @@ def _check_paths(checkpoint, resume, fresh):
 def fit(model, # `[w1, b1, ...]` tensors or `Var`s, a `Module`, an `nn.Module` or a `Way`; trained in place
         train:Split, # `x (n, d)` and classes `y (n,)`
         valid:Split=None, # looked at after every epoch
-        *, epochs:int=5, # passes through the examples
-        batch:int=256, # examples in a step
-        lr:float=None, # highest learning rate; None is what suits the optimizer and the batch
-        optimizer='momentum', # a name in `OPTIMIZERS`, or what makes one: `make(params, lr=...)`
+        *, epochs:int=Settings.epochs, # passes through the examples
+        batch:int=Settings.batch, # examples in a step
+        lr:float=Settings.lr, # highest learning rate; None is what suits the optimizer and the batch
+        optimizer=Settings.optimizer, # a name in `OPTIMIZERS`, or what makes one: `make(params, lr=...)`
         schedule=one_cycle, # `schedule(lr, steps)` gives the learning rate as a function of the step
         transform=None, # `transform(x, generator)` returns the inputs to use in a batch's place
-        seed:int=0, # of the order of the examples
+        seed:int=Settings.seed, # of the order of the examples
         progress:bool=None, # False shows none, True a bar; None a bar on a screen and lines in a file
         checkpoint=None, # file to write at the start and after every epoch
         resume=None, # such a file, to go on from
