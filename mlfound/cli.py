@@ -182,9 +182,8 @@ def _recipe(network, chosen):
     for name in changed(train, units) if network=='conv' else []:
         raise CommandError(f'train: {name} has no meaning with network conv; leave it out')
     sizes = SMALL._asdict() if network=='conv' else _sizes(**units)
-    rate = default_rate(chosen['optimizer'], chosen['batch'])*find_kind(network).rate
-    lr = chosen.pop('lr') or rate
-    return dict(network=network, sizes=sizes, lr=lr, precision='highest', **chosen)
+    usual = default_rate(chosen['optimizer'], chosen['batch'])*find_kind(network).rate
+    return chosen | dict(network=network, sizes=sizes, lr=chosen['lr'] or usual, precision='highest')
 
 def _sizes(hidden, layers):
     "Of the plain network."
