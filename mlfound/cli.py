@@ -179,11 +179,11 @@ def train(out='mlfound-model', # folder for the model, the checkpoint and the pa
 def _recipe(network, chosen):
     "What `train` was told to do; raises `CommandError` if it contradicts itself."
     units = {name: chosen.pop(name) for name in ('hidden','layers')}
-    for name in changed(train, units) if network=='conv' else []:
+    for name in changed(train, units)*(network=='conv'):
         raise CommandError(f'train: {name} has no meaning with network conv; leave it out')
     sizes = SMALL._asdict() if network=='conv' else _sizes(**units)
-    usual = default_rate(chosen['optimizer'], chosen['batch'])*find_kind(network).rate
-    return chosen | dict(network=network, sizes=sizes, lr=chosen['lr'] or usual, precision='highest')
+    rate = default_rate(chosen['optimizer'], chosen['batch'])*find_kind(network).rate
+    return chosen | dict(network=network, sizes=sizes, lr=chosen['lr'] or rate, precision='highest')
 
 def _sizes(hidden, layers):
     "Of the plain network."
@@ -231,8 +231,7 @@ def _train_on(workers, device, job):
     train,valid = (Split(*(t.to(device) for t in standardized(s))) for s in splits[:2])
     entry = REGISTRY[recipe['network'],recipe['method']]
     start = entry.init(recipe['sizes'], torch.Generator().manual_seed(recipe['seed']))
-    there = start.to(device) if hasattr(start, 'to') else [p.to(device) for p in start]
-    model,known = entry.dress(there),find_kind(recipe['network'])
+    model = entry.dress(start.to(device) if hasattr(start, 'to') else [p.to(device) for p in start])
     if workers.rank==0: _announce(job, len(train.x), workers.world)
     checkpoint = job.out/CHECKPOINT
     history = fit_on(workers, entry.way(model), train, valid, progress=job.progress,
@@ -240,7 +239,8 @@ def _train_on(workers, device, job):
                      fresh=job.fresh, **_settings(recipe))
     if not history.epochs:
         raise KeyboardInterrupt('before the first epoch was complete; no model was written')
-    if workers.rank==0: _finish(job, known.finished(model), splits, history)
+    finished = find_kind(recipe['network']).finished
+    if workers.rank==0: _finish(job, finished(model), splits, history)
     return history
 
 def _settings(recipe):
