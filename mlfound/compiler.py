@@ -21,17 +21,17 @@ from .autograd import Var, grad
 from .checks import got as seen
 from .guards import raw
 from .order import prove
-from .passes import (addmms, alive, fewer_views, folded, hoisted, in_place, into_buffers,
-                            merged, named, no_table, one_exp)
+from .passes import (addmms, alive, fewer_copies, fewer_views, folded, hoisted, in_place,
+                            into_buffers, merged, named, no_table, one_exp)
 from .spelling import text
 from .trace import ProgramError, fact, filled, mapped, record
 from .training import cross_entropy, init_he, network
 from .ways import REGISTRY, Entry, functions_way
 
 # %% ../nbs/12_Compiler.ipynb #PASSES
-EXACT = fewer_views, merged, folded, no_table, alive, named   # the same bits as the tape
-PASSES = (fewer_views, merged, folded, no_table, alive, one_exp, addmms, hoisted, into_buffers,
-          in_place, named)
+EXACT = fewer_views, merged, fewer_copies, folded, no_table, alive, named   # the tape's very bits
+PASSES = (fewer_views, merged, fewer_copies, folded, no_table, alive, one_exp, addmms, hoisted,
+          into_buffers, in_place, named)
 
 # %% ../nbs/12_Compiler.ipynb #Program
 class Program:

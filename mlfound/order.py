@@ -106,6 +106,8 @@ def check_results(self:Memory):
         raise OrderError(f'the end: gradients lie in {homes}; each needs memory of its own')
     if l.buffers and homes!=[*l.buffers]:
         raise OrderError(f'the end: gradients lie in {homes}, and should lie in {[*l.buffers]}')
+    if l.shared()!=l.together:
+        raise OrderError(f'the end: results lie together, {l.shared()}, that did not, {l.together}')
     kept = {n for line in l.once for n in line.names}
     if kept & values: raise OrderError(f'the end: {kept & values} is handed out and needed again')
 

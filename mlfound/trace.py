@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from .autograd import Var, sweep
 from .checks import got
-from .guards import owned, raw
+from .guards import raw
 
 # %% ../nbs/40_Trace.ipynb #Line
 class Read(NamedTuple):
@@ -103,7 +103,9 @@ class Listing:
     checks:list=field(default_factory=list)    # checks of the library that a program leaves out
     said:dict=field(default_factory=dict)      # number of a question → whose it was
     shown:dict=field(default_factory=dict)     # name → what the program's text calls it
+    lettered:bool=False      # do the others get a letter and a number?
     once:list=field(default_factory=list)      # lines that need to run only once
+    together:list=field(default_factory=list)  # which results share memory
     kept:list=field(default_factory=list)      # numbers of the lines that draw or ask, which stay
     buffers:dict=field(default_factory=dict)   # name of a buffer → whose gradient it takes
 
@@ -113,6 +115,11 @@ class Listing:
         return name
 
     def results(self): return reads(self.value, self.grads)
+    def shared(self):
+        "For each result: from outside, or the first of the results, in whose memory it lies."
+        homes = [self.root(r.name) for r in self.results()]
+        outside = {*self.arguments, *self.constants}
+        return [h if h in outside else homes.index(h) for h in homes]
     def but(self, lines, **changes):
         "The same with other lines."
         return replace(self, lines=lines, **changes)
@@ -325,7 +332,8 @@ def record(f, # function of `Var`s and tensors
         listing.turn = recorder.number + 1
         grads,arrived = swept(y, [vs[n] for n in listing.wrt])
         listing.value = mapped(mapped(y, raw, Var), recorder.read, Tensor)
-        listing.grads = [recorder.read(g) for g in grads]
+        listing.grads = [*recorder.owned(grads)]
+    listing.together = listing.shared()
     note(recorder, called, arrived)
     return listing
 
@@ -342,8 +350,17 @@ def swept(y, xs):
     def see(entry, edge, answer, sent): arrived[edge.to] = sent
     grads = sweep(roots, {x.entry for x in xs}, watch=see)
     grads = {x.entry: grads[x.entry] if x.entry in grads else torch.zeros_like(x.data) for x in xs}
-    owned(grads, roots)
     return [grads[x.entry] for x in xs], arrived
+@patch
+def owned(self:Recorder, grads):
+    "The gradients as they are read, copied where one lies in memory that somebody else holds."
+    listing = self.listing
+    taken = self.homes(listing.value) | {*listing.arguments, *listing.constants}
+    for g in grads:
+        home = listing.homes[self.read(g).name]
+        if g._is_view() or home in taken: g = g.clone()
+        taken.add(listing.homes[self.read(g).name])
+        yield self.read(g)
 
 # %% ../nbs/40_Trace.ipynb #blank
 def blank(f, examples, wrt):

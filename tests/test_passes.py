@@ -46,6 +46,17 @@ def quotient(x): return (torch.full_like(x.data, 2.)/x).sum()
 def two_values(x):
     a = x*2
     return [a, a.exp()]
+def copies(x):
+    z = x.data*2
+    a, b = z.clone(), z.clone()
+    a.mul_(3)
+    c = b.exp()
+    d = c.clone()
+    c.mul_(2)
+    return [a*b*z, c*d]
+def handed_out(x):
+    z = x.data*2
+    return [x.data.clone(), z, z.clone()]
 def zeros(x): return [torch.zeros_like(x), x*2]
 def filled_twice(x):
     z = torch.ones_like(x.data)
@@ -71,9 +82,9 @@ zoo = {network: (x, t, w, b, v), with_its_table: (x, t), two_in_a_row: (x, t), s
        product_twice: (x, w, b), shares: (x, w), pieces: (x, w), used_later: (x, w),
        filled_twice: (x,), same_before_and_after: (x,), drawn: (x,), drawn_for_nothing: (x,),
        slopes: (x, w), the_sum: (x, w), seen_later: (x, w), spread: (x, b), quotient: (x,),
-       two_values: (x,), zeros: (x,)}
+       two_values: (x,), zeros: (x,), copies: (x,), handed_out: (x,)}
 certain = [f for f in zoo if not f.__name__.startswith('drawn')]
-def wrt_of(f): return () if f in (slopes, two_values, zeros) else None
+def wrt_of(f): return () if f in (slopes, two_values, zeros, copies, handed_out) else None
 
 @pytest.mark.parametrize('f', zoo, ids=lambda f: f.__name__)
 def test_the_sound_passes_please(f):
@@ -91,6 +102,10 @@ MISTAKES = [
     (passes.merged, '_key(l)', 'str(l.kernel)'),
     (passes.merged, '_key(l)', '(str(l.kernel), str(mapped(l.args, lambda r: r.name)))'),
     (passes.merged, 'and not is_random(l.kernel)', ''),
+    (passes.fewer_copies, '{*busy, *outside, *out}', '{*busy, *out}'),
+    (passes.fewer_copies, '{*busy, *outside, *out}', '{*busy, *outside}'),
+    (passes.fewer_copies, '{*busy, *outside, *out}', '{*outside, *out}'),
+    (passes.fewer_copies, 'and l.names[0] not in busy', ''),
     (passes.fills, 'or listing.root(l.names[0]) in busy', ''),
     (passes._number, 'return FILLED[name]', 'return 1 + FILLED[name]'),
     (passes.folded, 'l.args[1]==1', 'l.args[1]'),
