@@ -59,6 +59,7 @@ def conv_weight(y, # `(n, o, p, q)`, like the maps
                ): # `(o, c/groups, k, l)`
     "What `y` sends back to the kernels: `x` seen through `y`, pictures and channels exchanged."
     s,p,d,G = how
+    if not len(x): return y.new_zeros(size)                        # a kernel has seen nothing
     x = x.unflatten(1, (G,-1)).permute(2,1,0,3,4).flatten(1, 2)    # (c/groups, groups*n, h, w)
     gw = conv(x, y.transpose(0, 1), None, (d,p,s,G))               # (c/groups, o, ≥k, ≥l)
     return gw[:,:,:size[2],:size[3]].transpose(0, 1)
@@ -274,9 +275,10 @@ def shares(n, m, like):
     rows = [[(a<=k<b)/(b-a) for k in range(n)] for a,b in parts]
     return torch.tensor(rows, dtype=like.dtype, device=like.device)
 
-def max_pool2d_with_indices(*args, return_indices=True, **kw):
-    return max_pool2d(*args, return_indices=True, **kw)   # what torch calls then
-torch_functions['max_pool2d_with_indices'] = max_pool2d_with_indices
+@wraps(max_pool2d)
+def _with_places(*args, return_indices=True, **kw):   # what torch calls for both results
+    return max_pool2d(*args, return_indices=True, **kw)
+torch_functions['max_pool2d_with_indices'] = _with_places
 for _f in (max_pool2d, avg_pool2d, adaptive_avg_pool2d): torch_functions[_f.__name__] = named(_f)
 
 # %% ../nbs/10_Convolution.ipynb #standardise
