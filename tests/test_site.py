@@ -149,7 +149,7 @@ def test_a_page_has_all_code_of_its_notebook(site, path):
     assert [folded for _, folded in shown] == [folded for code, folded in found if code]
 
 # Gaps in chapters that are still being mended.
-GAPS_NOT_YET = dict(module=1, catalogue=1)
+GAPS_NOT_YET = dict(catalogue=1)
 
 @each_chapter
 def test_no_prose_without_its_code(path):
@@ -481,7 +481,7 @@ def test_formulas_are_set(tab):
 SCREENS = dict(data=12, forward=12, backward=12, module=12, autograd=18, training=12)
 # Lines of code in folds, for each line in sight; solutions, which are the reader's own, apart.
 FOLDED = 1.
-FOLDED_NOT_YET = dict(training=1.5)
+FOLDED_NOT_YET = dict(training=1.15)
 SOLUTIONS = 80
 
 def test_the_path_is_short(browser, site):
