@@ -220,7 +220,7 @@ def summary(rows):
 
 def compared(name):
     "The ways in which a recipe is trained."
-    return ('functions', 'PyTorch') if 'kernels' in name else ('functions',)
+    return ('functions', 'PyTorch') if 'epoch' in name else ('functions',)
 
 
 def trainings(args):
