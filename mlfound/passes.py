@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FILLED', 'ones', 'SAFE', 'TAKES_OUT', 'makers', 'wanted', 'rewritten', 'rewired', 'replaced', 'alive', 'fewer_views',
-           'merged', 'fewer_copies', 'fills', 'folded', 'full', 'no_table', 'one_exp', 'addmms', 'hoisted', 'over',
-           'in_place', 'free', 'outward', 'into_buffers', 'bytes_made', 'named']
+           'merged', 'fewer_copies', 'fills', 'folded', 'plain', 'full', 'no_table', 'one_exp', 'one_loss', 'addmms',
+           'hoisted', 'over', 'in_place', 'free', 'outward', 'into_buffers', 'bytes_made', 'named']
 
 # %% ../nbs/43_Passes.ipynb #imports
 import itertools, keyword, math
@@ -160,12 +160,17 @@ def folded(listing):
     return _keep_called(replaced(listing.but(lines), names, stamps), names)
 
 # %% ../nbs/43_Passes.ipynb #by_number
+def plain(t):
+    "The number in a tensor without axes, in as few digits as its type needs: 0.1, not 0.100000001."
+    short = [float(f'{t.item():.{d}g}') for d in range(1, 10)] if t.dtype is torch.float32 else []
+    return next((v for v in short if torch.tensor(v, dtype=t.dtype)==t.cpu()), t.item())
+
 def _full(listing, line, known):
     "The line that makes a tensor full of one number."
     f,name = listing.facts[line.names[0]],line.names[0]
     where = {} if f.device.type=='cpu' else dict(device=f.device)
     return replace(line, kernel=torch.ops.aten.full.default, kwargs=dict(dtype=f.dtype) | where,
-                   args=([*f.shape], known[name].item()))
+                   args=([*f.shape], plain(known[name])))
 
 def _by_number(listing, line, known):
     "A product or quotient with one number in the place of a tensor full of it."
@@ -174,7 +179,7 @@ def _by_number(listing, line, known):
     if not (isinstance(a, Read) and isinstance(b, Read) and b.name in known): return line
     f,out = listing.facts[a.name],listing.facts[line.names[0]]
     if (f.shape,f.dtype)!=(out.shape,out.dtype): return line
-    return replace(line, args=(a, known[b.name].item()))
+    return replace(line, args=(a, plain(known[b.name])))
 
 # %% ../nbs/43_Passes.ipynb #one_hot
 def full(listing, like, number, dtype, k):
@@ -230,6 +235,28 @@ def one_exp(listing):
             l = replace(l, kernel=torch.ops.aten.exp.default, args=(log,))
         lines.append(l)
     return listing.but(lines)
+
+# %% ../nbs/43_Passes.ipynb #one_loss
+def one_loss(listing):
+    "Take torch's own kernel for the mean of the log-probabilities of the right classes."
+    made,lines,busy = makers(listing),[],rewritten(listing)
+    for l in listing.lines:
+        found = _picked(listing, l, made)
+        if found and not busy & {listing.root(r.name) for r in found}:
+            l = replace(l, kernel=torch.ops.aten.nll_loss.default, args=found)
+        lines.append(l)
+    return alive(listing.but(lines))
+
+def _picked(listing, line, made):
+    "The log-probabilities and classes of whose entries this line is the mean, negated."
+    for kernel in ('neg', 'mean', 'gather'):
+        if line is None or str(line.kernel)!=f'aten.{kernel}.default' or line.kwargs: return None
+        args,line = line.args,made.get(line.args[0].name)
+    logp,dim,column = args
+    view,used = made.get(column.name),[name_of(l) for l in listing.lines if column in l.args]
+    classes = view.args[0] if view and str(view.kernel)=='aten.unsqueeze.default' else None
+    fit = classes and view.args[1]==dim==1 and len(listing.facts[logp.name].shape)==2
+    return (logp, classes) if fit and 'scatter_add' in used else None
 
 # %% ../nbs/43_Passes.ipynb #addmm
 def addmms(listing):
