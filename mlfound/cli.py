@@ -6,12 +6,8 @@
 __all__ = ['check', 'certify', 'train', 'predict', 'demo', 'make_parser', 'main']
 
 # %% ../nbs/20_Command_line.ipynb #45fa2c7d
-import inspect
-import itertools
-import math
-import os
-import sys
-from contextlib import nullcontext, suppress, redirect_stderr, redirect_stdout
+import inspect, itertools, math, os, sys
+from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from numbers import Integral, Real
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +17,7 @@ import torch
 from . import __version__ as version
 from .backward import forward_and_backward, near_kink
 from .checks import got
+from .convnet import BEST, SMALL, best_recipe
 from .compiler import compiled_way # noqa: F401 (enters itself among the ways)
 from .data import Split, mnist
 from .files import DataError
@@ -30,12 +27,11 @@ from .pictures import read_views, write_pictures
 from .report import (BOUNDS, METHODS, MOST_DRAWN, compare, draw_predictions, print_cost,
                             print_errors, report)
 from .saved import CHECKPOINT, MODEL, REPORT, ModelError, Unfinished, claim, is_ours
-from .scale import (BEST, BEST_SIZES, DeviceError, WorkerError, distributed, find_device,
-                           fit_on, precision)
+from .scale import DeviceError, WorkerError, distributed, find_device, fit_on, precision
 from .terminal import Parser, Stream, add_options, expand, one_line, say, several
-from .training import absorb_scaling, network as scores, parameters_of, softmax, standardized
-from .ways import (OPTIMIZERS, REGISTRY, Settings, advice, default_rate, evaluate, networks,
-                          ways)
+from .training import softmax, standardized
+from .ways import (OPTIMIZERS, REGISTRY, Settings, advice, default_rate, evaluate,
+                          find_kind, networks, ways)
 
 # %% ../nbs/20_Command_line.ipynb #check_settings
 class CommandError(ValueError):
@@ -64,15 +60,13 @@ def _judge(name, value):
     return fits, f'a {words} from {least:,} to {most:,}'
 
 # %% ../nbs/20_Command_line.ipynb #changed
-LEFT_IDLE = dict(best=('sets {} itself', ['hidden','layers','epochs','batch','optimizer','lr']),
-                 certificate=('has no use for {}', ['data','seed','rounds','digits']))
+IDLE = dict(best='hidden layers epochs batch optimizer lr', certificate='data seed rounds digits')
 
 def check_apart(fn, given): # names of what was chosen
     "Raise `CommandError` if one of them leaves another without meaning."
-    for name,(words,others) in LEFT_IDLE.items():
-        for other in others:
-            if name in given and other in given:
-                raise CommandError(f'{fn}: {name} {words.format(other)}; leave one of them out')
+    for name,others in IDLE.items():
+        for other in [o for o in others.split() if name in given and o in given]:
+            raise CommandError(f'{fn}: {name} has no use for {other}; leave one of them out')
 
 def changed(f, given):
     "The names in `given` whose values are not the defaults of `f`."
@@ -131,12 +125,12 @@ def certify()->bool: # does every rule hold?
     return table.ok
 
 # %% ../nbs/20_Command_line.ipynb #results
-def _results(params, splits, parts):
+def _results(model, splits, parts):
     "Loss, accuracy and number of digits of each part that is named."
     results = {}
     for part in parts:
         split = getattr(splits, part)
-        loss,right = evaluate(params, split)
+        loss,right = evaluate(model, split)
         results[part] = dict(loss=loss, accuracy=right, digits=len(split.x))
     return results
 
@@ -150,7 +144,7 @@ def _print_results(results, history):
 
 # %% ../nbs/20_Command_line.ipynb #train
 def train(out='mlfound-model', # folder for the model, the checkpoint and the page of plots
-          *, network:str='plain', # what is trained
+          *, network:str='plain', # what is trained: layers of units, or windows that slide over the picture
           hidden:int=None, # units in each hidden layer (default: 256)
           layers:int=1, # hidden layers; 0 is a linear classifier
           epochs:int=Settings.epochs, # passes through the digits
@@ -161,8 +155,8 @@ def train(out='mlfound-model', # folder for the model, the checkpoint and the pa
           method:str='functions', # how gradients are computed
           data=None, # your own MNIST: .pkl.gz, .npz or a folder of IDX files (default: the packaged copy)
           digits:int=None, # use the first so many training digits (default: all)
-          best:bool=False, # the network and the settings of chapter 13: 99 % of the test digits, in a minute or less
-          precision:str=None, # of float32 products (default: highest, or medium with --best)
+          best:bool=False, # the network of windows and the settings of chapter 37, in two minutes or less
+          precision:str=None, # of float32 products (default: highest)
           device:str='cpu', # where products are computed: cpu, cuda or mps
           resume:bool=False, # go on from the folder's checkpoint, with the same settings
           fresh:bool=False, # begin anew, and lose an interrupted training whose checkpoint is in the folder
@@ -178,15 +172,24 @@ def train(out='mlfound-model', # folder for the model, the checkpoint and the pa
                            f"pass one of {', '.join(ways(network))}")
     check_apart('train', changed(train, dict(best=best, **chosen)))
     where = find_device(device)
-    recipe = _best_recipe() if best else _recipe(**chosen)
-    recipe |= dict(network=network, method=method, seed=seed, device=where.type)
+    recipe = best_recipe() if best else _recipe(network, chosen)
+    recipe |= dict(method=method, seed=seed, device=where.type)
     if precision: recipe['precision'] = precision
     if resume and fresh: raise CommandError('train: resume and fresh exclude each other')
     return _train(Job(expand(out), recipe, data, digits, resume, fresh, progress), where)
 
 # %% ../nbs/20_Command_line.ipynb #recipes
-def _recipe(hidden, layers, epochs, batch, optimizer, lr):
+def _recipe(network, chosen):
     "What `train` was told to do; raises `CommandError` if it contradicts itself."
+    units = {name: chosen.pop(name) for name in ('hidden','layers')}
+    for name in changed(train, units)*(network=='conv'):
+        raise CommandError(f'train: {name} has no meaning with network conv; leave it out')
+    sizes = SMALL._asdict() if network=='conv' else _sizes(**units)
+    rate = default_rate(chosen['optimizer'], chosen['batch'])*find_kind(network).rate
+    return chosen | dict(network=network, sizes=sizes, lr=chosen['lr'] or rate, precision='highest')
+
+def _sizes(hidden, layers):
+    "Of the plain network."
     if layers==0 and hidden:
         raise CommandError('train: hidden has no meaning with layers 0; leave one of them out')
     sizes = [784, *[hidden or 256]*layers, 10]
@@ -194,15 +197,9 @@ def _recipe(hidden, layers, epochs, batch, optimizer, lr):
     if count>MOST_PARAMETERS:
         raise CommandError(f'train: a network of {count:,} parameters; at most {MOST_PARAMETERS:,} '
                            'are trained here; choose a smaller --hidden or --layers')
-    return dict(sizes=sizes, optimizer=optimizer, lr=lr or default_rate(optimizer, batch),
-                epochs=epochs, batch=batch, precision='highest')
+    return sizes
 
 MOST_PARAMETERS = 10**8 # 400 MB, and as much again for gradients, momenta and the best epoch each
-
-def _best_recipe():
-    "Chapter 13's."
-    numbers = {k: BEST[k] for k in ('epochs','batch','lr')}
-    return dict(sizes=BEST_SIZES, optimizer='momentum', best=True, precision='medium', **numbers)
 
 # %% ../nbs/20_Command_line.ipynb #train_on
 class Job(NamedTuple):
@@ -231,7 +228,7 @@ def _train_on(workers, device, job):
     train,valid = (Split(*(t.to(device) for t in standardized(s))) for s in splits[:2])
     entry = REGISTRY[recipe['network'],recipe['method']]
     start = entry.init(recipe['sizes'], torch.Generator().manual_seed(recipe['seed']))
-    model = entry.dress([p.to(device) for p in start])
+    model = entry.dress(start.to(device) if hasattr(start, 'to') else [p.to(device) for p in start])
     if workers.rank==0: _announce(job, len(train.x), workers.world)
     checkpoint = job.out/CHECKPOINT
     history = fit_on(workers, entry.way(model), train, valid, progress=job.progress,
@@ -239,23 +236,21 @@ def _train_on(workers, device, job):
                      fresh=job.fresh, **_settings(recipe))
     if not history.epochs:
         raise KeyboardInterrupt('before the first epoch was complete; no model was written')
-    if workers.rank==0:
-        plain = absorb_scaling(parameters_of(model))
-        _finish(job, [p.cpu() for p in plain], splits, history)
+    finished = find_kind(recipe['network']).finished
+    if workers.rank==0: _finish(job, finished(model), splits, history)
     return history
 
 def _settings(recipe):
     "What a recipe says to `fit`."
     settings = {k: recipe[k] for k in ('epochs','batch','lr','seed')}
-    if 'best' in recipe:
-        return settings | dict(optimizer=BEST['optimizer'], transform=BEST['transform'])
-    return settings | dict(optimizer=recipe['optimizer'])
+    chosen = BEST if 'best' in recipe else recipe
+    return settings | {k: chosen[k] for k in ('optimizer','transform') if k in chosen}
 
 # %% ../nbs/20_Command_line.ipynb #check_size
 def _announce(job, digits, world):
     "What is about to be done, in two lines."
-    r = job.recipe
-    said = {f"{r['network']} network {'-'.join(map(str, r['sizes']))} by {r['method']}": True,
+    r,words = job.recipe,find_kind(job.recipe['network']).words
+    said = {f"{r['network']} network {words(r['sizes'])} by {r['method']}": True,
             f'{digits:,} digits ({_source(job.data)})': True,
             f"{several(r['epochs'], 'epoch')} of batch {r['batch']}": True,
             f"{r['optimizer']} up to {r['lr']:g}": True,
@@ -276,14 +271,14 @@ def _warn_hopeless(r, steps):
         say(f"warning: only {several(steps, 'step')} in all; take a smaller batch or more epochs")
 
 # %% ../nbs/20_Command_line.ipynb #finish
-def _finish(job, params, splits, history):
+def _finish(job, model, splits, history):
     "Measure, save, print, draw."
     parts = ('train','valid') if history.interrupted else ('train','valid','test')
-    results = _results(params, splits, parts)
-    save(job.out/MODEL, params, **job.recipe, epochs_done=len(history.epochs), results=results,
+    results = _results(model, splits, parts)
+    save(job.out/MODEL, model, **job.recipe, epochs_done=len(history.epochs), results=results,
          mlfound=version, torch=torch.__version__)
     _print_results(results, history)
-    report(history, params, splits.valid, job.out/REPORT)
+    report(history, model, splits.valid, job.out/REPORT)
     print(f'model {one_line(job.out/MODEL)}\nplots {one_line(job.out/REPORT)}')
     if history.interrupted:
         done = several(len(history.epochs), 'epoch')
@@ -291,16 +286,17 @@ def _finish(job, params, splits, history):
 
 # %% ../nbs/20_Command_line.ipynb #network_for_pictures
 def _network_for_pictures(path):
-    "The parameters in a model file, or in the folder of a training."
+    "What gives scores, from a model file, or from the folder of a training."
     path = expand(path)
     if path.is_dir() and (path/MODEL).exists(): path = path/MODEL
     if not path.exists(): raise ModelError(f'{path}: no such file; train one with mlfound train')
-    params,_ = load(path)
-    d,c = params[0].shape[0],params[-1].shape[0]
+    model,facts = load(path)
+    known = find_kind(facts.get('network', 'plain'))
+    d,c = known.ends(model)
     if (d,c)!=(784,10):
         raise ModelError(f'{path}: takes {d} inputs and gives {c} scores; '
                          'a picture has 784 pixels, and there are 10 digits')
-    return [p.float() for p in params]
+    return lambda x: known.scores(model, x)
 
 def _readings(images, errors):
     "Each digit that can be read, with its views; for the other pictures a line in `errors`."
@@ -321,11 +317,11 @@ def predict(model, # a file that `mlfound train` wrote, or its folder
     "Say which digits the pictures show, with what probability, and what comes second."
     if isinstance(images, (str,os.PathLike)):
         raise CommandError(f'predict: images is {got(images)}; pass a list of files')
-    params,errors,seen = _network_for_pictures(model),[],[]
+    scores,errors,seen = _network_for_pictures(model),[],[]
     plot = None if plot is None else _check_plot(expand(plot), images)
     wide = max(7, *(len(one_line(i)) for i in images))
     for count,(image,views) in enumerate(_readings(images, errors), 1):
-        p = softmax(scores(views, params)).mean(0)
+        p = softmax(scores(views)).mean(0)
         if count==1: print(f"{'picture':{wide}}  digit  probability  runner-up  probability")
         print(f'{one_line(image):{wide}}  {_answer(p)}', flush=True)
         if count<=MOST_DRAWN: seen.append((expand(image),views[0],p))

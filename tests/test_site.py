@@ -73,7 +73,9 @@ def test_a_dead_link_is_found(tmp_path):
     assert found == ['page.html: other.html', 'page.html: #nowhere']
 
 def test_no_chapter_is_missing():
-    for path in prepare.chapters(): list(prepare.page(path))
+    for path in book.chapters():
+        for c in book.cells(path):
+            if c['cell_type'] == 'markdown': book.relink(book.source(c))
     assert not book.lost, f'chapters link to {sorted(set(book.lost))}, which are not there'
 
 def test_nothing_is_loaded_from_elsewhere(site, pages):
@@ -149,7 +151,7 @@ def test_a_page_has_all_code_of_its_notebook(site, path):
     assert [folded for _, folded in shown] == [folded for code, folded in found if code]
 
 # Gaps in chapters that are still being mended.
-GAPS_NOT_YET = dict(module=1, catalogue=1)
+GAPS_NOT_YET = dict(catalogue=1)
 
 @each_chapter
 def test_no_prose_without_its_code(path):
@@ -481,7 +483,7 @@ def test_formulas_are_set(tab):
 SCREENS = dict(data=12, forward=12, backward=12, module=12, autograd=18, training=12)
 # Lines of code in folds, for each line in sight; solutions, which are the reader's own, apart.
 FOLDED = 1.
-FOLDED_NOT_YET = dict(training=1.5)
+FOLDED_NOT_YET = dict(training=1.15)
 SOLUTIONS = 80
 
 def test_the_path_is_short(browser, site):
