@@ -49,7 +49,7 @@ def updated(f, params):
     return step
 
 
-def by_torch(x, y, params, compiled=False):
+def by_torch(x, y, params, compiled=False, gathered=False):
     "The same step by PyTorch's autograd; weights lie as `F.linear` wants them."
     import torch
     import torch.nn.functional as F
@@ -57,7 +57,8 @@ def by_torch(x, y, params, compiled=False):
     ps = [(p.T.contiguous() if p.ndim == 2 else p.clone()).requires_grad_() for p in params]
 
     def forward(x, y, w1, b1, w2, b2):
-        return F.cross_entropy(F.linear(F.relu(F.linear(x, w1, b1)), w2, b2), y)
+        z = F.linear(F.relu(F.linear(x, w1, b1)), w2, b2)
+        return -z.log_softmax(1).gather(1, y[:, None]).mean() if gathered else F.cross_entropy(z, y)
 
     f = torch.compile(forward) if compiled else forward
 
@@ -100,6 +101,7 @@ def ways(n, h):
 
     return {
         base: by_torch(x, y, params),
+        "PyTorch's autograd, a gathered log-softmax": by_torch(x, y, params, gathered=True),
         'program': updated(lambda: program(x, y, *whole, out=given), whole),
         'program, exact passes only': updated(lambda: exact(x, y, *plain), plain),
         "by hand, chapter 05's loss_and_gradients": updated(

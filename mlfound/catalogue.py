@@ -834,11 +834,12 @@ def slid_weight(y, x, size, how=seen_once):
 #| code-fold: true
 strided,grouped = ((2,1),(1,0),(1,2),1),((1,2),(0,1),(1,1),2)
 slides = [([2,3,5,4],[2,3,2,3],[2]), ([1,1,2,3],[1,1,1,2],[1]), ([2,2,5,5],[3,2,2,2],[3],strided),
-          ([2,4,4,6],[6,2,3,2],[6],grouped)]
+          ([4,4,4,6],[6,2,3,2],[6],grouped)]
 backs = [([2,2,4,2],[2,3,2,3],(2,3,5,4)), ([1,1,2,2],[1,1,1,2],(1,1,2,3)),
          ([2,3,3,3],[3,2,2,2],(2,2,5,5),strided), ([2,6,2,4],[6,2,3,2],(2,4,4,6),grouped)]
-whys = [([2,2,4,2],[2,3,5,4],(2,3,2,3)), ([1,1,2,2],[1,1,2,3],(1,1,1,2)),
-        ([2,3,3,3],[2,2,5,5],(3,2,2,2),strided), ([2,6,2,4],[2,4,4,6],(6,2,3,2),grouped)]
+whys = [([4,2,2,2],[4,2,3,3],(2,2,2,2)), ([2,2,4,2],[2,3,5,4],(2,3,2,3)),
+        ([1,1,2,2],[1,1,2,3],(1,1,1,2)),
+        ([2,3,3,3],[2,2,5,5],(3,2,2,2),strided), ([4,6,2,4],[4,4,4,6],(6,2,3,2),grouped)]
 def plainly(f):
     "torch's function of pictures, kernels, bias and a `How`."
     return lambda x,w,b=None,how=seen_once: f(x, w, b, *how)
@@ -897,8 +898,8 @@ def batch_normed(x, w, b, mean=None, var=None):
     return torch_pools.batch_norm(x, mean, var, w, b, training=mean is None)
 def holding(cls, w, b, *how):
     "A convolution with these parameters."
-    o,c,k,l = w.shape
-    layer = cls(c, o, (k,l), *how)
+    (o,c,k,l),groups = w.shape,how[3] if how else 1
+    layer = cls(c*groups, o, (k,l), *how)
     layer.w,layer.b = w,b
     return layer
 def normed(cls, w, b, training):
@@ -912,7 +913,7 @@ couple_of = [([2,3,4,6],[2,3,4,6]), ([1,2,5,5],[3,2,4,4])]
 TRIALS += [
     layer('convlayers.Conv2d', [([2,3,5,4],[1,3,4,4],[2,3,2,3],[2]),
           ([1,1,2,2],[1,1,3,2],[1,1,2,1],[1]),
-          ([2,2,5,5],[1,2,6,5],[3,2,2,2],[3],*strided[:3])], shared(slid), use=holding, small=13,
+          ([4,4,5,5],[4,4,6,5],[6,2,2,2],[6],*strided[:3],2)], shared(slid), use=holding, small=13,
           parts=('conv.conv_input', 'conv.conv_weight')),
     layer('convlayers.Pick', [([1,1,3,3],firsts,[1,1,3,3],firsts)], inputs=2, wrt=(0,2)),
     layer('convlayers.Times', [([3],numbers(0,2,3),[2],numbers(1,0))], both(lambda x,y: x*y),

@@ -20,7 +20,8 @@ from .trace import Read, inputs, is_view, mapped, name_of
 # %% ../nbs/41_Spelling.ipynb #SPELLED
 SPELLED = { # kernel → pattern
     'mm.default': 'torch.mm({0}, {1})', 'bmm.default': 'torch.bmm({0}, {1})',
-    'addmm.default': 'torch.addmm({0}, {1}, {2})', '_local_scalar_dense.default': '{0}.item()'}
+    'addmm.default': 'torch.addmm({0}, {1}, {2})', 'nll_loss.default': 'F.nll_loss({0}, {1})',
+    '_local_scalar_dense.default': '{0}.item()'}
 OPERATORS = {'add.Tensor': '{0} + {1}', 'sub.Tensor': '{0} - {1}', 'mul.Tensor': '{0} * {1}',
              'div.Tensor': '{0} / {1}', 'neg.default': '-{0}', 'pow.Tensor_Scalar': '{0}**{1}'}
 OPERATORS |= {f'{n}.{kind}': f'{{0}} {sign} {{1}}' for kind in ('Scalar','Tensor') for n,sign in

@@ -113,6 +113,7 @@ MISTAKES = [
     (passes.no_table, 'at.name, -v', 'at.name, v'),
     (passes._table, 'shape and shape[dim]==1', 'shape'),
     (passes.one_exp, 'repr(l.args)', 'repr(l.args[1:])'),
+    (passes._picked, "('neg', 'mean', 'gather')", "('mean', 'gather')"),
     (passes.addmms, '(rest, *mm.args)', '(rest, *mm.args[::-1])'),
     (passes.hoisted, 'not inputs(l)', 'True'),
     (passes.hoisted, 'not {*l.homes} & out', 'True'),
