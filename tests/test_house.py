@@ -14,6 +14,30 @@ tables = ['catalogue'] # pure tables may be longer than what is read from top to
 longest_module = 450
 columns, docment_columns = 100, 120
 most_parameters = 6 # of a private function
+longest_body, never_longer = 15, 25 # lines of a function, without signature, docstring, comments
+# Functions of more than 15 lines, and why they stay whole.
+told_in_order = 'one protocol, told in its order: a piece of it has no meaning alone'
+one_trial = 'one trial: what is run, what is compared, what is said of it'
+cases_apart = 'one case after another, each a line or two'
+long_for_a_reason = {
+    'autograd.op': told_in_order, 'autograd.sweep': told_in_order,
+    'checks.check_classes': cases_apart, 'cli._train_on': told_in_order,
+    'compiler.compare': one_trial, 'conduct.batch': one_trial, 'conduct.interleaved': one_trial,
+    'conduct.kept_alive': one_trial, 'conduct.silently': one_trial, 'conduct.subsets': one_trial,
+    'conduct.under_autocast': one_trial, 'conduct.untouched': one_trial,
+    'convnet.as_modules': told_in_order, 'convnet.check_plan': cases_apart,
+    'convnet.conv_gradients': told_in_order, 'drawing.backward_log': told_in_order,
+    'files._record': cases_apart, 'fit._check_split': cases_apart, 'fit._train': told_in_order,
+    'fit.resume': told_in_order, 'forms.check_params': cases_apart,
+    'mutants._arithmetic_mistakes': cases_apart, 'mutants._shape_mistakes': cases_apart,
+    'mutants.mutants': told_in_order, 'records.which_call': cases_apart,
+    'saved.write_whole': told_in_order, 'scale._place': cases_apart,
+    'scale.data_parallel': told_in_order, 'variations.in_this_dtype': one_trial,
+    'variations.layout_trial': one_trial, 'variations.layouts': one_trial,
+    'variations.other_sizes': one_trial, 'variations.resolved': one_trial,
+    'variations.together': one_trial, 'variations.upstreams': one_trial,
+    'verify._layer': told_in_order,
+}
 
 notebooks = sorted((root/'nbs').glob('*.ipynb'))
 scripts = sorted(p for d in ('tests', 'benchmarks', 'docs') for p in (root/d).glob('*.py'))
@@ -88,6 +112,28 @@ def test_private_functions_take_few_arguments(name):
     many = [f.name for f in private if count(f) > most_parameters]
     assert not many, (f'mlfound.{name}: {many} take more than {most_parameters} arguments; '
                       'some of them belong together')
+
+def length(f, lines):
+    "Lines of a function's body that hold code."
+    said = isinstance(f.body[0], ast.Expr) and isinstance(f.body[0].value, ast.Constant)
+    body = f.body[said:] or f.body
+    inside = (l.strip() for l in lines[body[0].lineno-1:f.end_lineno])
+    return sum(bool(l) and not l.startswith('#') for l in inside)
+
+def long_functions(name):
+    text = source(name)
+    functions = [f for f in ast.walk(ast.parse(text)) if isinstance(f, ast.FunctionDef)]
+    lengths = {f'{name}.{f.name}': length(f, text.splitlines()) for f in functions}
+    return {f: n for f, n in lengths.items() if n > longest_body}
+
+@pytest.mark.parametrize('name', modules())
+def test_functions_are_short_or_say_why_not(name):
+    found = long_functions(name)
+    assert all(n <= never_longer for n in found.values()), f'{found}: split them by idea'
+    unexplained = found.keys() - long_for_a_reason.keys()
+    assert not unexplained, f'{sorted(unexplained)}: split by idea, or say above why not'
+    known = {f for f in long_for_a_reason if f.startswith(f'{name}.')}
+    assert known <= found.keys(), f'{sorted(known - found.keys())} are short now: strike them above'
 
 def test_ruff_agrees():
     command = [sys.executable, '-m', 'ruff', 'check', '--output-format', 'concise', '.']
