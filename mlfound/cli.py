@@ -26,6 +26,7 @@ from .files import DataError
 from .fit import History, TrainingError, load, save
 from .forward import init_params
 from .pictures import read_digit, write_pictures
+from .prompt import ThingError, examine_named
 from .report import (BOUNDS, METHODS, MOST_DRAWN, compare, draw_predictions, print_cost,
                             print_errors, report)
 from .saved import CHECKPOINT, MODEL, REPORT, ModelError, Unfinished, claim, is_ours
@@ -380,6 +381,8 @@ COMMANDS = dict(
         'Pictures may be of any size, grey or coloured, dark on light or light on dark, '
         'off-centre. Exit code 1 if one of them cannot be read.',
         'mlfound-model my-digit.png --plot seen.png'),
+    examine=Command(examine_named, lambda report: 0 if report.ok else 1,
+        'Exit code 1 if something is wrong.', 'rules.py:f,vjp --shapes 5,3 3,4 4'),
     demo=Command(demo, lambda well: 0 if well else 1, '', '--out my-demo'))
 
 # %% ../nbs/20_Command_line.ipynb #add-check
@@ -400,7 +403,7 @@ def make_parser():
     return parser
 
 # %% ../nbs/20_Command_line.ipynb #failure
-FORESEEN = CommandError,DataError,DeviceError,ModelError,TrainingError,WorkerError
+FORESEEN = (CommandError, DataError, DeviceError, ModelError, ThingError, TrainingError, WorkerError)
 
 def ending(e):
     "Exit code, and what to say, when `e` ended the command; raises `e` if nobody foresaw it."

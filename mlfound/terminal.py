@@ -48,7 +48,7 @@ def _number(text):
     except ValueError: raise argparse.ArgumentTypeError(f'{text[:40]!r} is not a number') from None
 
 _KINDS = {int: dict(type=_whole_number, metavar='N'), float: dict(type=_number, metavar='X'),
-          str: dict(metavar='NAME'), bool: dict(action='store_true')}
+          str: dict(metavar='NAME'), bool: dict(action='store_true'), list: dict(nargs='+')}
 
 # %% ../nbs/27_Terminal.ipynb #add_options
 def add_options(parser, # an `argparse.ArgumentParser`

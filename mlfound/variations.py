@@ -243,20 +243,20 @@ def other_sizes(exam):
 # %% ../nbs/55_Variations.ipynb #sizes
 def sizes(exam):
     "Every size that the thing accepts."
-    told,seen = set(exam.bad),set()
+    told,seen,axes = set(exam.bad),set(),[]
     for name,values in other_sizes(exam):
         shapes = tuple(v.shape for v in values)
         if shapes in seen: continue
         seen.add(shapes)
-        axes = any(v.ndim!=w.ndim for v,w in zip(values, exam.values))
         fits = [f'a size taken for granted: it is right as it came, not with {name}']
-        if any(not v.numel() for v in values): yield from empty(exam, name, values, told)
-        else:
-            known = set(exam.bad) if axes else told
-            for f in point(exam, f'sizes: {name}', values, known, fits, f' ({name})'):
-                if axes: f.kind,f.code = 'remark','' # forward takes it, perhaps by chance
-                yield f
-                if axes: break
+        trial,says = f'sizes: {name}',f' ({name})'
+        if any(v.ndim!=w.ndim for v,w in zip(values, exam.values)):   # perhaps by chance
+            if [*point(exam, trial, values, set(exam.bad))]: axes.append(name)
+        elif any(not v.numel() for v in values): yield from empty(exam, name, values, told)
+        else: yield from point(exam, trial, values, told, fits, says)
+    if axes:
+        says = 'forward takes other numbers of axes, for which backward is not right: '
+        yield finding(exam, 'other sizes', says + '; '.join(axes), kind='remark')
 
 def empty(exam, name, values, told):
     "With nothing in an argument there is little to compare: shapes, and that nothing raises."

@@ -2,10 +2,13 @@
 import json
 import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
+from conftest import root, settings
 from doctor_faults import FAULTS
 from doctor_sound import SOUND, drawn
 from mlfound.backward import lin_vjp
@@ -86,3 +89,42 @@ def test_diagnose_tries_the_negative_of_a_drawn_g():
     drawn_g = diagnose(torch.square, one_sided, x)
     assert not drawn_g.ok
     assert diagnose(lin, lin_vjp, drawn(5, 3), drawn(3, 4), drawn(4)).ok
+
+def run(command, folder):
+    "Exit code and output, in a process of its own."
+    env = os.environ | dict(PYTHONPATH=str(root), PYTEST_DISABLE_PLUGIN_AUTOLOAD='1',
+                            OMP_NUM_THREADS='1')
+    return subprocess.run([sys.executable, '-m', *command], cwd=folder, env=env, text=True,
+                          capture_output=True, stdin=subprocess.DEVNULL)
+
+rules = '''import torch
+def double(x): return 2*x
+def rule(g, x): return 3*g
+def right(g, x): return 2*g
+'''
+
+def test_a_failing_test_shows_the_findings(tmp_path):
+    (tmp_path/'rules.py').write_text(rules)
+    (tmp_path/'test_it.py').write_text('from rules import *\n'
+        'from mlfound.doctor import assert_gradients\n'
+        'def test_rule(): assert_gradients((double, rule), torch.ones(2))\n'
+        'def test_right(): assert_gradients((double, right), torch.ones(2))\n')
+    done = run(['pytest', '-p', 'mlfound.plugin', '-q', 'test_it.py'], tmp_path)
+    assert '1 failed, 1 passed' in done.stdout
+    assert 'FAULT   every entry' in done.stdout and 'Traceback' not in done.stdout
+    assert 'def assert_gradients' not in done.stdout, 'lines of the library are shown'
+
+def test_the_plugin_is_declared_and_loads_nothing():
+    assert settings()['pytest_plugin'] == 'mlfound=mlfound.plugin'
+    code = 'import sys, mlfound.plugin; assert "torch" not in sys.modules'
+    subprocess.run([sys.executable, '-c', code], cwd=root, check=True)
+
+def test_at_the_prompt(tmp_path):
+    (tmp_path/'rules.py').write_text(rules)
+    (tmp_path/'values.py').write_text('import torch\nargs = torch.ones(3),\n')
+    done = run(['mlfound', 'examine', 'rules:double,rule', '--shapes', '2,3', '--json'], tmp_path)
+    assert done.returncode == 1 and not json.loads(done.stdout)['ok'], done.stderr
+    done = run(['mlfound', 'examine', 'rules.py:double,right', '--args', 'values.py'], tmp_path)
+    assert done.returncode == 0 and 'nothing found' in done.stdout, done.stderr
+    done = run(['mlfound', 'examine', 'rules:none', '--shapes', '2'], tmp_path)
+    assert done.returncode == 2 and done.stderr == 'mlfound: error: examine: rules has no none\n'
