@@ -403,7 +403,7 @@ def make_parser():
     return parser
 
 # %% ../nbs/20_Command_line.ipynb #failure
-FORESEEN = (CommandError, DataError, DeviceError, ModelError, ThingError, TrainingError, WorkerError)
+FORESEEN = (CommandError,DataError,DeviceError,ModelError,ThingError,TrainingError,WorkerError)
 
 def ending(e):
     "Exit code, and what to say, when `e` ended the command; raises `e` if nobody foresaw it."

@@ -26,7 +26,8 @@ class ThingError(ValueError):
 def module_of(name):
     "The user's module or file, run."
     path = Path(name)
-    if name.endswith('.py') and not path.is_file(): raise ThingError(f'examine: {name}: no such file')
+    if name.endswith('.py') and not path.is_file():
+        raise ThingError(f'examine: {name}: no such file')
     try:
         if not path.is_file(): return importlib.import_module(name)
         spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -67,7 +68,8 @@ def of_shape(text, generator):
     "Normal numbers of a shape like 5,3."
     try: shape = [int(n) for n in text.split(',')]
     except ValueError: shape = [-1]
-    if min(shape)<0: raise ThingError(f'examine: {text} is no shape; write sizes with commas, as 5,3')
+    if min(shape)<0:
+        raise ThingError(f'examine: {text} is no shape; write sizes with commas, as 5,3')
     return torch.randn(shape, dtype=torch.float64, generator=generator)
 
 def arguments(shapes, path):

@@ -10,30 +10,59 @@ import pytest
 import torch
 from conftest import root, settings
 from doctor_faults import FAULTS
+from doctor_held_out import FAULTS as MORE_FAULTS, FOUND, SOUND as MORE_SOUND
 from doctor_sound import SOUND, drawn
 from mlfound.backward import lin_vjp
 from mlfound.doctor import TRIALS, GradientsWrong, Settings, assert_gradients, diagnose, examine
 from mlfound.forward import lin
 
 quiet = Settings(progress=False)
+FAULTS, SOUND = FAULTS | MORE_FAULTS, SOUND | MORE_SOUND
 everything = os.environ.get('MLFOUND_FAULTS') == 'all'
 
 def some(table, step):
     "All of a table where asked for, otherwise each so-manieth row."
     return [*table] if everything else [*table][::step]
 
-@pytest.mark.parametrize('name', some(FAULTS, 12))
+@pytest.mark.parametrize('name', some(FAULTS, 20))
 def test_a_fault_is_caught_and_named(name):
     thing, args, words = FAULTS[name]
     report = examine(thing, *args, settings=quiet)
     assert not report.ok and re.search(words, report.name), report
 
-@pytest.mark.parametrize('name', some(SOUND, 21))
+@pytest.mark.parametrize('name', some(SOUND, 40))
 def test_no_false_alarm(name):
     thing, args, more = SOUND[name]
     report = examine(thing, *args, settings=quiet, **more)
     assert report.ok, report
     assert report.tried == [*TRIALS]
+
+@pytest.mark.skipif(not torch.__version__.startswith('2.13'), reason='found in PyTorch 2.13')
+@pytest.mark.parametrize('name', FOUND)
+def test_what_was_found_in_pytorch(name):
+    thing, args, words = FOUND[name]
+    only = Settings(trials=['changed in place', 'corners and ties', 'memory layouts'],
+                    progress=False, shrink=False)
+    report = examine(thing, *args, settings=only)
+    assert re.search(words, report.name), report
+
+@pytest.mark.skipif(not torch.__version__.startswith('2.13'), reason='found in PyTorch 2.13')
+def test_it_is_pytorch_that_is_wrong_there():
+    "Each without any examination."
+    a = torch.tensor([[1., 1], [2, 2]], dtype=torch.float64, requires_grad=True)
+    got, = torch.autograd.grad(torch.linalg.det(a), a)
+    assert torch.equal(got, 0*got), 'the cofactors are 2, -2, -1, 1'
+    x, y = drawn(2, 2).requires_grad_(), drawn(2, 2, seed=1)
+    out = torch.kron(x, y).sum()
+    want, = torch.autograd.grad(out, x, retain_graph=True)
+    y.add_(1)
+    assert not torch.allclose(torch.autograd.grad(out, x)[0], want), 'nothing is raised'
+    x, w, g = drawn(5, 4).requires_grad_(), drawn(4, seed=1), drawn(5, 4, seed=2)
+    got = []
+    for weight in (w, torch.stack([w, w+1], -1)[..., 0]):
+        y = torch.nn.functional.batch_norm(x, None, None, weight, w, training=True)
+        got.append((y.detach(), torch.autograd.grad(y, x, g)[0]))
+    assert torch.allclose(got[0][0], got[1][0]) and not torch.allclose(got[0][1], got[1][1])
 
 def twice(x): return 2*x
 def thrice(g, x): return 3*g
