@@ -42,6 +42,7 @@ bench: .venv/runtime ## time the library against PyTorch
 	@$(BIN)/python benchmarks/tape.py
 	@$(BIN)/python benchmarks/training.py
 	@$(BIN)/python benchmarks/scale.py
+	@$(BIN)/python benchmarks/compiler.py
 
 clean: ## remove what these targets made, .venv included
 	rm -rf .venv .fastcore2 build dist *.egg-info _proc _site .pytest_cache mlfound-demo

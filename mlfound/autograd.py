@@ -19,10 +19,10 @@ from .backward import Grads, check_batch, lin_vjp_b, lin_vjp_w, lin_vjp_x, mse_v
 from .forward import Params, lin, mse, relu as relu_forward
 
 # %% ../nbs/04_Autograd.ipynb #guards-import
-from .guards import (PLAIN, SAFE, Guarded, begun, bind, changed, check_answer, check_asked,
-                            check_constant, check_data, check_inputs, check_result, check_rules,
-                            check_seeds, check_signature, copied, failed, missing, owned,
-                            plain_index, raw, spread, switch, versions)
+from .guards import (PLAIN, SAFE, Guarded, axes, begun, bind, changed, check_answer,
+                            check_asked, check_constant, check_data, check_inputs, check_result,
+                            check_rules, check_seeds, check_signature, copied, failed, missing,
+                            owned, plain_index, raw, results, spread, switch, versions)
 
 # %% ../nbs/04_Autograd.ipynb #Entry
 _clock = itertools.count()   # numbers the entries in order of time
@@ -359,7 +359,7 @@ matmul_stacks.defvjp(lambda g,y: g@y.mT, lambda g,x: x.mT@g)
 @method
 def matmul(input, other):
     "The matrix product; a vector is a row on the left, a column on the right, and loses that axis."
-    row,column = input.ndim!=1,other.ndim!=1   # which of the last two axes stay
+    row,column = axes('matmul', input)!=1,axes('matmul', other)!=1   # which of the last two axes stay
     if row and column: return matmul_stacks(input, other)
     x = input if row else input.reshape(1, -1)
     out = matmul_stacks(x, other if column else other.reshape(-1, 1))
@@ -439,7 +439,7 @@ def grad(y, # `(...)` result, or several
          g=None, # upstream gradient, shaped like `y`; a scalar needs none
          create_graph:bool=False): # give `Var`s that can be differentiated again?
     "The gradient of `y` with respect to `xs`, a tuple if `xs` is one. No `.grad` is touched."
-    ys,gs = ([y],[g]) if isinstance(y, (Var,Tensor)) else (y, [None]*len(y) if g is None else g)
+    ys,gs = results(y, g)
     each = check_inputs(xs)
     with torch.set_grad_enabled(create_graph or is_grad_enabled()):
         roots = _roots(ys, gs, create_graph)

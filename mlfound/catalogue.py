@@ -6,12 +6,13 @@
 __all__ = ['operation', 'composite', 'function', 'layer', 'network', 'tape', 'TRIALS', 'small_ones', 'above_one', 'steps',
            'rests', 'whole', 'pads', 'once', 'zeros', 'equations', 'loose', 'multiplied', 'drop_out', 'couples',
            'weights', 'images', 'chances', 'seen_once', 'strided', 'grouped', 'slides', 'backs', 'whys', 'torch_conv',
-           'firsts', 'at_ties', 'means', 'torch_pools', 'measured', 'couple_of', 'drawn', 'floats', 'Trial', 'Kink',
-           'entrywise', 'sigma', 'exponential_below', 'leaky', 'below', 'quotient', 'flat', 'opened', 'shifted',
-           'on_diagonal', 'in_one', 'cut', 'deviation', 'values_of', 'largest', 'with_seed', 'by_name', 'with_words',
-           'judged_loss', 'bent_formula', 'log_odds', 'meetings', 'framed', 'unframed', 'nulls', 'maps_of', 'slid',
-           'slid_input', 'slid_weight', 'plainly', 'averaged', 'mean_back', 'standard', 'batch_normed', 'holding',
-           'normed', 'seeded', 'find', 'found']
+           'firsts', 'at_ties', 'means', 'torch_pools', 'measured', 'couple_of', 'some_digits', 'three', 'normal_three',
+           'drawn', 'floats', 'Trial', 'Kink', 'entrywise', 'sigma', 'exponential_below', 'leaky', 'below', 'quotient',
+           'flat', 'opened', 'shifted', 'on_diagonal', 'in_one', 'cut', 'deviation', 'values_of', 'largest',
+           'with_seed', 'by_name', 'with_words', 'judged_loss', 'bent_formula', 'log_odds', 'meetings', 'framed',
+           'unframed', 'nulls', 'maps_of', 'slid', 'slid_input', 'slid_weight', 'plainly', 'averaged', 'mean_back',
+           'standard', 'batch_normed', 'holding', 'normed', 'seeded', 'tiny_windows', 'windows_loss', 'parted',
+           'by_windows', 'find', 'found']
 
 # %% ../nbs/22_Catalogue.ipynb #imports
 import importlib.util, math
@@ -833,11 +834,12 @@ def slid_weight(y, x, size, how=seen_once):
 #| code-fold: true
 strided,grouped = ((2,1),(1,0),(1,2),1),((1,2),(0,1),(1,1),2)
 slides = [([2,3,5,4],[2,3,2,3],[2]), ([1,1,2,3],[1,1,1,2],[1]), ([2,2,5,5],[3,2,2,2],[3],strided),
-          ([2,4,4,6],[6,2,3,2],[6],grouped)]
+          ([4,4,4,6],[6,2,3,2],[6],grouped)]
 backs = [([2,2,4,2],[2,3,2,3],(2,3,5,4)), ([1,1,2,2],[1,1,1,2],(1,1,2,3)),
          ([2,3,3,3],[3,2,2,2],(2,2,5,5),strided), ([2,6,2,4],[6,2,3,2],(2,4,4,6),grouped)]
-whys = [([2,2,4,2],[2,3,5,4],(2,3,2,3)), ([1,1,2,2],[1,1,2,3],(1,1,1,2)),
-        ([2,3,3,3],[2,2,5,5],(3,2,2,2),strided), ([2,6,2,4],[2,4,4,6],(6,2,3,2),grouped)]
+whys = [([4,2,2,2],[4,2,3,3],(2,2,2,2)), ([2,2,4,2],[2,3,5,4],(2,3,2,3)),
+        ([1,1,2,2],[1,1,2,3],(1,1,1,2)),
+        ([2,3,3,3],[2,2,5,5],(3,2,2,2),strided), ([4,6,2,4],[4,4,4,6],(6,2,3,2),grouped)]
 def plainly(f):
     "torch's function of pictures, kernels, bias and a `How`."
     return lambda x,w,b=None,how=seen_once: f(x, w, b, *how)
@@ -896,8 +898,8 @@ def batch_normed(x, w, b, mean=None, var=None):
     return torch_pools.batch_norm(x, mean, var, w, b, training=mean is None)
 def holding(cls, w, b, *how):
     "A convolution with these parameters."
-    o,c,k,l = w.shape
-    layer = cls(c, o, (k,l), *how)
+    (o,c,k,l),groups = w.shape,how[3] if how else 1
+    layer = cls(c*groups, o, (k,l), *how)
     layer.w,layer.b = w,b
     return layer
 def normed(cls, w, b, training):
@@ -911,7 +913,7 @@ couple_of = [([2,3,4,6],[2,3,4,6]), ([1,2,5,5],[3,2,4,4])]
 TRIALS += [
     layer('convlayers.Conv2d', [([2,3,5,4],[1,3,4,4],[2,3,2,3],[2]),
           ([1,1,2,2],[1,1,3,2],[1,1,2,1],[1]),
-          ([2,2,5,5],[1,2,6,5],[3,2,2,2],[3],*strided[:3])], shared(slid), use=holding, small=13,
+          ([4,4,5,5],[4,4,6,5],[6,2,2,2],[6],*strided[:3],2)], shared(slid), use=holding, small=13,
           parts=('conv.conv_input', 'conv.conv_weight')),
     layer('convlayers.Pick', [([1,1,3,3],firsts,[1,1,3,3],firsts)], inputs=2, wrt=(0,2)),
     layer('convlayers.Times', [([3],numbers(0,2,3),[2],numbers(1,0))], both(lambda x,y: x*y),
@@ -928,6 +930,47 @@ TRIALS += [
     composite('conv.batch_norm', [([1,2,2,1],[2],[2],numbers(.3,-.2),numbers(2,.5))],
               f=batch_normed, wrt=(0,1,2),
               use=lambda ours,x,w,b,mean,var: ours(x, mean, var, w, b))]
+
+# %% ../nbs/22_Catalogue.ipynb #convolution_nets
+#| code-fold: true
+def tiny_windows(params, norm=False, drop=0.):
+    "A network of two blocks that holds these tensors."
+    from mlfound.convnet import ConvNet, Plan
+    net = ConvNet(Plan([[2,3,0],[3,2,1]], norm, drop, side=8, classes=3), dtype=torch.float64)
+    net.drop.generator = torch.Generator().manual_seed(0)
+    net.blocks[0][0].input_grad = True
+    rest = iter(params)
+    for m in net.modules():
+        for name in m.parameter_names:
+            if getattr(m, name) is not None: setattr(m, name, next(rest))
+    return net
+def windows_loss(x, y, *params):
+    from mlfound.convnet import Team, tape_scores
+    from mlfound.training import cross_entropy
+    net,team = tiny_windows(*parted(params)),Team()
+    team.draw_from(net.drop.generator)
+    return cross_entropy(tape_scores(net, x, lambda m: (m.w, m.b), team), y)
+def parted(params):
+    "The tensors, and what is no tensor."
+    tensors = [p for p in params if isinstance(p, Tensor)]
+    return (tensors, *params[len(tensors):])
+def by_windows(gradients, x, y, *params):
+    from mlfound.convnet import Team
+    net,team = tiny_windows(*parted(params)),Team()
+    team.draw_from(net.drop.generator)
+    grads = {(m,name): torch.zeros_like(getattr(m, name)) for m in net.modules()
+             for name in m.parameter_names if getattr(m, name) is not None}
+    return gradients(net, x, y, grads, team),[*grads.values()]
+some_digits,three = torch.tensor([0,2,1]),[[2,1,3,3],[2],[3,2,2,2],[3],[12,3],[3]]
+normal_three = [[2,1,3,3],[2],[2],[3,2,2,2],[3],[3],[12,3],[3]]
+TRIALS += [
+    network('convnet.conv_gradients', [([3,64],some_digits,*three),
+            ([3,64],some_digits,*normal_three,True), ([3,64],some_digits,*three,False,.4)],
+            f=windows_loss, use=by_windows, wrt=lambda args: floats(args)[1:],
+            parts=('convnet.conv_gradients', 'convnet.block_backward',
+                   'convnet.Team.normalise_vjp')),
+    layer('convnet.ConvNet', [([2,64],[1,64],*three), ([1,64],[2,64],*normal_three,True)],
+          use=lambda cls,*params: tiny_windows(*parted(params)))]
 
 # %% ../nbs/22_Catalogue.ipynb #without_gradient_table
 compared = 'lt le gt ge eq ne isnan isinf isfinite isclose allclose equal'

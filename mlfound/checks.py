@@ -40,25 +40,28 @@ def check_floating(fn:str, # the function that was called, for the message
                             f'pass real floating-point numbers, e.g. {name}.float()')
 
 # %% ../nbs/21_Checks.ipynb #check_same_shape
+def differing(values, of):
+    "The first of `values`, and one of which `of` gives something else: both names and answers."
+    (first,a),*rest = values.items()
+    for name,b in rest:
+        if of(a)!=of(b): return first,of(a),name,of(b)
+
 def check_same_shape(fn:str, # the function that was called, for the message
                      mend:str='give both the same shape', # how to mend it
                      /, **values): # two or more tensors, by name
     "Raise `ValueError` unless all of `values` have the shape of the first."
-    (first,a),*rest = values.items()
-    for name,b in rest:
-        if a.shape!=b.shape:
-            raise ValueError(f'{fn}: {first} is {tuple(a.shape)} '
-                             f'but {name} is {tuple(b.shape)}; {mend}')
+    if found := differing(values, lambda t: tuple(t.shape)):
+        first,a,name,b = found
+        raise ValueError(f'{fn}: {first} is {a} but {name} is {b}; {mend}')
 
 # %% ../nbs/21_Checks.ipynb #check_same_dtype
 def check_same_dtype(fn:str, # the function that was called, for the message
                      /, **values): # two or more tensors, by name
     "Raise `TypeError` unless all of `values` have the type of number of the first."
-    (first,a),*rest = values.items()
-    for name,b in rest:
-        if a.dtype!=b.dtype:
-            raise TypeError(f'{fn}: {name} is {b.dtype} but {first} is {a.dtype}; '
-                            f'convert one, e.g. {first}.to({name}.dtype)')
+    if found := differing(values, lambda t: t.dtype):
+        first,a,name,b = found
+        raise TypeError(f'{fn}: {name} is {b} but {first} is {a}; '
+                        f'convert one, e.g. {first}.to({name}.dtype)')
 
 # %% ../nbs/21_Checks.ipynb #fits
 def fits(x, w, b):

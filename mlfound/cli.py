@@ -21,20 +21,22 @@ import torch
 from . import __version__ as version
 from .backward import forward_and_backward, near_kink
 from .checks import got
+from .convnet import BEST, SMALL, best_recipe
+from .compiler import compiled_way # noqa: F401 (enters itself among the ways)
 from .data import Split, mnist
 from .files import DataError
 from .fit import History, TrainingError, load, save
 from .forward import init_params
-from .pictures import read_digit, write_pictures
+from .pictures import read_views, write_pictures
 from .prompt import ThingError, examine_named
 from .report import (BOUNDS, METHODS, MOST_DRAWN, compare, draw_predictions, print_cost,
                             print_errors, report)
 from .saved import CHECKPOINT, MODEL, REPORT, ModelError, Unfinished, claim, is_ours
-from .scale import (BEST, BEST_SIZES, DeviceError, WorkerError, distributed, find_device,
-                           fit_on, precision)
+from .scale import DeviceError, WorkerError, distributed, find_device, fit_on, precision
 from .terminal import Parser, Stream, add_options, expand, one_line, say, several
-from .training import absorb_scaling, network as scores, parameters_of, softmax, standardized
-from .ways import OPTIMIZERS, REGISTRY, advice, default_rate, evaluate, networks, ways
+from .training import softmax, standardized
+from .ways import (OPTIMIZERS, REGISTRY, Settings, advice, default_rate, evaluate,
+                          find_kind, networks, ways)
 
 # %% ../nbs/20_Command_line.ipynb #check_settings
 class CommandError(ValueError):
@@ -122,12 +124,12 @@ def certify()->bool: # does every rule hold?
     return table.ok
 
 # %% ../nbs/20_Command_line.ipynb #results
-def _results(params, splits, parts):
+def _results(model, splits, parts):
     "Loss, accuracy and number of digits of each part that is named."
     results = {}
     for part in parts:
         split = getattr(splits, part)
-        loss,right = evaluate(params, split)
+        loss,right = evaluate(model, split)
         results[part] = dict(loss=loss, accuracy=right, digits=len(split.x))
     return results
 
@@ -141,19 +143,19 @@ def _print_results(results, history):
 
 # %% ../nbs/20_Command_line.ipynb #train
 def train(out='mlfound-model', # folder for the model, the checkpoint and the page of plots
-          *, network:str='plain', # what is trained
+          *, network:str='plain', # what is trained: layers of units, or windows that slide over the picture
           hidden:int=None, # units in each hidden layer (default: 256)
           layers:int=1, # hidden layers; 0 is a linear classifier
-          epochs:int=5, # passes through the digits
-          batch:int=256, # digits in a step
-          optimizer:str='momentum', # how gradients are followed
-          lr:float=None, # highest learning rate (default: what suits the optimizer and the batch)
+          epochs:int=Settings.epochs, # passes through the digits
+          batch:int=Settings.batch, # digits in a step
+          optimizer:str=Settings.optimizer, # how gradients are followed
+          lr:float=Settings.lr, # highest learning rate (default: what suits the optimizer and the batch)
           seed:int=42, # of the weights and of the order of the digits
           method:str='functions', # how gradients are computed
           data=None, # your own MNIST: .pkl.gz, .npz or a folder of IDX files (default: the packaged copy)
           digits:int=None, # use the first so many training digits (default: all)
-          best:bool=False, # the network and the settings of chapter 13: 99 % of the test digits, in a minute or less
-          precision:str=None, # of float32 products (default: highest, or medium with --best)
+          best:bool=False, # the network of windows and the settings of chapter 37, in two minutes or less
+          precision:str=None, # of float32 products (default: highest)
           device:str='cpu', # where products are computed: cpu, cuda or mps
           resume:bool=False, # go on from the folder's checkpoint, with the same settings
           fresh:bool=False, # begin anew, and lose an interrupted training whose checkpoint is in the folder
@@ -168,15 +170,24 @@ def train(out='mlfound-model', # folder for the model, the checkpoint and the pa
         raise CommandError(f"train: {network} is not trained by {method}; "
                            f"pass one of {', '.join(ways(network))}")
     where = find_device(device)
-    recipe = _best_recipe(chosen) if best else _recipe(**chosen)
-    recipe |= dict(network=network, method=method, seed=seed, device=where.type)
+    recipe = _best_recipe(chosen) if best else _recipe(network, chosen)
+    recipe |= dict(method=method, seed=seed, device=where.type)
     if precision: recipe['precision'] = precision
     if resume and fresh: raise CommandError('train: resume and fresh exclude each other')
     return _train(Job(expand(out), recipe, data, digits, resume, fresh, progress), where)
 
 # %% ../nbs/20_Command_line.ipynb #recipes
-def _recipe(hidden, layers, epochs, batch, optimizer, lr):
+def _recipe(network, chosen):
     "What `train` was told to do; raises `CommandError` if it contradicts itself."
+    units = {name: chosen.pop(name) for name in ('hidden','layers')}
+    for name in changed(train, units)*(network=='conv'):
+        raise CommandError(f'train: {name} has no meaning with network conv; leave it out')
+    sizes = SMALL._asdict() if network=='conv' else _sizes(**units)
+    rate = default_rate(chosen['optimizer'], chosen['batch'])*find_kind(network).rate
+    return chosen | dict(network=network, sizes=sizes, lr=chosen['lr'] or rate, precision='highest')
+
+def _sizes(hidden, layers):
+    "Of the plain network."
     if layers==0 and hidden:
         raise CommandError('train: hidden has no meaning with layers 0; leave one of them out')
     sizes = [784, *[hidden or 256]*layers, 10]
@@ -184,17 +195,15 @@ def _recipe(hidden, layers, epochs, batch, optimizer, lr):
     if count>MOST_PARAMETERS:
         raise CommandError(f'train: a network of {count:,} parameters; at most {MOST_PARAMETERS:,} '
                            'are trained here; choose a smaller --hidden or --layers')
-    return dict(sizes=sizes, optimizer=optimizer, lr=lr or default_rate(optimizer, batch),
-                epochs=epochs, batch=batch, precision='highest')
+    return sizes
 
 MOST_PARAMETERS = 10**8 # 400 MB, and as much again for gradients, momenta and the best epoch each
 
 def _best_recipe(chosen):
-    "Chapter 13's; raises `CommandError` if something was chosen that it sets itself."
+    "Chapter 37's; raises `CommandError` if something was chosen that it sets itself."
     for name in changed(train, chosen):
         raise CommandError(f'train: best sets {name} itself; leave one of them out')
-    numbers = {k: BEST[k] for k in ('epochs','batch','lr')}
-    return dict(sizes=BEST_SIZES, optimizer='momentum', best=True, precision='medium', **numbers)
+    return best_recipe()
 
 # %% ../nbs/20_Command_line.ipynb #train_on
 class Job(NamedTuple):
@@ -223,7 +232,7 @@ def _train_on(workers, device, job):
     train,valid = (Split(*(t.to(device) for t in standardized(s))) for s in splits[:2])
     entry = REGISTRY[recipe['network'],recipe['method']]
     start = entry.init(recipe['sizes'], torch.Generator().manual_seed(recipe['seed']))
-    model = entry.dress([p.to(device) for p in start])
+    model = entry.dress(start.to(device) if hasattr(start, 'to') else [p.to(device) for p in start])
     if workers.rank==0: _announce(job, len(train.x), workers.world)
     checkpoint = job.out/CHECKPOINT
     history = fit_on(workers, entry.way(model), train, valid, progress=job.progress,
@@ -231,23 +240,21 @@ def _train_on(workers, device, job):
                      fresh=job.fresh, **_settings(recipe))
     if not history.epochs:
         raise KeyboardInterrupt('before the first epoch was complete; no model was written')
-    if workers.rank==0:
-        plain = absorb_scaling(parameters_of(model))
-        _finish(job, [p.cpu() for p in plain], splits, history)
+    finished = find_kind(recipe['network']).finished
+    if workers.rank==0: _finish(job, finished(model), splits, history)
     return history
 
 def _settings(recipe):
     "What a recipe says to `fit`."
     settings = {k: recipe[k] for k in ('epochs','batch','lr','seed')}
-    if 'best' in recipe:
-        return settings | dict(optimizer=BEST['optimizer'], transform=BEST['transform'])
-    return settings | dict(optimizer=recipe['optimizer'])
+    chosen = BEST if 'best' in recipe else recipe
+    return settings | {k: chosen[k] for k in ('optimizer','transform') if k in chosen}
 
 # %% ../nbs/20_Command_line.ipynb #check_size
 def _announce(job, digits, world):
     "What is about to be done, in two lines."
-    r = job.recipe
-    said = {f"{r['network']} network {'-'.join(map(str, r['sizes']))} by {r['method']}": True,
+    r,words = job.recipe,find_kind(job.recipe['network']).words
+    said = {f"{r['network']} network {words(r['sizes'])} by {r['method']}": True,
             f'{digits:,} digits ({_source(job.data)})': True,
             f"{several(r['epochs'], 'epoch')} of batch {r['batch']}": True,
             f"{r['optimizer']} up to {r['lr']:g}": True,
@@ -268,14 +275,14 @@ def _warn_hopeless(r, steps):
         say(f"warning: only {several(steps, 'step')} in all; take a smaller batch or more epochs")
 
 # %% ../nbs/20_Command_line.ipynb #finish
-def _finish(job, params, splits, history):
+def _finish(job, model, splits, history):
     "Measure, save, print, draw."
     parts = ('train','valid') if history.interrupted else ('train','valid','test')
-    results = _results(params, splits, parts)
-    save(job.out/MODEL, params, **job.recipe, epochs_done=len(history.epochs), results=results,
+    results = _results(model, splits, parts)
+    save(job.out/MODEL, model, **job.recipe, epochs_done=len(history.epochs), results=results,
          mlfound=version, torch=torch.__version__)
     _print_results(results, history)
-    report(history, params, splits.valid, job.out/REPORT)
+    report(history, model, splits.valid, job.out/REPORT)
     print(f'model {one_line(job.out/MODEL)}\nplots {one_line(job.out/REPORT)}')
     if history.interrupted:
         done = several(len(history.epochs), 'epoch')
@@ -283,44 +290,48 @@ def _finish(job, params, splits, history):
 
 # %% ../nbs/20_Command_line.ipynb #network_for_pictures
 def _network_for_pictures(path):
-    "The parameters in a model file, or in the folder of a training."
+    "What gives scores, from a model file, or from the folder of a training."
     path = expand(path)
     if path.is_dir() and (path/MODEL).exists(): path = path/MODEL
     if not path.exists(): raise ModelError(f'{path}: no such file; train one with mlfound train')
-    params,_ = load(path)
-    d,c = params[0].shape[0],params[-1].shape[0]
+    model,facts = load(path)
+    known = find_kind(facts.get('network', 'plain'))
+    d,c = known.ends(model)
     if (d,c)!=(784,10):
         raise ModelError(f'{path}: takes {d} inputs and gives {c} scores; '
                          'a picture has 784 pixels, and there are 10 digits')
-    return [p.float() for p in params]
+    return lambda x: known.scores(model, x)
 
 def _readings(images, errors):
-    "Each picture that can be read, with its pixels; for the others a line in `errors`."
+    "Each digit that can be read, with its views; for the other pictures a line in `errors`."
     for image in images:
-        try: yield image,read_digit(expand(image))
+        try: found = read_views(expand(image), 'predict')
         except DataError as e:
             errors.append(e)
             say(f'error: {e}')
+            continue
+        if len(found)>1: say(f'{one_line(image)}: {len(found)} digits, read from left to right')
+        for views in found: yield image,views
 
 # %% ../nbs/20_Command_line.ipynb #predict
 def predict(model, # a file that `mlfound train` wrote, or its folder
-            images:list, # files with a picture of one digit each: PNG, JPEG, GIF, WebP, BMP, TIFF or PGM
+            images:list, # files with pictures of digits: PNG, JPEG, GIF, WebP, BMP, TIFF or PGM
             plot=None, # draw the pictures, what the network sees of them, and the probabilities: .png, .svg or .pdf
            )->list: # of `DataError`s, one for each picture that could not be read
-    "Say for each picture which digit it shows, with what probability, and what comes second."
+    "Say which digits the pictures show, with what probability, and what comes second."
     if isinstance(images, (str,os.PathLike)):
         raise CommandError(f'predict: images is {got(images)}; pass a list of files')
-    params,errors,seen = _network_for_pictures(model),[],[]
+    scores,errors,seen = _network_for_pictures(model),[],[]
     plot = None if plot is None else _check_plot(expand(plot), images)
     wide = max(7, *(len(one_line(i)) for i in images))
-    for count,(image,x) in enumerate(_readings(images, errors), 1):
-        p = softmax(scores(x[None], params))[0]
+    for count,(image,views) in enumerate(_readings(images, errors), 1):
+        p = softmax(scores(views)).mean(0)
         if count==1: print(f"{'picture':{wide}}  digit  probability  runner-up  probability")
         print(f'{one_line(image):{wide}}  {_answer(p)}', flush=True)
-        if count<=MOST_DRAWN: seen.append((expand(image),x,p))
+        if count<=MOST_DRAWN: seen.append((expand(image),views[0],p))
     if plot and seen: draw_predictions(seen, plot)
     if plot and seen and count>MOST_DRAWN:
-        say(f'{plot}: shows the first {MOST_DRAWN} of {count:,} pictures')
+        say(f'{plot}: shows the first {MOST_DRAWN} of {count:,} digits')
     return errors
 
 def _answer(p):

@@ -22,8 +22,8 @@ def _as_images(x):
     x = torch.as_tensor(x).detach().cpu().float()
     if tuple(x.shape) in ((784,), (28,28)): x = x[None]
     if tuple(x.shape[1:]) not in ((784,), (28,28)) or len(x)==0:
-        raise ValueError(f'show_images: x is {tuple(x.shape)}; images are (n, 784) or (n, 28, 28), '
-                         'a single one (784,) or (28, 28); reshape x')
+        raise ValueError(f'show_images: x is {tuple(x.shape)}; images are (n, 784) or '
+                         '(n, 28, 28), a single one (784,) or (28, 28); reshape x')
     return x.reshape(-1,28,28).numpy()
 
 def _as_captions(labels, n):
@@ -55,7 +55,7 @@ def _draw_grid(ims, captions, cols, kwargs):
     return ax
 
 # %% ../nbs/00_Data.ipynb #show_images
-def show_images(x:Tensor,           # `(n, 784)` or `(n, 28, 28)` images; a single one `(784,)` or `(28, 28)`
+def show_images(x:Tensor,           # `(n, 784)` or `(n, 28, 28)` images, or a single one
                 labels=None,        # n captions; for a single image, its caption
                 cols:int=10,        # images in a line
                 max_images:int=200, # more than these are refused: nobody could see them
@@ -64,9 +64,10 @@ def show_images(x:Tensor,           # `(n, 784)` or `(n, 28, 28)` images; a sing
     "Draw images in a grid, all on one scale of greys, each under its caption."
     ims = _as_images(x)
     if len(ims)>max_images:
-        raise ValueError(f'show_images: x holds {len(ims)} images; at most {max_images} are drawn; '
-                         f'pass x[:{max_images}]')
-    return _draw_grid(ims, _as_captions(labels, len(ims)), max(1, min(cols, len(ims))), kwargs)
+        raise ValueError(f'show_images: x holds {len(ims)} images; at most {max_images} '
+                         f'are drawn; pass x[:{max_images}]')
+    captions = _as_captions(labels, len(ims))
+    return _draw_grid(ims, captions, max(1, min(cols, len(ims))), kwargs)
 
 # %% ../nbs/00_Data.ipynb #Split
 class Split(NamedTuple):
@@ -87,9 +88,9 @@ class Splits(NamedTuple):
         return f"Splits({(',' + chr(10) + ' '*7).join(parts)})"
 
 # %% ../nbs/00_Data.ipynb #mnist
-def mnist(path:str|Path|None=None, # a `.pkl.gz`, `.pkl`, `.npz` or folder of IDX files; by default the packaged copy
-         )->Splits: # `train`, `valid`, `test`, each `x` float32 `(n, 784)` in [0, 1) and `y` int64 `(n,)`
-    "Load MNIST from the packaged copy or from your own; raises `DataError` if a file will not do."
+def mnist(path:str|Path|None=None, # a `.pkl.gz`, `.pkl`, `.npz` or folder of IDX files
+         )->Splits: # `train`, `valid`, `test`, each with `x (n, 784)` in [0, 1) and `y (n,)`
+    "Load the packaged MNIST, or your own copy; raises `DataError` if a file will not do."
     arrays = read_arrays(packaged('datasets/mnist.npz') if path is None else path, 'mnist')
     return Splits(*(Split(torch.tensor(x).float().div_(256),
                           torch.tensor(y)) for x,y in arrays.values()))

@@ -41,10 +41,10 @@ def _from_outside(entry): return entry.op is None or entry in begun
 
 def _try(name, f, xs, vs=None, scalar=False):
     "Call `f` with fresh beginnings at `xs`, recorded even under `no_grad`."
-    points,vs = _many(xs),[] if vs is None else _many(vs)
+    points = _many(xs)
     _check_points(name, points, vs)
     recording = is_grad_enabled()
-    outside = any(isinstance(v, Var) and v.entry for v in (*points, *vs))
+    outside = any(isinstance(v, Var) and v.entry for v in (*points, *(vs or [])))
     with torch.enable_grad():
         leaves = [_fresh(x, recording) for x in points]
         with _under_way({leaf.entry for leaf in leaves}): y = f(*leaves)
@@ -69,7 +69,8 @@ def _check_points(name, points, vs):
                             'pass a tensor or a Var, e.g. torch.tensor(x)')
         if not raw(x).is_floating_point():
             raise TypeError(f'{name}: xs[{i}] holds {x.dtype}; pass floating-point numbers')
-    if vs and len(vs)!=len(points):
+    if vs is None: return
+    if len(vs)!=len(points):
         raise ValueError(f'{name}: {len(vs)} directions for {len(points)} xs; pass one for each')
     for i,(x,v) in enumerate(zip(points, vs)):
         if not isinstance(v, (Tensor,Var)) or v.shape!=x.shape:
@@ -90,7 +91,7 @@ def hvp(f, # scalar function of as many `Var`s as there are `xs`
         xs, # tensor or `Var`, or a tuple of them
         vs): # direction: shaped like `xs`
     "The value of `f`, and its Hessian times `vs`: the gradient of $\\sum_i g_i v_i$."
-    t = _try('hvp', f, xs, vs, scalar=True)
+    t = _try('hvp', f, xs, _many(vs), scalar=True)
     first = grad(t.y, t.leaves, create_graph=True)
     return _answer(t.y, t),_like(xs, grad(first, t.leaves, _many(vs), create_graph=t.tracked))
 
@@ -99,7 +100,7 @@ def jvp(f, # function of as many `Var`s as there are `xs`
         xs, # tensor or `Var`, or a tuple of them, at which to evaluate `f`
         vs): # direction: shaped like `xs`
     "The value of `f` and its derivative along `vs`: $Jv$, the gradient of $u^\\top J$ for $u$."
-    t = _try('jvp', f, xs, vs)
+    t = _try('jvp', f, xs, _many(vs))
     u = _fresh(torch.zeros_like(t.y.data), False)
     uJ = grad(t.y, t.leaves, u, create_graph=True)
     return _answer(t.y, t),grad(uJ, u, _many(vs), create_graph=t.tracked)

@@ -23,45 +23,40 @@ from .data import Split
 from .module import Module
 from .records import leaves
 from .saved import ModelError, check_finished, content, read_tensors, write_tensors
-from .training import check_params, minibatches, one_cycle, parameters_of, to_state_dict
+from .training import minibatches, one_cycle, to_state_dict
 from .ways import (OPTIMIZERS, Settings, advice, default_rate, evaluate, find_optimizer,
-                          networks, way_of)
+                          find_kind, networks, way_of)
 
 # %% ../nbs/14_Fit.ipynb #save
 def save(path, # file to write, by custom `.safetensors`; an old one is replaced only when the new one is whole
-         model, # as `parameters_of` takes it
+         model, # of that kind; a plain one as `parameters_of` takes it
          network:str='plain', # its kind, one of `networks()`
          **facts): # whatever else JSON can hold: accuracy, seed, ...
     "Write parameters and what is known of them; raises `ValueError` for what `load` would refuse."
-    params = parameters_of(model)
-    _check_network('save', network, ValueError)
-    if not all(p.isfinite().all() for p in params):
+    known = _kind('save', network, ValueError)
+    tensors = known.tensors(model)
+    if not all(t.isfinite().all() for t in tensors.values()):
         raise ValueError(f'save: a parameter holds nan or inf; {os.fspath(path)} is left as it was')
-    write_tensors(path, dict(zip(_names(params), params)), 'model', dict(network=network) | facts)
+    write_tensors(path, tensors, 'model', dict(network=network) | known.facts(model) | facts)
 
-def _names(params): return [f'{"wb"[k%2]}{k//2+1}' for k in range(len(params))]
-
-def _check_network(fn, name, error):
-    if name not in networks():
-        raise error(f'{fn}: a network {name!r}; known here are {", ".join(networks())}')
+def _kind(fn, network, error):
+    "What is known of this kind of network; raises `error` for another."
+    known = find_kind(network) if isinstance(network, str) else None
+    if known: return known
+    raise error(f'{fn}: a network {network!r}; known here are {", ".join(networks())}')
 
 # %% ../nbs/14_Fit.ipynb #load
 def load(path, # file that `save` wrote
-         into=None, # a model, as `parameters_of` takes it, to be overwritten; of the same shapes
-        )->tuple[list[Tensor],dict]: # `[w1, b1, ...]`, and the facts
+         into=None, # a model of the same kind and shapes, to be overwritten
+        )->tuple[list[Tensor],dict]: # `[w1, b1, ...]`, or what its kind rebuilds; and the facts
     "Read a model; raises `ModelError` naming what does not fit, and has then changed nothing."
     tensors,facts = read_tensors(path, 'model')
-    _check_network(path, facts.get('network', 'plain'), ModelError)
-    names = _names(tensors)
-    if not names or len(names)%2 or {*names}!={*tensors}:
-        held = ', '.join(sorted(tensors)) or 'nothing'
-        raise ModelError(f'{path}: holds {held}; needed are w1, b1, w2, b2, ...')
-    params = [tensors[name] for name in names]
-    check_params(path, params, error=ModelError)
-    for name,p in zip(names, params):
-        if not p.isfinite().all(): raise ModelError(f'{path}: {name} holds nan or inf')
-    if into is not None: _load_into(path, into, names, params)
-    return params,facts
+    known = _kind(path, facts.get('network', 'plain'), ModelError)
+    model = known.rebuild(path, tensors, facts)
+    for name,t in tensors.items():
+        if not t.isfinite().all(): raise ModelError(f'{path}: {name} holds nan or inf')
+    if into is not None: _load_into(path, into, known, tensors)
+    return model,facts
 
 # %% ../nbs/14_Fit.ipynb #fill
 #| code-fold: true
@@ -80,12 +75,13 @@ def _fill(path, want, tensors):
                              f'load into a model of {tensors[name].dtype}')
     for name,t in want.items(): t.detach().copy_(tensors[name])
 
-def _load_into(path, model, names, params):
-    own = parameters_of(model)
-    if len(own)!=len(params):
-        raise ModelError(f'{path}: holds {len(params)//2} layers but the model has {len(own)//2}')
-    _fill(path, dict(zip(names, own)), dict(zip(names, params)))
-    if isinstance(model, nn.Module): model.load_state_dict(to_state_dict(own))   # `own` was a copy
+def _load_into(path, model, known, tensors):
+    own = known.tensors(model)
+    if len(own)!=len(tensors):
+        raise ModelError(f'{path}: holds {len(tensors)//2} layers but the model has {len(own)//2}')
+    _fill(path, own, tensors)
+    # of PyTorch's modules `own` was a copy
+    if isinstance(model, nn.Module): model.load_state_dict(to_state_dict([*own.values()]))
 
 # %% ../nbs/14_Fit.ipynb #History
 class TrainingError(ArithmeticError):
@@ -149,6 +145,7 @@ class _Run:
         self.way,self.opt,self.settings = way,opt,settings
         self.rate,self.per_epoch = rate,per_epoch
         self.generator = torch.Generator().manual_seed(settings.seed)
+        if way.draw_from: way.draw_from(self.generator)
         self.history,self.best = History(),None   # best: its accuracy, and copies of the tensors
         self.facts = asdict(settings)   # with what else makes it this training, if there is a checkpoint
 
@@ -180,7 +177,7 @@ def _identity(run, model, train, valid, transform):
     hyper = {f'optimizer.{k}': _plain(f'the optimizer\'s {k}', v)
              for k,v in vars(opt).items() if k not in known}
     facts = dict(way=way.name, kind=type(opt).__name__, **hyper, examples=len(train.x),
-                 **_network(model), shapes=[list(t.shape) for t in way.tensors],
+                 **_network(way.model or model), shapes=[list(t.shape) for t in way.tensors],
                  dtypes=[str(t.dtype) for t in way.tensors],
                  precision=_precision(), device=train.x.device.type,
                  transform=getattr(transform, '__qualname__', type(transform).__name__),
@@ -323,7 +320,7 @@ def _check_split(name, split, way):
                          f'pass one class for each, shaped ({len(x)},)')
     if y.dtype!=torch.int64:
         raise TypeError(f'fit: {name}.y is {y.dtype}; pass class numbers, int64')
-    if way.name in ('functions','tape') and x.ndim!=2:
+    if way.name in ('functions','tape','compiled') and x.ndim!=2:
         raise ValueError(f'fit: {name}.x is {tuple(x.shape)}; '
                          'pass (n, d), an example a row, e.g. x.flatten(1)')
     z,(lo,hi) = way.logits(x[:1]),y.aminmax()
@@ -368,13 +365,13 @@ def _check_paths(checkpoint, resume, fresh):
 def fit(model, # `[w1, b1, ...]` tensors or `Var`s, a `Module`, an `nn.Module` or a `Way`; trained in place
         train:Split, # `x (n, d)` and classes `y (n,)`
         valid:Split=None, # looked at after every epoch
-        *, epochs:int=5, # passes through the examples
-        batch:int=256, # examples in a step
-        lr:float=None, # highest learning rate; None is what suits the optimizer and the batch
-        optimizer='momentum', # a name in `OPTIMIZERS`, or what makes one: `make(params, lr=...)`
+        *, epochs:int=Settings.epochs, # passes through the examples
+        batch:int=Settings.batch, # examples in a step
+        lr:float=Settings.lr, # highest learning rate; None is what suits the optimizer and the batch
+        optimizer=Settings.optimizer, # a name in `OPTIMIZERS`, or what makes one: `make(params, lr=...)`
         schedule=one_cycle, # `schedule(lr, steps)` gives the learning rate as a function of the step
         transform=None, # `transform(x, generator)` returns the inputs to use in a batch's place
-        seed:int=0, # of the order of the examples
+        seed:int=Settings.seed, # of the order of the examples
         progress:bool=None, # False shows none, True a bar; None a bar on a screen and lines in a file
         checkpoint=None, # file to write at the start and after every epoch
         resume=None, # such a file, to go on from

@@ -45,7 +45,7 @@ class Params(NamedTuple):
 def init_params(d:int, # inputs
                 h:int, # hidden units
                 c:int, # outputs
-                generator:torch.Generator=None, # source of randomness; None is torch's global one
+                generator:torch.Generator=None, # source of randomness; None is torch's own
                 dtype:torch.dtype=None, # None is torch's default, usually float32
                 device=None, # None is torch's default
                )->Params: # `w1 (d, h)`, `b1 (h,)`, `w2 (h, c)`, `b2 (c,)`

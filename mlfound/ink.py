@@ -209,6 +209,14 @@ def _inside(r, box, k, noise): # missing light, a box, the side of a square
     out[r0+m:r0+h-m,c0+m:c0+w-m] = inner[m:-m,m:-m]
     return out
 
+# %% ../nbs/34_Ink.ipynb #is_rest
+def _is_rest(p, box): # two patches
+    "Is it what is left of a side of the box?"
+    band = np.ceil(.15*box.size)
+    along = (p.high<=box.low+band).any() or (p.low>=box.high-band).any()
+    frame = {*map(tuple, box.cells.tolist())}
+    return along and all(tuple(cell) in frame for cell in p.cells.tolist())
+
 # %% ../nbs/34_Ink.ipynb #Strokes
 class Strokes(NamedTuple):
     "The ink of a picture, told apart."
@@ -228,16 +236,18 @@ def _stretch(r, ink): return ((r/ink - .15)/.7).clip(0,1)
 def _dark_strokes(s): # `(h, w)` brightness
     "What is darker than its paper, but for what is printed on it; without ink `patches` is empty."
     r,paper = missing_light(s)
-    r = _without_lines(r, _levels(r).noise)
+    r,box = _without_lines(r, _levels(r).noise),None
     for _ in range(2):                        # the second time: inside of a box
         levels = _levels(r)
         if not levels.enough(): return Strokes(r, [], 1, levels)
         z = _stretch(r, levels.ink)
         found,k = _patches(z, paper)
+        if box: found = [p for p in found if not _is_rest(p, box)]
         kept = _worth_keeping(found, min(z.shape)/k)
         boxes = [p for p in kept if _is_box(p)]
         if not boxes: break
-        r = _inside(r, max(boxes, key=lambda p: p.mass), k, levels.noise)
+        box = max(boxes, key=lambda p: p.mass)
+        r = _inside(r, box, k, levels.noise)
     return Strokes(z, [p for p in kept if not _is_box(p)], k, levels)
 
 # %% ../nbs/34_Ink.ipynb #thin

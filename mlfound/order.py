@@ -92,6 +92,24 @@ def check_homes(self:Memory, line, where):
         want = {self.listing.root(r.name) for r in named} or {name}
         if {self.listing.root(home)}!=want or self.listing.homes[name]!=home:
             raise OrderError(f'{where}: {name} lies in {home}, but torch puts it into {want}')
+        seen = [self.listing.facts[n] for n in (name, *(r.name for r in named if line.writes))]
+        if len({(f.shape, f.dtype) for f in seen})>1:
+            raise OrderError(f'{where}: {name} has not the shape and type of what it overwrites')
+
+# %% ../nbs/42_Order.ipynb #check_results
+@patch
+def check_results(self:Memory):
+    "What is handed out may be changed by the caller."
+    l = self.listing
+    homes,values = [l.root(r.name) for r in l.grads],{l.root(r.name) for r in reads(l.value)}
+    if len({*homes})<len(homes) or self.closed & {*homes} or values & {*homes}:
+        raise OrderError(f'the end: gradients lie in {homes}; each needs memory of its own')
+    if l.buffers and homes!=[*l.buffers]:
+        raise OrderError(f'the end: gradients lie in {homes}, and should lie in {[*l.buffers]}')
+    if l.shared()!=l.together:
+        raise OrderError(f'the end: results lie together, {l.shared()}, that did not, {l.together}')
+    kept = {n for line in l.once for n in line.names}
+    if kept & values: raise OrderError(f'the end: {kept & values} is handed out and needed again')
 
 # %% ../nbs/42_Order.ipynb #prove
 def prove(listing):
@@ -100,10 +118,8 @@ def prove(listing):
     for line in listing.once: memory.step(line)
     memory.closed |= {listing.root(n) for line in listing.once for n in line.names}
     for line in listing.lines: memory.step(line)
-    for r in listing.results(): memory.check_read(r._replace(name=r.name), 'the end')
-    homes = [listing.root(r.name) for r in listing.grads]
-    if len({*homes})<len(homes) or memory.closed & {*homes}:
-        raise OrderError(f'the end: gradients lie in {homes}; each needs memory of its own')
+    for r in listing.results(): memory.check_read(r, 'the end')
+    memory.check_results()
     left = [l.number for l in listing.lines if l.answer is not None or is_random(l.kernel)]
     if left!=listing.kept:
         raise OrderError(f'the end: lines {listing.kept} draw or ask; left are {left}')

@@ -26,11 +26,12 @@ from .backward import Grads, forward_and_backward, relative_error, torch_forward
 from .data import Split
 from .fit import History
 from .forward import Params
-from .module import layers_forward_and_backward
+from .module import Module, layers_forward_and_backward
 from .pictures import colours, open_picture
 from .saved import MARK, write_whole
 from .terminal import one_line
-from .training import accuracy, network, softmax
+from .training import accuracy, softmax
+from .ways import answers
 
 # %% ../nbs/24_Report.ipynb #draw_history
 def draw_history(history:History, # of a training
@@ -65,11 +66,12 @@ def draw_confusion(logits:Tensor, # `(n, c)` scores
 
 # %% ../nbs/24_Report.ipynb #tiles
 def _tiles(ims, cols, gap=2, top=0):
-    "Images `(n, 28, 28)` on one canvas, nan between them, and the corner of each."
-    high,wide = 28+gap+top, 28+gap
+    "Square images `(n, side, side)` on one canvas, nan between them, and the corner of each."
+    side = ims.shape[1]
+    high,wide = side+gap+top, side+gap
     canvas = torch.full((-(-len(ims)//cols)*high, min(cols, max(len(ims), 1))*wide), math.nan)
     corners = [(k//cols*high + top, k%cols*wide) for k in range(len(ims))]
-    for im,(r,c) in zip(ims, corners): canvas[r:r+28,c:c+28] = im
+    for im,(r,c) in zip(ims, corners): canvas[r:r+side,c:c+side] = im
     return canvas,corners
 
 # %% ../nbs/24_Report.ipynb #draw_mistakes
@@ -90,12 +92,14 @@ def draw_mistakes(x:Tensor, # `(n, 784)` digits
     return ax
 
 # %% ../nbs/24_Report.ipynb #draw_weights
-def draw_weights(w:Tensor, # `(784, h)` weights of the first layer
+def draw_weights(w:Tensor, # `(784, h)` weights of the first layer, or its kernels `(o, 1, k, k)`
                  ax, # matplotlib axes
                  most:int=40): # units drawn: those with the largest weights
     "What each unit looks for: dark weights want ink, light ones paper."
+    side = w.shape[-1] if w.ndim==4 else 28
+    if w.ndim==4: w = w.reshape(-1, side*side).T
     units = w.norm(dim=0).topk(min(most, w.shape[1])).indices
-    canvas,_ = _tiles(w.T[units].reshape(-1,28,28), 10)
+    canvas,_ = _tiles(w.T[units].reshape(-1,side,side), 10)
     sizes = w[:,units].abs()
     peak = (sizes.quantile(.999) if sizes.numel()<2**24 else sizes.max()).item()
     ax.imshow(canvas, cmap='gray_r', vmin=-peak, vmax=peak)
@@ -115,12 +119,13 @@ def write_figure(fig, # a Matplotlib figure
 
 # %% ../nbs/24_Report.ipynb #report
 def report(history:History, # of the training
-           params, # `[w1, b1, ...]` for plain pixels
+           model, # `[w1, b1, ...]`, or layers, for plain pixels
            valid:Split, # digits that the network was not trained on
            path): # file to write: PNG, SVG or PDF
     "All four on a page."
     from matplotlib.figure import Figure
-    logits = network(valid.x, params)
+    logits = answers(model, valid.x)
+    weights = model.parameters()[0] if isinstance(model, Module) else model[0]
     fig = Figure(figsize=(11,9), layout='constrained')
     axs = fig.subplots(2, 2).flat
     draw_history(history, axs[0]).set_title('Learning curves')
@@ -129,7 +134,7 @@ def report(history:History, # of the training
     axs[1].set_title(f'Answers on {len(valid.y):,} validation digits ({right})')
     draw_mistakes(valid.x, valid.y, logits, axs[2])
     axs[2].set_title('Most confident mistakes: digit→answer, probability in %')
-    draw_weights(params[0], axs[3]).set_title('Weights of the first layer')
+    draw_weights(weights, axs[3]).set_title('Weights of the first layer')
     write_figure(fig, path)
 
 # %% ../nbs/24_Report.ipynb #959736c0

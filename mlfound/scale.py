@@ -236,13 +236,14 @@ def data_parallel(model, # anything that `fit` trains
     buffer = torch.cat([p.reshape(-1) for p in params] + [params[0].new_zeros(2)])
     own,marks = buffer[:-1],buffer[-1:]
     *views,loss = own.split([p.numel() for p in params] + [1])
+    def mine(t): return t.tensor_split(world)[rank]
+    if way.share: way.share(_all_reduce, mine)
     def backward(x, y):
-        xs,ys = x.tensor_split(world)[rank],y.tensor_split(world)[rank]
-        mark = _mark(x, y)
-        if len(xs):
-            part = way.backward(xs, ys)
+        mark,xs = _mark(x, y),mine(x)
+        if len(xs) or way.share:
+            part = way.backward(x, y) if way.share else way.backward(xs, mine(y))
             torch.cat([p.grad.reshape(-1) for p in way.params] + [part.reshape(1)], out=own)
-            own.mul_(len(xs)/len(x)) # unequal shares count by their size
+            if not way.share: own.mul_(len(xs)/len(x)) # unequal shares count by their size
         else: own.zero_()
         marks.copy_(mark)
         _all_reduce(buffer) # gradients and loss of the whole batch, for everyone

@@ -44,19 +44,35 @@ class Slopes(NamedTuple):
     dust:Tensor  # `(...)` what rounding leaves open
     bend:Tensor  # `(...)` what the curve leaves open, since the nudge has a size
     size:Tensor  # `(...)` how much moved, if nothing had cancelled
+    wide:Tensor=None # `(...)` the nudge, where rounding made a wider one necessary; 0 elsewhere
 
 # %% ../nbs/36_Slopes.ipynb #slope_at
 unit = torch.finfo(torch.float64).eps    # 2**-52
 
-def slope_at(s, v, eps):
+def slope_at(s, v, eps, far):
     "The slope of `s` at `v`, what is left open, how much moved; `s(v)` gives the terms of a sum."
     hi,lo,width = s(v+eps), s(v-eps), (v+eps)-(v-eps)
     slope = (hi-lo).sum()/width
     twice = (s(v+2*eps)-s(v-2*eps)).sum()/((v+2*eps)-(v-2*eps))
-    still,ends = s(v+1000*eps)==s(v), hi.abs()+lo.abs()
-    last = torch.where(still, ends/1000, ends)/2      # a last digit may be lost
+    still,ends = s(v+far)==s(v), hi.abs()+lo.abs()
+    last = torch.where(still, ends*min(1, eps/far), ends)/2      # a last digit may be lost
     dust = unit*torch.where(hi==lo, last, 8*ends).sum()/width
     return [t.item() for t in (slope, dust, (twice-slope).abs()/2, (hi-lo).abs().sum()/width)]
+
+# %% ../nbs/36_Slopes.ipynb #sharper
+widest = .2    # nudge, times max(1, |entry|)
+
+def sharper(s, v, step):
+    "`slope_at`, and the nudge where it had to be wider for rounding not to hide the slope."
+    scale = max(1., abs(v))
+    eps,far,wide = step*scale,1000*step*scale,0.
+    best = slope_at(s, v, eps, far)
+    while best[1]>1e-7*abs(best[0]) and 8*eps<=widest*scale:
+        eps,left = 8*eps,best[1]+best[2]
+        wider = slope_at(s, v, eps, far)
+        if not abs(wider[0]-best[0])<=left: break
+        if wider[1]+wider[2]<left: best,wide = wider,eps
+    return [*best, wide]
 
 # %% ../nbs/36_Slopes.ipynb #central_difference
 def central_difference(f, args, k, g, step=6e-6):
@@ -66,8 +82,8 @@ def central_difference(f, args, k, g, step=6e-6):
         nudged[k].view(-1)[i] = to
         return g*f(*nudged)
     entries = args[k].flatten().tolist()
-    rows = [slope_at(lambda to: s(i, to), v, step*max(1., abs(v))) for i,v in enumerate(entries)]
-    table = torch.tensor(rows, dtype=torch.float64, device=args[k].device).reshape(-1, 4)
+    rows = [sharper(lambda to: s(i, to), v, step) for i,v in enumerate(entries)]
+    table = torch.tensor(rows, dtype=torch.float64, device=args[k].device).reshape(-1, 5)
     return Slopes(*(column.reshape(args[k].shape) for column in table.T))
 
 # %% ../nbs/36_Slopes.ipynb #GradientError
@@ -101,7 +117,7 @@ def check_resolved(what, found):
                             'differences; shift or scale f, or pass a larger step')
     if not bend<=max(1e-4*size, 1e-9):
         raise GradientError(f'{what} cannot be judged: f bends within a nudge, '
-                            f'by {bend/size:.1g} of the differences; pass a smaller step')
+                            f'by {bend/(size or 1):.1g} of the differences; pass a smaller step')
 
 # %% ../nbs/36_Slopes.ipynb #largest_error
 def largest_error(what, got, found, rtol):
@@ -114,7 +130,13 @@ def largest_error(what, got, found, rtol):
     raise GradientError(f'{what} is wrong in {bad.sum()} of {bad.numel()} entries, '
                         f'relative error {relative_error(got, found.slope):.2g}; '
                         f"worst at entry {at}: got {got[at]:.6g}, "
-                        f"central difference {found.slope[at]:.6g}")
+                        f"central difference {found.slope[at]:.6g}{said_wide(found, at)}")
+
+def said_wide(found, at):
+    "What to add where a wider nudge was necessary."
+    if found.wide is None or not found.wide[at]: return ''
+    return (f' over a nudge of {found.wide[at]:.2g}, since rounding hid it; if f has a corner '
+            'that near, choose entries of like size')
 
 # %% ../nbs/36_Slopes.ipynb #compare
 def compare(k, got, found, rtol):

@@ -47,8 +47,15 @@ def _number(text):
     try: return float(text)
     except ValueError: raise argparse.ArgumentTypeError(f'{text[:40]!r} is not a number') from None
 
+def _name(text):
+    "Any name but the empty one, which Python would take for the folder that one is in."
+    if text: return text
+    raise argparse.ArgumentTypeError('a name is empty')
+
 _KINDS = {int: dict(type=_whole_number, metavar='N'), float: dict(type=_number, metavar='X'),
-          str: dict(metavar='NAME'), bool: dict(action='store_true'), list: dict(nargs='+')}
+          str: dict(type=_name, metavar='NAME'), bool: dict(action='store_true'),
+          list: dict(type=_name, nargs='+')}
+_PATH = dict(type=_name, metavar='PATH')
 
 # %% ../nbs/27_Terminal.ipynb #add_options
 def add_options(parser, # an `argparse.ArgumentParser`
@@ -60,10 +67,11 @@ def add_options(parser, # an `argparse.ArgumentParser`
         if name in left_out: continue
         settings = dict(help=_help(p, choices.get(name, [])), default=argparse.SUPPRESS)
         if p.default is not inspect.Parameter.empty:
-            parser.add_argument(f'--{name}', **settings, **_KINDS.get(p.anno, dict(metavar='PATH')))
+            parser.add_argument(f'--{name}', **settings, **_KINDS.get(p.anno, _PATH))
         elif p.anno is list:
-            parser.add_argument(name, **settings, nargs='+', metavar=name.upper().rstrip('S'))
-        else: parser.add_argument(name, **settings, metavar=name.upper())
+            settings |= dict(type=_name, metavar=name.upper().rstrip('S'))
+            parser.add_argument(name, nargs='+', **settings)
+        else: parser.add_argument(name, type=_name, metavar=name.upper(), **settings)
 
 def _help(p, choices):
     "A docment as `argparse` takes it, to which a % is the beginning of a name."

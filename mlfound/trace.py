@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from .autograd import Var, sweep
 from .checks import got
-from .guards import owned, raw
+from .guards import raw
 
 # %% ../nbs/40_Trace.ipynb #Line
 class Read(NamedTuple):
@@ -101,9 +101,11 @@ class Listing:
     turn:int=0               # the first line of the way back
     called:dict=field(default_factory=dict)    # name → what the reader calls that tensor
     checks:list=field(default_factory=list)    # checks of the library that a program leaves out
-    said:dict=field(default_factory=dict)      # number of a line → the place in somebody's file
+    said:dict=field(default_factory=dict)      # number of a question → whose it was
     shown:dict=field(default_factory=dict)     # name → what the program's text calls it
+    lettered:bool=False      # do the others get a letter and a number?
     once:list=field(default_factory=list)      # lines that need to run only once
+    together:list=field(default_factory=list)  # which results share memory
     kept:list=field(default_factory=list)      # numbers of the lines that draw or ask, which stay
     buffers:dict=field(default_factory=dict)   # name of a buffer → whose gradient it takes
 
@@ -113,6 +115,11 @@ class Listing:
         return name
 
     def results(self): return reads(self.value, self.grads)
+    def shared(self):
+        "For each result: from outside, or the first of the results, in whose memory it lies."
+        homes = [self.root(r.name) for r in self.results()]
+        outside = {*self.arguments, *self.constants}
+        return [h if h in outside else homes.index(h) for h in homes]
     def but(self, lines, **changes):
         "The same with other lines."
         return replace(self, lines=lines, **changes)
@@ -221,7 +228,6 @@ def write(self:Recorder, kernel, args, kwargs, out):
     if varies: self.varies |= {*homes, *changed}
     self.listing.lines.append(Line(self.number, kernel, args, kwargs, tuple(names), tuple(homes),
                                    changed, several=isinstance(out, (tuple,list))))
-    if varies: self.listing.said[self.number] = reader()
     if is_random(kernel): self.listing.kept.append(self.number)
 
 @patch
@@ -303,10 +309,11 @@ class Locals:
     "In `with Locals(f) as names:` the variables of `f` as they are when it returns."
     def __init__(self, f): self.code,self.found = getattr(f, '__code__', None),{}
     def __enter__(self):
-        self.before = sys.getprofile()
-        sys.setprofile(self.look)
+        self.free = sys.getprofile() is None   # where a profiler runs, names are done without
+        if self.free: sys.setprofile(self.look)
         return self.found
-    def __exit__(self, *error): sys.setprofile(self.before)
+    def __exit__(self, *error):
+        if self.free: sys.setprofile(None)
     def look(self, frame, event, value):
         if event=='return' and frame.f_code is self.code: self.found.update(frame.f_locals)
 
@@ -325,7 +332,8 @@ def record(f, # function of `Var`s and tensors
         listing.turn = recorder.number + 1
         grads,arrived = swept(y, [vs[n] for n in listing.wrt])
         listing.value = mapped(mapped(y, raw, Var), recorder.read, Tensor)
-        listing.grads = [recorder.read(g) for g in grads]
+        listing.grads = [*recorder.owned(grads)]
+    listing.together = listing.shared()
     note(recorder, called, arrived)
     return listing
 
@@ -342,8 +350,17 @@ def swept(y, xs):
     def see(entry, edge, answer, sent): arrived[edge.to] = sent
     grads = sweep(roots, {x.entry for x in xs}, watch=see)
     grads = {x.entry: grads[x.entry] if x.entry in grads else torch.zeros_like(x.data) for x in xs}
-    owned(grads, roots)
     return [grads[x.entry] for x in xs], arrived
+@patch
+def owned(self:Recorder, grads):
+    "The gradients as they are read, copied where one lies in memory that somebody else holds."
+    listing = self.listing
+    taken = self.homes(listing.value) | {*listing.arguments, *listing.constants}
+    for g in grads:
+        home = listing.homes[self.read(g).name]
+        if g._is_view() or home in taken: g = g.clone()
+        taken.add(listing.homes[self.read(g).name])
+        yield self.read(g)
 
 # %% ../nbs/40_Trace.ipynb #blank
 def blank(f, examples, wrt):

@@ -38,3 +38,14 @@ def contents(folder):
     "Every file under `folder` by its relative path, with line ends as in git."
     return {p.relative_to(folder).as_posix(): p.read_bytes().replace(b'\r\n', b'\n')
             for p in Path(folder).rglob('*') if p.is_file() and '__pycache__' not in p.parts}
+
+@pytest.fixture(scope='session')
+def browser():
+    "One Chromium for every test that needs one."
+    import browser as chromium # docs/ is on the path
+    required = os.environ.get('MLFOUND_BROWSER') == 'required'
+    if not chromium.executable():
+        if required: pytest.fail('no Chromium found, and MLFOUND_BROWSER says that it is required')
+        pytest.skip('not tested in a browser: no Chromium found; '
+                    'install it (Debian: apt install chromium) or name it in MLFOUND_CHROMIUM')
+    with chromium.chromium() as opened: yield opened

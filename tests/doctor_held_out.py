@@ -493,7 +493,8 @@ SOUND = {
     'held: list': (listed, ([x, y],), dict(scale=2.)),
 }
 
-FOUND = { # in PyTorch 2.13, by examinations that were to find nothing; tests/test_doctor.py has the proofs
+# In PyTorch 2.13, by examinations that were to find nothing; tests/test_doctor.py has the proofs.
+FOUND = {
     'torch.linalg.det': (torch.linalg.det, (drawn(3, 3),), 'corner'),
     'torch.kron': (torch.kron, (drawn(2, 3), drawn(3, 2)), 'save_for_backward'),
     'F.batch_norm': (lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),

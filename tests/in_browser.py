@@ -40,8 +40,16 @@ OPEN = '''async () => {
   await new Promise((done) => setTimeout(done, 100)); // what scrolls then becomes reachable
 }'''
 
+# The pieces of code and formulas mean nothing by themselves: set them aside, until colours count.
+BARE = """() => {
+  const whole = [...document.querySelectorAll("article pre, article math")];
+  window.pieces = whole.map((e) => [e, [...e.childNodes]]);
+  for (const [e] of pieces) e.textContent = e.textContent;
+}"""
+
 # Colours come by class: three of each kind, in each kind of parent, tell as much as hundreds.
 PRUNE = '''() => {
+  for (const [e, inside] of pieces) e.replaceChildren(...inside);
   const kind = (e) => e ? e.tagName + "." + e.className : "", seen = {};
   for (const e of [...document.querySelectorAll("article *")].reverse()) {
     if (e.closest(".tape-steps") || !e.isConnected || e.querySelector(".tape-steps")) continue;

@@ -74,6 +74,13 @@ def compare(got, want, vs, ts, gen, what, allowed=Allowed(), second=True):
     each(gots2, again(dot(wants, ds), [*ts, *tgs], torch_grad), allowed.second, 'second order')
     return Orders(gs, ds, gots, gots2)
 
+def agrees(f, *args, second=True, allowed=Allowed()):
+    "`f` of `Var`s against `f` of PyTorch's tensors, at these numbers and in all orders."
+    ts = [a.detach().clone().requires_grad_() for a in args]
+    vs = [Var(a.detach().clone(), requires_grad=True) for a in args]
+    gen = torch.Generator().manual_seed(0)
+    return compare([f(*vs)], [f(*ts)], vs, ts, gen, getattr(f, '__name__', 'f'), allowed, second)
+
 # -- a drawn call of one operation
 
 def check(case, seed=0):

@@ -6,6 +6,7 @@ from pathlib import Path
 from unittest.mock import patch
 import torch, torch.distributed as dist
 from mlfound import fit
+from mlfound.convnet import ConvNet, Plan, conv_tensors
 from mlfound.data import Split
 from mlfound.scale import WorkerError, data_parallel, distributed, fit_on, in_step
 from mlfound.training import SGD, init_he, parameters_of
@@ -38,6 +39,21 @@ def train(workers, name, n, batch, dtype, first=0, optimizer=partial(SGD, moment
     return [p.clone() for p in parameters_of(model)] + [torch.tensor(history.losses, dtype=dtype)]
 
 
+def windows(workers, n=22):
+    "Windows that measure the whole batch, and drop for it; at the end one worker has no rows."
+    gen = torch.Generator().manual_seed(1)
+    digits = Split(
+        torch.rand(n, 784, generator=gen, dtype=torch.float64),
+        torch.randint(0, 10, (n,), generator=gen),
+    )
+    first = torch.Generator().manual_seed(workers.rank if workers.world > 1 else 0)
+    net = ConvNet(Plan([[3, 5, 0], [4, 3, 1]], norm=True, drop=0.3), first, torch.float64)
+    way = REGISTRY['conv', 'functions'].way(net)
+    history = fit_on(workers, way, digits, epochs=2, batch=7, lr=0.05, progress=False)
+    losses = torch.tensor(history.losses, dtype=torch.float64)
+    return [t.clone() for t in conv_tensors(net).values()] + [losses]
+
+
 def runs(workers, folder):
     "Every training that is compared, and which files were written."
     written, write = [], fit.write_tensors
@@ -60,6 +76,7 @@ def runs(workers, folder):
         kept['uneven'] = train(
             workers, 'functions', 22, 7, torch.float64
         )  # batches of 7, 7, 7 and 1: with two workers one has nothing to do
+    kept['windows'] = windows(workers)
     return kept, len(written)
 
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import root
 
 folder = root/'benchmarks'
-scripts = 'run', 'tape', 'training', 'scale'
+scripts = 'run', 'tape', 'training', 'scale', 'compiler'
 
 def module(name):
     "A script, imported."
@@ -26,7 +26,8 @@ def names(figures):
     "The figures' names, without machine and numbers."
     if not isinstance(figures, dict):
         return None
-    other = "machine", "seed", "HIPS", "micrograd", "JAX" # of this run, or where they are installed
+    # of this run, or where they are installed
+    other = "machine", "seed", "HIPS", "micrograd", "JAX", "torch.compile"
     return {k: names(v) for k, v in figures.items() if not k.startswith(other)}
 
 @pytest.mark.parametrize('name', scripts)

@@ -80,6 +80,29 @@ def test_the_same_in_one_sum(f):
     (lambda x: x.tanh(), lambda g, x: g*(1-x.tanh()**2), double(-10, 0, 3))])
 def test_right_rules_pass(f, rule, at): assert passes(f, rule, at)
 
+def squares(x): return (x**2).sum()
+def squares_vjp(g, x): return 2*g*x
+def nothing_below(bound): return lambda g, x: torch.where(x.abs()<bound, 0., 2*g*x)
+
+@pytest.mark.parametrize('at', [double(1e4, 1e-4, 1), double(1e4, 1e-5, 1), double(-3e5, 5e-3)])
+def test_an_entry_that_rounding_hides_is_looked_at_through_a_wider_nudge(at):
+    with pytest.raises(GradientError, match='over a nudge of .*, since rounding hid it'):
+        check_vjp(squares, nothing_below(1e-2), at)
+    found, = diagnose(squares, nothing_below(1e-2), at)
+    assert found.says and found.wrong == 1
+    assert passes(squares, squares_vjp, at)
+
+@pytest.mark.parametrize('f,rule', [
+    (lambda x: 1e6 + x.sin(), lambda c: lambda g, x: c*g*x.cos()),
+    (lambda x: 1e8 + 3*x, lambda c: lambda g, x: c*3*g),
+    (lambda x: 1e6 + x.exp().sum(), lambda c: lambda g, x: c*g*x.exp()),
+    (lambda x: 1e4 + x.relu().sum() + squares(x), lambda c: lambda g, x: c*g*((x>0) + 2*x))])
+def test_beside_a_large_constant(f, rule):
+    "The curve limits how wide the nudge may be, and a corner stops it: right rules pass."
+    at = double(.7, -.4, 1.1, -2)
+    check_vjp(f, rule(1), at)
+    with pytest.raises(GradientError, match='is wrong'): check_vjp(f, rule(1.001), at)
+
 def test_what_nothing_depends_on_has_no_gradient():
     at = double(1, 2)
     with pytest.raises(GradientError, match='is wrong'):
@@ -100,7 +123,7 @@ def test_no_evidence_is_no_approval():
 
 def test_what_cannot_be_judged_is_not_approved():
     with pytest.raises(GradientError, match='cannot be judged: rounding is'):
-        check_vjp(lambda x: 1e6 + x.sin(), lambda g, x: g*x.cos(), x)
+        check_vjp(lambda x: 1e11 + x.sin(), lambda g, x: g*x.cos(), x)
     with pytest.raises(GradientError, match='cannot be judged: f bends within a nudge'):
         check_vjp(lambda x: (1e4*x).sin(), lambda g, x: 1e4*g*(1e4*x).cos(), x)
     check_vjp(lambda x: (1e4*x).sin(), lambda g, x: 1e4*g*(1e4*x).cos(), x, step=1e-8, rtol=1e-5)
@@ -148,7 +171,8 @@ layer = rand(5, 3), rand(3, 4), x[:4,0]
     (lambda x: x.float(), lambda g, x: g, [away], TypeError, 'it must return one float64 tensor'),
     (lambda x: x + torch.rand(()), lambda g, x: g, [away], ValueError, 'two results'),
     (lambda x: 1e-6*x.sin(), lambda g, x: 1e-6*g*x.cos()*1.01, [away], GradientError, 'is wrong'),
-    (lambda x: 1e10 + x, lambda g, x: 0*g, [away], GradientError, 'cannot be judged'),
+    (lambda x: 1e10 + x, lambda g, x: 0*g, [away], GradientError, 'is wrong'),
+    (lambda x: 1e12 + x, lambda g, x: 0*g, [away], GradientError, 'cannot be judged'),
     (take, lambda g, x, k: (take_vjp(g, x, k), k), [away, tensor([1, 4])], GradientError,
      'argument 1, which is not')])
 def test_what_is_refused(f, rule, args, error, says):

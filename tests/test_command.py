@@ -1,5 +1,6 @@
 "The command as it is typed: what it prints, where, and with which exit code."
 
+import inspect
 import io
 import itertools
 import json
@@ -11,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import fields
+from functools import cache
 
 import mlfound
 import pytest
@@ -19,10 +22,12 @@ from conftest import root
 from fastcore.docments import docments
 from mlfound.cli import COMMANDS, CommandError, check, main, predict, train
 from mlfound.data import Split, mnist
-from mlfound.fit import load
+from mlfound.fit import fit, load
 from mlfound.pictures import write_pictures
 from mlfound.saved import checkpoint_epochs, claim
 from mlfound.training import SGD
+from mlfound.ways import Settings
+from PIL import Image
 
 env = os.environ | {
     'OMP_NUM_THREADS': '1',
@@ -40,9 +45,9 @@ def hear_ctrl_c():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def start(*args, cwd, options=(), **more):
+def start(*args, cwd, program=('-m', 'mlfound'), **more):
     "The command in a process of its own."
-    command = [sys.executable, *options, '-m', 'mlfound', *map(str, args)]
+    command = [sys.executable, *program, *map(str, args)]
     streams = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     heard = None if sys.platform == 'win32' else hear_ctrl_c
     return subprocess.Popen(
@@ -85,7 +90,21 @@ def test_predict(folder):
     assert '<svg' in (folder / 'seen.svg').read_text(encoding='utf-8')
 
 
+def test_several_digits_in_a_picture(folder, tmp_path):
+    "Read from left to right, and the command says so."
+    seven, one = (Image.open(folder / 'pictures' / f) for f in ('01-is-7.png', '03-is-1.png'))
+    both = Image.new('L', (seven.width + one.width, seven.height), 240)
+    both.paste(seven, (0, 0))
+    both.paste(one, (seven.width, 0))
+    both.save(tmp_path / '71.png')
+    code, err, out = said('predict', str(folder / 'm'), str(tmp_path / '71.png'))
+    assert code == 0 and [line.split()[1] for line in out.splitlines()[1:]] == ['7', '1']
+    assert err.endswith('71.png: 2 digits, read from left to right\n') and err.count('\n') == 1
+
+
 wrong = {
+    'an empty name': (['train', '--out', ''], 'argument --out: a name is empty'),
+    'no name': (['predict', '', 'x.png'], 'argument MODEL: a name is empty'),
     'no command': (['bogus'], 'invalid choice'),
     'no rate': (['train', '--lr', '0'], 'lr is 0.0; pass a number from'),
     'no finite rate': (['train', '--lr', '1e39'], 'lr is 1e+39; pass a number from'),
@@ -118,6 +137,17 @@ def test_one_line_for_what_is_wrong(folder, case, monkeypatch):
     monkeypatch.chdir(folder)
     code, err, _ = said(*args)
     assert code == 2 and err.count('\n') == 1 and says in err
+
+
+@pytest.fixture(autouse=True)
+def digits_read_once(monkeypatch):
+    "In this process; one that is started reads them, as whoever types the command does."
+    monkeypatch.setattr('mlfound.cli.mnist', lambda path: mnist(path) if path else packaged())
+
+
+@cache
+def packaged():
+    return mnist()
 
 
 def said(*args):
@@ -166,6 +196,17 @@ def test_help(command, columns, monkeypatch):
     for name, what in shown.items():
         assert what and ''.join(what.replace('`', '').split()) in words, name
         assert f'--{name}' in text or name.rstrip('s').upper() in text, name
+
+
+def test_help_prints_the_settings():
+    "The defaults of a training stand in one dataclass."
+    command, plain = (inspect.signature(f).parameters for f in (train, fit))
+    text = ' '.join(said('train', '--help')[2].split())
+    for f in fields(Settings):
+        if f.name == 'seed':  # the command's draws the weights, too
+            continue
+        assert command[f.name].default == plain[f.name].default == f.default
+        assert f.default is None or f'(default: {f.default})' in text, f.name
 
 
 def test_help_as_typed(tmp_path):
@@ -284,7 +325,7 @@ def test_many_pictures(folder, monkeypatch):
     monkeypatch.chdir(folder)
     code, err, out = said('predict', 'm', *['pictures/01-is-7.png'] * 41, '--plot', 'many.svg')
     assert code == 0 and out.count('01-is-7') == 41
-    assert err == 'mlfound: many.svg: shows the first 40 of 41 pictures\n'
+    assert err == 'mlfound: many.svg: shows the first 40 of 41 digits\n'
 
 
 @on_posix
@@ -347,40 +388,62 @@ def test_half_a_torchrun(some, tmp_path):
     assert code == 2 and err.count('\n') == 1 and 'torchrun' in err, err
 
 
+# Ctrl-C comes from within, so that it comes at this moment on a busy machine, too.
+at_an_import = '''
+import runpy, signal, sys
+moment = sys.argv.pop(1)
+def heard(event, args):
+    if event == 'import' and args[0] == moment: signal.raise_signal(signal.SIGINT)
+sys.addaudithook(heard)
+runpy.run_module('mlfound', run_name='__main__', alter_sys=True)
+'''
+at_a_step = '''
+import itertools, signal, sys
+from mlfound.training import SGD
+from mlfound.ways import Settings
+from PIL import Image
+step, steps, of = int(sys.argv.pop(1)), itertools.count(1), SGD.step
+def interrupted(self):
+    if next(steps) == step: signal.raise_signal(signal.SIGINT)
+    of(self)
+SGD.step = interrupted
+from mlfound.__main__ import main
+sys.exit(main())
+'''
+
+
 @on_posix
 @pytest.mark.parametrize(
     'moment', ['argparse', 'numpy.linalg', 'torch._C', 'torch', 'mlfound.data']
 )
 def test_interrupted_while_libraries_load(moment, tmp_path):
-    "Python names each module on the error stream when it is loaded."
-    p = start('check', cwd=tmp_path, options=['-X', 'importtime'])
-    for line in p.stderr:
-        if line.rstrip().split(' ')[-1] == moment:
-            break
-    p.send_signal(signal.SIGINT)
-    out, err = p.communicate(timeout=120)
-    assert (p.returncode, out) == (130, ''), out + err
-    lines = [line for line in err.splitlines() if not line.startswith('import time:')]
-    assert lines == ['mlfound: interrupted']
+    code, err, out = typed(moment, 'check', cwd=tmp_path, program=['-c', at_an_import])
+    assert (code, err, out) == (130, 'mlfound: interrupted\n', '')
+
+
+@pytest.fixture
+def one_thread():
+    "As in the processes that are started here: sums come out with the same bits."
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(count)
 
 
 @on_posix
-def test_interrupted_and_resumed(folder):
-    """Ctrl-C after the first epoch: a model, exit code 130; resumed, it is the model of a training
+def test_interrupted_and_resumed(folder, one_thread):
+    """Ctrl-C in the second epoch: a model, exit code 130; resumed, it is the model of a training
     that was left alone."""
-    args = 'train', '--digits', '20000', '--hidden', '100', '--epochs', '5', '--batch', '20'
-    p = start(*args, '--out', 'stopped', cwd=folder)
-    while (line := p.stderr.readline()) and 'epoch 1' not in line:
-        pass
-    p.send_signal(signal.SIGINT)  # seconds are left
-    out, err = p.communicate(timeout=120)
-    assert p.returncode == 130 and 'interrupted' in out, out + err
+    args = 'train', '--digits', '2000', '--hidden', '20', '--epochs', '3', '--batch', '20'
+    code, err, out = typed(150, *args, '--out', 'stopped', cwd=folder, program=['-c', at_a_step])
+    assert code == 130 and 'interrupted' in out, out + err
+    assert 'epoch 1' in err and 'epoch 2' not in err
     assert 'test' not in out and 'Traceback' not in err, out + err
     assert (folder / 'stopped' / 'model.safetensors').exists()
     code, err, _ = said(*args, '--out', str(folder / 'stopped'))
-    assert code == 2 and re.search(r'interrupted after \d of 5 epochs; .*resume, .*fresh', err), err
-    assert typed(*args, '--out', 'stopped', '--resume', cwd=folder)[0] == 0
-    assert typed(*args, '--out', 'whole', cwd=folder)[0] == 0
+    assert code == 2 and re.search(r'interrupted after 1 of 3 epochs; .*resume, .*fresh', err), err
+    assert said(*args, '--out', str(folder / 'stopped'), '--resume')[0] == 0
+    assert said(*args, '--out', str(folder / 'whole'))[0] == 0
     stopped, whole = (load(folder / f / 'model.safetensors')[0] for f in ('stopped', 'whole'))
     assert all(map(torch.equal, stopped, whole))
 

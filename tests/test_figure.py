@@ -1,27 +1,13 @@
 "The figure that steps through a tape, in a real browser: what a notebook cannot test."
 import re
-import shutil
 import pytest
 import torch
 from mlfound.autograd import Var, grad, linear, mse_loss, relu
 from mlfound.drawing import draw_tape, step_through
 from mlfound.guards import keep_values
 
-api = pytest.importorskip('playwright.sync_api',
-                          reason='the figure is not tested in a browser: pip install playwright')
-chromium = shutil.which('chromium') or shutil.which('chromium-browser')
-if not chromium:
-    pytest.skip('the figure is not tested in a browser: there is no chromium; on Debian: '
-                'apt install chromium', allow_module_level=True)
-FLAGS = '''--no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking
-           --disable-component-update --disable-sync'''.split()
-
-@pytest.fixture(scope='module')
-def browser():
-    with api.sync_playwright() as p:
-        b = p.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield b
-        b.close()
+pytest.importorskip('playwright.sync_api',
+                    reason='the figure is not tested in a browser: pip install playwright')
 
 HEAD = ('<!doctype html><html lang="en"><meta charset="utf-8"><title>Figures</title>'
         '<meta name="viewport" content="width=device-width"><body>')

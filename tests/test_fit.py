@@ -947,8 +947,5 @@ def test_module_is_callable():
 
     assert mlfound.fit.fit is fit and inspect.signature(mlfound.fit) == inspect.signature(fit)
     assert isinstance(mlfound.fit(start(), few, epochs=1, batch=20, progress=False), History)
-    assert (
-        [w for n, w in REGISTRY if n == 'plain']
-        == ways()
-        == ['functions', 'layers', 'tape', 'PyTorch']
-    )
+    assert [w for n, w in REGISTRY if n == 'plain'] == ways() # 'compiled' where chapter 12 is loaded
+    assert [w for w in ways() if w != 'compiled'] == ['functions', 'layers', 'tape', 'PyTorch']

@@ -41,7 +41,7 @@ def test_the_type_of_a_loss(name):
         for a,b in ((x, y) for x in kinds for y in kinds):
             want = f(q.to(a), q.flip(0).to(b), reduction=red)
             v = Var(q.to(a), requires_grad=True)
-        assert f(v, q.flip(0).to(b), reduction=red).dtype==want.dtype
+            assert f(v, q.flip(0).to(b), reduction=red).dtype==want.dtype, (red, a, b)
 
 def test_the_type_of_a_weight():
     for f in (bce, bce_logits):

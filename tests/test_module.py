@@ -4,7 +4,8 @@ import copy, gc, pickle, sys, threading, weakref
 import pytest
 import torch
 from torch.testing import assert_close
-from mlfound.module import Linear, Module, MSELoss, ReLU, Sequential, accumulate
+from mlfound.module import (Linear, Module, MSELoss, ReLU, Sequential, accumulate,
+                            mlp_model)
 from mlfound.records import pending, returned
 
 class Square(Module):
@@ -538,3 +539,134 @@ def test_a_rule_may_use_the_tape(switch):
     layer,x = Taped(), rand(3)
     layer(x)
     with switch(): assert_close(layer.backward(torch.ones_like(x)), 3*x*x)
+
+# The layers of the library ------------------------------------------------------------------------
+
+def small():
+    "A tiny `Params` of float64, and digits that fit it."
+    from mlfound.forward import init_params
+    params = init_params(3, 4, 1, generator=rng, dtype=torch.float64)
+    return rand(6, 3), rand(6, 1), params._replace(b1=rand(4))
+
+def test_linear_is_chapter_02s_rule():
+    from mlfound.backward import lin_vjp
+    layer,x,g = Linear(3, 4, generator=rng, dtype=torch.float64), rand(5, 3), rand(5, 4)
+    layer(x)
+    gx = layer.backward(g)
+    for a,b in zip((gx, layer.w.grad, layer.b.grad), lin_vjp(g, x, layer.w), strict=True):
+        assert_close(a, b)
+
+def test_linear_without_the_inputs_gradient():
+    layer,x = Linear(3, 4, generator=rng, dtype=torch.float64, input_grad=False), rand(5, 3)
+    layer(x)
+    assert layer.backward(torch.ones(5, 4).double()) is None
+    assert_close(layer.w.grad, x.sum(0)[:,None].expand(3, 4))
+
+def test_how_linear_is_drawn():
+    wide = Linear(100, 90, torch.Generator().manual_seed(0))
+    want = torch.randn(100, 90, generator=torch.Generator().manual_seed(0))
+    assert wide.w.equal(want) and not wide.b.any()
+
+@pytest.mark.parametrize('sizes,says', [((0, 4), 'n_in is 0'), ((3, 4.), 'n_out is 4.0')])
+def test_the_sizes_of_linear_are_whole(sizes, says):
+    with pytest.raises((ValueError, TypeError), match=says): Linear(*sizes)
+
+def test_what_sequential_refuses():
+    says = r'item 1 is the class ReLU; pass Module objects, e.g. ReLU\(\)'
+    with pytest.raises(TypeError, match=says): Sequential(Linear(3, 4), ReLU)
+    late = Sequential(Linear(3, 1), Linear(1, 1, input_grad=False))
+    late(torch.ones(1, 3))
+    says = r'Linear\(3, 1\) gets no gradient; only the first layer'
+    with pytest.raises(ValueError, match=says): late.backward(torch.ones(1, 1))
+    assert repr(late) == 'Sequential(\n  Linear(3, 1),\n  Linear(1, 1),\n)'
+
+def test_layers_share_the_parameters_that_they_are_given():
+    x,y,params = small()
+    model,loss_fn = mlp_model(params), MSELoss()
+    for a,b in zip(model.parameters(), params, strict=True): assert a is b
+    loss_fn(model(x), y)
+    gx = model.backward(loss_fn.backward())
+    kept = gx.clone()
+    assert not pending(model) and all(p.grad is not None for p in params)
+    model.zero_grad()
+    assert all(p.grad is None for p in params) and gx.equal(kept)
+
+def test_the_layers_gradients_are_the_walks():
+    from mlfound.backward import forward_and_backward
+    from mlfound.module import layers_forward_and_backward
+    x,y,params = small()
+    loss,ours = layers_forward_and_backward(x, y, params, input_grad=True)
+    want_loss,want = forward_and_backward(x, y, params, input_grad=True)
+    assert_close(loss, want_loss)
+    for a,b in zip(ours, want, strict=True): assert_close(a, b)
+    assert all(p.grad is None for p in params)
+    assert layers_forward_and_backward(x, y, params)[1].x is None
+    with pytest.raises(ValueError, match=r'targ is \(5, 1\) but the predictions are'):
+        layers_forward_and_backward(x, y[:5], params)
+
+def test_two_halves_add_up():
+    from mlfound.backward import forward_and_backward
+    x,y,params = small()
+    model,loss_fn = mlp_model(params), MSELoss()
+    for part in (slice(3), slice(3, 6)):
+        loss_fn(model(x[part]), y[part])
+        model.backward(loss_fn.backward())
+    _,whole = forward_and_backward(x, y, params)
+    for p,want in zip(params, whole[1:], strict=True): assert_close(p.grad/2, want)
+
+def test_pytorchs_sgd_does_what_we_would_have_written():
+    from mlfound.backward import forward_and_backward
+    x,y,params = small()
+    _,grads = forward_and_backward(x, y, params)
+    want = [p - .01*g for p,g in zip(params, grads[1:])]
+    model,loss_fn = mlp_model(params), MSELoss()
+    loss_fn(model(x), y)
+    model.backward(loss_fn.backward())
+    torch.optim.SGD(model.parameters(), lr=.01).step()
+    for p,w in zip(params, want, strict=True): assert_close(p, w)
+
+def test_a_weight_used_twice_against_central_differences():
+    from mlfound.backward import check_vjp
+    from mlfound.forward import lin
+    bias,x,w = rand(3), rand(5, 3), rand(3, 3)
+    def rule(g, x, w):
+        layer = Linear.holding(w, bias)
+        both = Sequential(layer, layer)
+        both(x)
+        return both.backward(g), layer.w.grad
+    assert max(check_vjp(lambda x,w: lin(lin(x, w, bias), w, bias), rule, x, w)) < 1e-7
+
+def test_accumulate_adds():
+    p = torch.zeros(2)
+    for numbers in ([1., 2.], [10., 10.]): accumulate(p, torch.tensor(numbers))
+    assert p.grad.tolist() == [11, 12]
+
+def test_sixty_steps_downhill_and_still_far_from_the_average_label():
+    from mlfound.data import mnist
+    from mlfound.forward import init_params
+    (x,y),loss_fn = (mnist().train[k][:2000] for k in range(2)), MSELoss()
+    last = {}
+    for lr in (1e-5, 3e-5, 1e-4):
+        model = mlp_model(init_params(784, 50, 1, torch.Generator().manual_seed(42)), False)
+        optimizer,losses = torch.optim.SGD(model.parameters(), lr=lr), []
+        for _ in range(60):
+            losses.append(loss_fn(model(x), y[:,None]).item())
+            model.backward(loss_fn.backward())
+            optimizer.step()
+            model.zero_grad()
+        assert all(b < a for a,b in zip(losses, losses[1:]))
+        last[lr] = losses[-1]
+    assert min(last.values()) == last[1e-4] > 10*y.float().var()
+
+def test_what_a_call_keeps():
+    "Exercise 3: between the passes pre-activations, activations and predictions wait, no more."
+    from mlfound.forward import init_params
+    model,x = mlp_model(init_params(784, 50, 1)), torch.rand(100, 784)
+    model(x)
+    kept,todo = {}, [*pending(model)]
+    while todo:
+        call = todo.pop()
+        kept |= {t.data_ptr(): t.nbytes for t in (*call.inputs, call.out)}
+        for calls in call.inner.values(): todo += calls
+    del kept[x.data_ptr()]
+    assert sum(kept.values()) == 100*(50 + 50 + 1)*4

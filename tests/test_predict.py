@@ -1,15 +1,18 @@
-"A digit that went through a picture is read as well as the digit itself, whatever the picture."
+"""A digit that went through a picture is read as well as the digit itself, whatever the picture.
+
+MLFOUND_PICTURES=60 draws more of each kind; one digit in 60 may then be misread or refused."""
 import io
+import os
 import numpy as np
 import pytest, torch
 from PIL import Image
 from mlfound.data import mnist
 from mlfound.files import DataError
-from mlfound.pictures import read_digit
+from mlfound.pictures import read_views
 from mlfound.fit import fit
-from mlfound.training import init_he, network, absorb_scaling, standardized
+from mlfound.training import absorb_scaling, init_he, network, softmax, standardized
 
-count = 40 # digits in each condition
+count = int(os.environ.get('MLFOUND_PICTURES', 20)) # digits in each condition
 
 def large(u, k):
     im = Image.fromarray(u).resize((28*k, 28*k), Image.Resampling.BICUBIC)
@@ -63,22 +66,18 @@ def net():
     fit(params, standardized(data.train), epochs=2, progress=False)
     return absorb_scaling(params)
 
-def through(picture, file):
-    "What is read from a picture that went through a file; None where it is refused."
-    picture.save(file)
-    try: return read_digit(file)
-    except DataError: return None
-
 @pytest.mark.parametrize('name', conditions)
 def test_reads_as_well_as_the_original(net, tmp_path, name):
     x, y = (t[-count:] for t in mnist().valid)
-    rng = np.random.default_rng(0)
-    pixels = (x*256).byte().numpy().reshape(-1, 28, 28)
-    read = [through(conditions[name](u, rng), tmp_path/'digit.bmp') for u in pixels]
-    seen = [k for k, z in enumerate(read) if z is not None]
-    z, of = torch.stack([read[k] for k in seen]), x[seen]
-    right = (network(z, net).argmax(1) == y[seen]).sum()
-    # two of forty may be misread or refused
-    assert right >= (network(x, net).argmax(1) == y).sum() - 2
-    assert abs(z.mean() - of.mean()) < .02
-    assert (z - of).abs().mean(1).median() < .05 # most stay as they were; a few are set upright
+    rng, file = np.random.default_rng(0), tmp_path/'digit.bmp'
+    right, seen, of = 0, [], []
+    for u, pixels, digit in zip((x*256).byte().numpy().reshape(-1, 28, 28), x, y):
+        conditions[name](u, rng).save(file)
+        try: views, = read_views(file)
+        except DataError: continue
+        right += int(softmax(network(views, net)).mean(0).argmax() == digit)
+        seen.append(views[0])
+        of.append(pixels)
+    z, of = torch.stack(seen), torch.stack(of)
+    assert right >= (network(x, net).argmax(1) == y).sum() - count//60
+    assert abs(z.mean() - of.mean()) < .02 and (z - of).abs().mean() < .05

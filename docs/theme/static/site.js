@@ -1,10 +1,22 @@
-// What scrolls sideways can be reached and scrolled with the keyboard.
+// On a narrow screen a figure shrinks to two thirds, no further, so that its words can be read; then it scrolls.
+const narrow = matchMedia("(max-width: 46em)");
+const fit = () => {
+  for (const e of document.querySelectorAll("article .cell_output img, article p > img:only-child")) {
+    e.style.maxWidth = narrow.matches ? `max(100%, ${Math.min(576, Math.round(0.65 * e.naturalWidth))}px)` : "";
+  }
+};
+
+// What scrolls sideways can be reached and scrolled with the keyboard, and fades where there is more of it.
+const more = (e) => e.classList.toggle("more", e.scrollLeft + e.clientWidth < e.scrollWidth - 2);
 const reachable = () => {
+  fit();
   for (const e of document.querySelectorAll("article pre, article .table-wrapper, article div.math, article .cell_output, article p:has(> img)")) {
     const scrolls = e.scrollWidth > e.clientWidth;
     scrolls ? e.setAttribute("tabindex", "0") : e.removeAttribute("tabindex");
+    more(e);
   }
 };
+addEventListener("scroll", (e) => { if (e.target.matches?.("article [tabindex]")) more(e.target); }, true);
 addEventListener("load", reachable);
 addEventListener("resize", reachable);
 addEventListener("toggle", reachable, true); // a fold was opened

@@ -1,0 +1,75 @@
+"Programs equal the tape: on the catalogue's operations and on random graphs, both orders."
+import os
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+import mlfound.ops # noqa: F401
+from mlfound import verify
+from mlfound.autograd import Var, grad
+from mlfound.catalogue import TRIALS, floats
+from mlfound.compiler import EXACT, PASSES, by_tape, difference, drawn_like, write
+from oracle import dot
+from test_graphs import programs, run
+
+torch.set_num_threads(1)
+many = int(os.environ.get('MLFOUND_PROGRAMS', 0)) # random graphs; 0 is a sample of everything
+graphs = settings(max_examples=many or 5, derandomize=True, deadline=None, database=None,
+                  suppress_health_check=list(HealthCheck))
+
+def agree(f, args, wrt, bounds=(0., 1e-12)):
+    "Write `f` without and with the passes that change kernels, and compare on other numbers."
+    for passes, bound in zip((EXACT, PASSES), bounds):
+        program = write(f, *args, wrt=wrt, passes=passes)
+        gen = torch.Generator().manual_seed(1)
+        tensors = [drawn_like(t, gen) for t in args]
+        want = by_tape(f, program.listing, tensors)
+        try: got = program.function(*tensors)
+        except ValueError as e:
+            assert 'written for numbers' in str(e)
+            continue
+        assert difference(got, want) <= bound, program.source
+
+def calls(trial):
+    "The calls of a row, or one of them, the same at every run."
+    rule = verify.rule_of(trial)
+    at = range(len(rule.calls))
+    return rule, [rule.calls[k] for k in (at if many else at[len(trial.name)%len(at):][:1])]
+
+@pytest.mark.parametrize('trial', TRIALS if many else TRIALS[3::9], ids=lambda t: t.name)
+def test_every_rule(trial, monkeypatch):
+    monkeypatch.setattr(verify, '_same_value', lambda *a: None) # it compares numbers
+    rule, chosen = calls(trial)
+    for args in chosen:
+        at, gen = floats(args), torch.Generator().manual_seed(0)
+        g = torch.randn(rule.f(*args).shape, generator=gen, dtype=torch.float64)
+        ds = [torch.randn(args[i].shape, generator=gen, dtype=torch.float64)
+              for i in rule.of(args)]
+        def filled(xs):
+            return [xs[at.index(i)] if i in at else a for i, a in enumerate(args)]
+        def first(g, *xs): return list(rule.first(g, *filled(xs)))
+        def second(g, *xs):
+            return list(rule.second(g, [*xs[:len(ds)]], *filled(xs[len(ds):])))
+        agree(first, [g, *(args[i] for i in at)], ())
+        if trial.kind == 'operation':
+            agree(first, [t.float() for t in (g, *(args[i] for i in at))], (), (0., 1e-6))
+        if rule.second: agree(second, [g, *ds, *(args[i] for i in at)], ())
+
+@graphs
+@given(programs())
+def test_random_graphs(program):
+    shapes, steps, outputs, seed = program
+    gen = torch.Generator().manual_seed(seed)
+    leaves = [torch.randn(s, generator=gen, dtype=torch.float64) for s in shapes]
+    ys = run(leaves, steps, outputs)
+    gs = [torch.randn(y.shape, generator=gen, dtype=torch.float64) for y in ys]
+    ds = [torch.randn(x.shape, generator=gen, dtype=torch.float64) for x in leaves]
+    def value(*leaves): return dot(run(leaves, steps, outputs), gs)
+    def slopes(*leaves):
+        vs = [Var(x, requires_grad=True) for x in leaves]
+        again = dot(grad(value(*vs), vs, create_graph=True), ds)
+        return list(grad(again, vs)) if isinstance(again, Var) and again.requires_grad else []
+    if not any(isinstance(v, Var) and v.requires_grad for v in
+               [value(*(Var(x, requires_grad=True) for x in leaves))]): return
+    agree(value, leaves, None)
+    agree(slopes, leaves, ())
