@@ -6,11 +6,7 @@
 __all__ = ['check', 'certify', 'train', 'predict', 'demo', 'make_parser', 'main']
 
 # %% ../nbs/20_Command_line.ipynb #45fa2c7d
-import inspect
-import itertools
-import math
-import os
-import sys
+import inspect, itertools, math, os, sys
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from numbers import Integral, Real
 from pathlib import Path

@@ -100,12 +100,13 @@ class Diagnosis(list):
 # %% ../nbs/09_Doctor.ipynb #TRIALS
 TRIALS = {'every entry': entries, 'the same backward twice': repeated,
           'arguments left alone': untouched, 'upstream gradients': upstreams,
-          'memory layouts': layouts, 'two forwards, two backwards': interleaved, 'second order': second_order,
-          'changed in place': changes, 'which arguments require grad': subsets,
-          'what is left behind': kept_alive, 'other sizes': sizes, 'other numbers': points,
-          'corners and ties': corners, 'the same tensor twice': twice, 'options': options,
-          'dtypes': dtypes, 'train and eval': modes, 'without a tape': without_tape,
-          'autocast': autocast, 'transforms': transforms, 'a batch, row by row': batch}
+          'memory layouts': layouts, 'two forwards, two backwards': interleaved,
+          'second order': second_order, 'changed in place': changes,
+          'which arguments require grad': subsets, 'what is left behind': kept_alive,
+          'other sizes': sizes, 'other numbers': points, 'corners and ties': corners,
+          'the same tensor twice': twice, 'options': options, 'dtypes': dtypes,
+          'train and eval': modes, 'without a tape': without_tape, 'autocast': autocast,
+          'transforms': transforms, 'a batch, row by row': batch}
 
 # %% ../nbs/09_Doctor.ipynb #called
 @dataclass

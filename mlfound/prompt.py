@@ -93,7 +93,7 @@ def examine_named(thing, # what to examine: module:Name, file.py:Name, or file.p
                   seed:int=1, # of whatever is drawn
                  )->Report:
     "Try everything that can be wrong with a gradient of yours. This runs your code."
-    from mlfound.doctor import Settings, examine # with all the judges: the other commands start without
+    from mlfound.doctor import Settings, examine # its judges, without which other commands start
     found,(given,more) = find_thing(str(thing)),arguments(shapes, args)
     how = Settings(most=most, seed=seed, progress=False if json else None)
     try: report = examine(found, *given, settings=how, **more)

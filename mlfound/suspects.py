@@ -35,7 +35,7 @@ def fits_shape(got, found):
         yield f'a shape not restored: reshaped to {tuple(shape)} it is right'
 
 # %% ../nbs/52_Suspects.ipynb #fits_factor
-def scaled(found, c): return Slopes(c*found.slope, *(abs(c)*t for t in found[1:]))
+def scaled(found, c): return Slopes(c*found.slope, *(abs(c)*t for t in found[1:4]))
 
 def fits_factor(got, found, args):
     "What explains a multiple of the right gradient."
@@ -246,7 +246,8 @@ MESSAGES = {r'view size is not compatible|view\(\) .*stride|\.is_contiguous\(\)|
                 'a wrong shape: each gradient has the shape of its argument',
             r'dtype|scalar type|expected .*(Half|Float|Double|BFloat16)':
                 'a fixed dtype: it does not follow that of the arguments',
-            r'single memory location': 'g changed in place: it may be expanded, or needed elsewhere',
+            r'single memory location':
+                'g changed in place: it may be expanded, or needed elsewhere',
             r'modified by an inplace operation': 'an in-place change of what backward needs',
             r'backward through the graph a second time|freed':
                 'a second backward: what was saved is gone'}
