@@ -157,3 +157,10 @@ def test_at_the_prompt(tmp_path):
     assert done.returncode == 0 and 'nothing found' in done.stdout, done.stderr
     done = run(['mlfound', 'examine', 'rules:none', '--shapes', '2'], tmp_path)
     assert done.returncode == 2 and done.stderr == 'mlfound: error: examine: rules has no none\n'
+
+def test_the_page_of_the_comparison_is_that_of_its_figures(monkeypatch):
+    monkeypatch.syspath_prepend(root/'benchmarks')
+    import doctor
+    figures = json.loads((root/'benchmarks'/'results_doctor.json').read_text(encoding='utf-8'))
+    page = (root/'benchmarks'/'DOCTOR.md').read_text(encoding='utf-8')
+    assert doctor.page(figures) == page, 'run benchmarks/doctor.py'
