@@ -178,6 +178,11 @@ def recipes():
             SMALL,
             dict(epochs=3, batch=64, lr=0.05, transform=one),
         ),
+        '8 and 16 kernels, batch 32, each moved': (
+            'conv',
+            SMALL,
+            dict(epochs=3, batch=32, lr=0.03, transform=shift_each),
+        ),
         '8 and 16 kernels, normalised, each moved': (
             'conv',
             rich,
@@ -261,7 +266,8 @@ def page(results):
         '',
         '## Whole trainings',
         '',
-        f"Means of {results['rounds']} seeds; by hand, and by PyTorch in the same loop.",
+        f"Means of {results['rounds']} seeds; by hand, and by PyTorch in the same loop."
+        + results.get('note', ''),
         '',
         '| | seconds | processor seconds | valid (%) | test (%) | seed by seed |',
         '|---|---|---|---|---|---|',

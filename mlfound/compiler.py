@@ -54,6 +54,8 @@ class Program:
         self.check_out(args, out)
         return self.function(*args, out)
 
+    def __repr__(self): return f'Program({self.listing.name}, {len(self.listing.lines)} lines)'
+
 # %% ../nbs/12_Compiler.ipynb #load
 _counter = count(1)
 

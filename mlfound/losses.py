@@ -56,7 +56,8 @@ def l1_loss(input, target, reduction='mean'):
 @op
 def bent(x, delta):
     return F.huber_loss(x, torch.zeros_like(x), reduction='none', delta=delta)
-bent.defvjp(lambda g,x,delta: g*torch.where(x.abs() >= delta, delta*torch.sign(x), x))
+bent.defvjp(lambda g,x,delta:
+            g*torch.where(x >= delta, delta, torch.where(x <= -delta, -delta, x)))
 
 # %% ../nbs/32_Losses.ipynb #huber_loss
 @loss

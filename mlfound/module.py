@@ -58,7 +58,7 @@ def backward(self:Module,
     calls.remove(call)
     with recording(), call: grads = self.bwd(g, *call.inputs)
     check_grads(self, grads, call.inputs)
-    settle(call.owed)
+    if call.owed: settle(call.owed)
     return remember(grads, call.inputs, call.used)
 
 # %% ../nbs/03_Module.ipynb #accumulate

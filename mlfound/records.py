@@ -98,7 +98,7 @@ def check_call(call):
         raise TypeError(f'{name_of(call.layer)}.forward: its result is {got(out)}; '
                         'return one tensor')
     for t in call.inputs:
-        mixed = isinstance(t, Tensor) and t.is_floating_point() and t.dtype!=out.dtype
+        mixed = isinstance(t, Tensor) and t.dtype!=out.dtype and t.is_floating_point()
         if mixed: check_autocast(call)
 
 # %% ../nbs/37_Records.ipynb #check_autocast
@@ -116,7 +116,8 @@ def remember(g, t, kept=()):
     "Note that a `backward` returns `g` for `t`, or several for several; return it without history."
     if isinstance(g, tuple): return tuple(remember(h, u, kept) for h,u in zip(g, t))
     if not isinstance(g, Tensor): return g
-    if any(g is k for k in kept): g = g.clone()     # who changes it must not change an input
+    for k in kept:
+        if g is k: g = g.clone()    # who changes it must not change an input
     if g.requires_grad: g = g.detach()
     if running.call is None or running.call.reused:    # otherwise nobody will ask
         note(g, t[0] if isinstance(t, tuple) else t)
@@ -137,13 +138,15 @@ def meant_by(g):
 # %% ../nbs/37_Records.ipynb #which_call
 def which_call(layer, calls, g, out):
     "The one of the pending `calls` that `g` belongs to; an error where nothing tells."
-    name,within = f'{name_of(layer)}.backward',running.call is not None
+    within = running.call is not None
+    if out is None and len(calls)==1 and (within or id(g) not in returned): return calls[0]
+    name = f'{name_of(layer)}.backward'
     if out is not None: calls = [c for c in calls if c.out is out]
     if not calls:
         which = 'of this output ' if out is not None else ''
         raise RuntimeError(f'{name}: no recorded call {which}is left; call the layer first, '
                            'once per backward, not under no_grad, and zero_grad after backward')
-    if out is not None or within and len(calls)==1: return calls[-1]
+    if out is not None: return calls[-1]
     meant = meant_by(g)
     known = [c for c in calls if any(c.out is t for t in meant)]
     if len(known)==1: return known[0]

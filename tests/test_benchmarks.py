@@ -30,7 +30,7 @@ def names(figures):
     other = "machine", "seed", "HIPS", "micrograd", "JAX", "torch.compile"
     return {k: names(v) for k, v in figures.items() if not k.startswith(other)}
 
-@pytest.mark.parametrize('name', scripts)
+@pytest.mark.parametrize('name', [*scripts, 'conv'])
 def test_page(name):
     b = benchmark(name)
     figures = json.loads((folder/b.figures).read_text(encoding='utf-8'))
@@ -54,3 +54,7 @@ def test_runs(name, tmp_path):
     old, new = (json.loads(f.read_text(encoding="utf-8")) for f in files)
     assert names(old) == names(new)
     assert (tmp_path/b.name).read_text(encoding='utf-8') == b.page(new)
+
+def test_windows_keep_less_than_pytorch():
+    ours, theirs = module('conv').memory(None).values()
+    assert 0 < ours < theirs / 2

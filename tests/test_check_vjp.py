@@ -103,6 +103,12 @@ def test_beside_a_large_constant(f, rule):
     check_vjp(f, rule(1), at)
     with pytest.raises(GradientError, match='is wrong'): check_vjp(f, rule(1.001), at)
 
+def test_a_corner_nearby_stops_the_widening():
+    "Beyond it the differences agree with one another, and not with the slope."
+    scale = double(1e6, 1, 1)                   # the first slope makes the others' dust look small
+    check_vjp(lambda x: 1e9 + (scale*x).relu().sum(), lambda g, x: g*scale*(x>0),
+              double(1, 1e-3, -1e-3))
+
 def test_what_nothing_depends_on_has_no_gradient():
     at = double(1, 2)
     with pytest.raises(GradientError, match='is wrong'):

@@ -263,8 +263,8 @@ def test_save_says_what_json_cannot_hold(tmp_path):
     for value in (torch.tensor(0.9), np.float32(0.9), {1, 2}, b'x', float):
         with pytest.raises(TypeError, match='save: accuracy is .*; pass plain numbers'):
             save(tmp_path / 'm', start(), accuracy=value)
-    with pytest.raises(ValueError, match="a network 'conv'; known here are plain"):
-        save(tmp_path / 'm', start(), network='conv')
+    with pytest.raises(ValueError, match="a network 'spiral'; known here are plain"):
+        save(tmp_path / 'm', start(), network='spiral')
     assert not os.listdir(tmp_path)
 
 
@@ -813,9 +813,9 @@ def test_strange_files(tmp_path):
         ),
         (
             raw_file(
-                dict(w1=ones, b1=torch.ones(3)), dict(kind='model', facts=dict(network='conv'))
+                dict(w1=ones, b1=torch.ones(3)), dict(kind='model', facts=dict(network='spiral'))
             ),
-            "a network 'conv'",
+            "a network 'spiral'",
         ),
     ]:
         path.write_bytes(data)

@@ -90,6 +90,12 @@ def test_special_pairs(name):
     for chosen,second in ((~origin, True), (origin, False)): # PyTorch's second is nan there
         agrees(getattr(torch, name), xs[chosen], ys[chosen], second=second)
 
+def test_second_derivatives_of_powers_at_zero():
+    "PyTorch's are nan where the exponent is tracked, too."
+    x,y = (Var(torch.tensor(t).double(), requires_grad=True) for t in ([0.]*3, [0., 1., 2.]))
+    first = grad(x**y, x, torch.ones(3).double(), create_graph=True)
+    assert grad(first.sum(), x).tolist() == [0., 0., 2.]
+
 def test_nothing_is_nan_at_the_origin():
     y,x = (Var(torch.zeros(()), requires_grad=True) for _ in range(2))
     first = grad(torch.atan2(y, x), [y, x], create_graph=True)

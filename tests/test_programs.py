@@ -3,12 +3,15 @@ import os
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import HealthCheck, given, settings
+import mlfound.conv # noqa: F401
 import mlfound.ops # noqa: F401
 from mlfound import verify
-from mlfound.autograd import Var, grad
+from mlfound.autograd import Var, grad, linear
 from mlfound.catalogue import TRIALS, floats
 from mlfound.compiler import EXACT, PASSES, by_tape, difference, drawn_like, write
+from mlfound.training import cross_entropy
 from oracle import dot
 from test_graphs import programs, run
 
@@ -73,3 +76,16 @@ def test_random_graphs(program):
                [value(*(Var(x, requires_grad=True) for x in leaves))]): return
     agree(value, leaves, None)
     agree(slopes, leaves, ())
+
+def test_a_network_with_convolutions():
+    gen = torch.Generator().manual_seed(0)
+    x, targ = torch.rand(4, 1, 8, 8, generator=gen), torch.tensor([0, 2, 1, 2])
+    k, b = torch.randn(3, 1, 3, 3, generator=gen), torch.zeros(3)
+    w, c = torch.randn(48, 3, generator=gen), torch.zeros(3)
+    def loss(x, targ, k, b, w, c):
+        a = F.max_pool2d(torch.relu(F.conv2d(x, k, b, padding=1)), 2)
+        return cross_entropy(linear(a.reshape(len(x), -1), w, c), targ)
+    args = x, targ, k, b, w, c
+    for passes, bound in ((EXACT, 0.), (PASSES, 1e-6)):
+        program = write(loss, *args, wrt=['k', 'b', 'w', 'c'], passes=passes)
+        assert difference(program(*args), by_tape(loss, program.listing, args)) <= bound
