@@ -37,7 +37,6 @@ from .ways import (OPTIMIZERS, REGISTRY, Settings, advice, default_rate, evaluat
 # %% ../nbs/20_Command_line.ipynb #check_settings
 class CommandError(ValueError):
     "What was asked for cannot be done."
-
 MOST = 2**63 - 1 # that a tensor can count
 RANGES = dict(hidden=(1, 2**16), layers=(0, 100), epochs=(1, 10**6), batch=(1, MOST),
               seed=(0, MOST), digits=(1, MOST), rounds=(0, 10**6), lr=(1e-12, 1e6))
@@ -52,7 +51,6 @@ def check_settings(fn, **settings):
         if name in RANGES: fits,wanted = _judge(name, value)
         if value is not None and not fits:
             raise CommandError(f'{fn}: {name} is {got(value)}; pass {wanted}')
-
 def _judge(name, value):
     "Does a number fit, and what would?"
     least,most = RANGES[name]
@@ -76,7 +74,6 @@ def changed(f, given):
 
 # %% ../nbs/20_Command_line.ipynb #words
 def _source(data): return 'packaged' if data is None else one_line(data)
-
 def _print_versions():
     threads = several(torch.get_num_threads(), 'thread')
     print(f'mlfound {version}, torch {torch.__version__}, {threads}')
