@@ -57,7 +57,7 @@ def check_vjp(f, # `f(*args)` returns a tensor `(...)`
               *args, # tensors, checked in float64, away from kinks; all else is passed along
               g:Tensor=None, # `(...)` upstream gradient; None draws one, and tries its negative, too
               rtol:float=1e-6, # largest relative error allowed, in each entry
-              step:float=6e-6, # size of the nudge, times `max(1, |entry|)`; wider where rounding hides the slope
+              step:float=6e-6, # the nudge, times `max(1, |entry|)`; wider where rounding hides it
               generator:torch.Generator=None, # what draws `g`; None seeds one with 0
              )->list[float]: # the relative error of each gradient compared, as an array
     "Compare `vjp` with central differences, entry by entry; raises `GradientError`."

@@ -6,12 +6,8 @@
 __all__ = ['check', 'certify', 'train', 'predict', 'demo', 'make_parser', 'main']
 
 # %% ../nbs/20_Command_line.ipynb #45fa2c7d
-import inspect
-import itertools
-import math
-import os
-import sys
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
+import inspect, itertools, math, os, sys
+from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from numbers import Integral, Real
 from pathlib import Path
 from typing import NamedTuple
@@ -64,6 +60,14 @@ def _judge(name, value):
     return fits, f'a {words} from {least:,} to {most:,}'
 
 # %% ../nbs/20_Command_line.ipynb #changed
+IDLE = dict(best='hidden layers epochs batch optimizer lr', certificate='data seed rounds digits')
+
+def check_apart(fn, given): # names of what was chosen
+    "Raise `CommandError` if one of them leaves another without meaning."
+    for name,others in IDLE.items():
+        for other in [o for o in others.split() if name in given and o in given]:
+            raise CommandError(f'{fn}: {name} has no use for {other}; leave one of them out')
+
 def changed(f, given):
     "The names in `given` whose values are not the defaults of `f`."
     usual = inspect.signature(f).parameters
@@ -85,11 +89,9 @@ def check(data=None, # your own MNIST: .pkl.gz, .npz or a folder of IDX files (d
           methods:dict=METHODS, # name → function with the signature of `forward_and_backward`
          )->bool: # do all gradients agree?
     "Compare the gradients of every method on the MNIST training digits."
-    chosen = dict(data=data, seed=seed, rounds=rounds, digits=digits)
-    if certificate:
-        for name in changed(check, chosen):
-            raise CommandError(f'check: certificate has no use for {name}; leave one of them out')
-        return certify()
+    chosen = dict(data=data, seed=seed, rounds=rounds, digits=digits, certificate=certificate)
+    check_apart('check', changed(check, chosen))
+    if certificate: return certify()
     check_settings('check', seed=seed, rounds=rounds, digits=digits)
     x,y = (t[:digits] for t in mnist(data).train)
     params = init_params(x.shape[1], 50, 1, generator=torch.Generator().manual_seed(seed))
@@ -168,8 +170,9 @@ def train(out='mlfound-model', # folder for the model, the checkpoint and the pa
     if (network,method) not in REGISTRY:
         raise CommandError(f"train: {network} is not trained by {method}; "
                            f"pass one of {', '.join(ways(network))}")
+    check_apart('train', changed(train, dict(best=best, **chosen)))
     where = find_device(device)
-    recipe = _best_recipe(chosen) if best else _recipe(network, chosen)
+    recipe = best_recipe() if best else _recipe(network, chosen)
     recipe |= dict(method=method, seed=seed, device=where.type)
     if precision: recipe['precision'] = precision
     if resume and fresh: raise CommandError('train: resume and fresh exclude each other')
@@ -197,12 +200,6 @@ def _sizes(hidden, layers):
     return sizes
 
 MOST_PARAMETERS = 10**8 # 400 MB, and as much again for gradients, momenta and the best epoch each
-
-def _best_recipe(chosen):
-    "Chapter 37's; raises `CommandError` if something was chosen that it sets itself."
-    for name in changed(train, chosen):
-        raise CommandError(f'train: best sets {name} itself; leave one of them out')
-    return best_recipe()
 
 # %% ../nbs/20_Command_line.ipynb #train_on
 class Job(NamedTuple):
@@ -359,6 +356,7 @@ def demo(out='mlfound-demo', # folder for everything that is written
         )->bool: # did all go well?
     "Check the gradients, train a network, and let it read pictures of test digits."
     out = expand(out)
+    with suppress(Unfinished), claim(out): pass   # what cannot be written is known at once
     agree = check(rounds=1)
     print()
     try: history = train(out)
@@ -429,8 +427,10 @@ def _obey(argv):
     try:
         parser = make_parser()
         options = vars(parser.parse_args(argv))
-        command = COMMANDS.get(options.pop('command'))
+        name = options.pop('command')
+        command = COMMANDS.get(name)
         if not command: return parser.print_help() or 0, ''
+        check_apart(name, options)
         return command.code(command.run(**options)), ''
     except BaseException as e: return ending(e)
 
