@@ -24,6 +24,7 @@ from .files import DataError
 from .fit import History, TrainingError, load, save
 from .forward import init_params
 from .pictures import read_views, write_pictures
+from .prompt import ThingError, examine_named
 from .report import (BOUNDS, METHODS, MOST_DRAWN, compare, draw_predictions, print_cost,
                             print_errors, report)
 from .saved import CHECKPOINT, MODEL, REPORT, ModelError, Unfinished, claim, is_ours
@@ -36,7 +37,6 @@ from .ways import (OPTIMIZERS, REGISTRY, Settings, advice, default_rate, evaluat
 # %% ../nbs/20_Command_line.ipynb #check_settings
 class CommandError(ValueError):
     "What was asked for cannot be done."
-
 MOST = 2**63 - 1 # that a tensor can count
 RANGES = dict(hidden=(1, 2**16), layers=(0, 100), epochs=(1, 10**6), batch=(1, MOST),
               seed=(0, MOST), digits=(1, MOST), rounds=(0, 10**6), lr=(1e-12, 1e6))
@@ -51,7 +51,6 @@ def check_settings(fn, **settings):
         if name in RANGES: fits,wanted = _judge(name, value)
         if value is not None and not fits:
             raise CommandError(f'{fn}: {name} is {got(value)}; pass {wanted}')
-
 def _judge(name, value):
     "Does a number fit, and what would?"
     least,most = RANGES[name]
@@ -75,7 +74,6 @@ def changed(f, given):
 
 # %% ../nbs/20_Command_line.ipynb #words
 def _source(data): return 'packaged' if data is None else one_line(data)
-
 def _print_versions():
     threads = several(torch.get_num_threads(), 'thread')
     print(f'mlfound {version}, torch {torch.__version__}, {threads}')
@@ -389,6 +387,8 @@ COMMANDS = dict(
         'Pictures may be of any size, grey or coloured, dark on light or light on dark, '
         'off-centre. Exit code 1 if one of them cannot be read.',
         'mlfound-model my-digit.png --plot seen.png'),
+    examine=Command(examine_named, lambda report: 0 if report.ok else 1,
+        'Exit code 1 if something is wrong.', 'rules.py:f,vjp --shapes 5,3 3,4 4'),
     demo=Command(demo, lambda well: 0 if well else 1, '', '--out my-demo'))
 
 # %% ../nbs/20_Command_line.ipynb #add-check
@@ -409,7 +409,7 @@ def make_parser():
     return parser
 
 # %% ../nbs/20_Command_line.ipynb #failure
-FORESEEN = CommandError,DataError,DeviceError,ModelError,TrainingError,WorkerError
+FORESEEN = (CommandError,DataError,DeviceError,ModelError,ThingError,TrainingError,WorkerError)
 
 def ending(e):
     "Exit code, and what to say, when `e` ended the command; raises `e` if nobody foresaw it."

@@ -25,10 +25,10 @@ from fastcore.docments import docments
 from mlfound.cli import COMMANDS, CommandError, check, main, predict, train
 from mlfound.data import Split, mnist
 from mlfound.fit import fit, load
-from mlfound.pictures import write_pictures
+from mlfound.pictures import read_views, write_pictures
 from mlfound.report import MOST_DRAWN
 from mlfound.saved import checkpoint_epochs, claim, write_whole
-from mlfound.training import SGD
+from mlfound.training import SGD, network, softmax
 from mlfound.ways import Settings
 from PIL import Image
 
@@ -91,6 +91,17 @@ def test_predict(folder):
     assert all(0 <= float(r[4]) <= float(r[2]) <= 1 and r[3] != r[1] for r in rows)
     assert err.count('\n') == 1 and 'nowhere.png: found no such file' in err
     assert '<svg' in (folder / 'seen.svg').read_text(encoding='utf-8')
+
+
+def test_answers_are_averages(folder):
+    "What is printed is the mean over the poses that are likely, not the answer to one of them."
+    files = sorted((folder / 'pictures').iterdir())
+    params, _ = load(folder / 'm' / 'model.safetensors')
+    each = [softmax(network(read_views(f)[0], params)) for f in files]
+    _, _, out = said('predict', str(folder / 'm'), *map(str, files))
+    printed = [line.split()[2] for line in out.splitlines()[1:]]
+    assert printed == [f'{p.mean(0).max():.4f}' for p in each]
+    assert printed != [f'{p[0].max():.4f}' for p in each]
 
 
 def test_several_digits_in_a_picture(folder, tmp_path):
@@ -399,7 +410,7 @@ runpy.run_module('mlfound', run_name='__main__', alter_sys=True)
 '''
 at_a_step = '''
 import itertools, signal, sys
-from mlfound.training import SGD
+from mlfound.training import SGD, network, softmax
 from mlfound.ways import Settings
 from PIL import Image
 step, steps, of = int(sys.argv.pop(1)), itertools.count(1), SGD.step
