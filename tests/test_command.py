@@ -227,7 +227,7 @@ def test_help_prints_the_settings():
 
 def test_help_as_typed(tmp_path):
     code, err, out = typed('train', '--help', cwd=tmp_path, env=env | dict(COLUMNS='40'))
-    assert (code, err) == (0, '') and 'settings of chapter 37' in ' '.join(out.split())
+    assert (code, err) == (0, '') and 'settings of chapter 49' in ' '.join(out.split())
 
 
 def test_nothing_typed():
