@@ -6,12 +6,8 @@
 __all__ = ['check', 'certify', 'train', 'predict', 'demo', 'make_parser', 'main']
 
 # %% ../nbs/20_Command_line.ipynb #45fa2c7d
-import inspect
-import itertools
-import math
-import os
-import sys
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
+import inspect, itertools, math, os, sys
+from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from numbers import Integral, Real
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +24,7 @@ from .files import DataError
 from .fit import History, TrainingError, load, save
 from .forward import init_params
 from .pictures import read_views, write_pictures
+from .prompt import ThingError, examine_named
 from .report import (BOUNDS, METHODS, MOST_DRAWN, compare, draw_predictions, print_cost,
                             print_errors, report)
 from .saved import CHECKPOINT, MODEL, REPORT, ModelError, Unfinished, claim, is_ours
@@ -40,7 +37,6 @@ from .ways import (OPTIMIZERS, REGISTRY, Settings, advice, default_rate, evaluat
 # %% ../nbs/20_Command_line.ipynb #check_settings
 class CommandError(ValueError):
     "What was asked for cannot be done."
-
 MOST = 2**63 - 1 # that a tensor can count
 RANGES = dict(hidden=(1, 2**16), layers=(0, 100), epochs=(1, 10**6), batch=(1, MOST),
               seed=(0, MOST), digits=(1, MOST), rounds=(0, 10**6), lr=(1e-12, 1e6))
@@ -55,7 +51,6 @@ def check_settings(fn, **settings):
         if name in RANGES: fits,wanted = _judge(name, value)
         if value is not None and not fits:
             raise CommandError(f'{fn}: {name} is {got(value)}; pass {wanted}')
-
 def _judge(name, value):
     "Does a number fit, and what would?"
     least,most = RANGES[name]
@@ -64,6 +59,14 @@ def _judge(name, value):
     return fits, f'a {words} from {least:,} to {most:,}'
 
 # %% ../nbs/20_Command_line.ipynb #changed
+IDLE = dict(best='hidden layers epochs batch optimizer lr', certificate='data seed rounds digits')
+
+def check_apart(fn, given): # names of what was chosen
+    "Raise `CommandError` if one of them leaves another without meaning."
+    for name,others in IDLE.items():
+        for other in [o for o in others.split() if name in given and o in given]:
+            raise CommandError(f'{fn}: {name} has no use for {other}; leave one of them out')
+
 def changed(f, given):
     "The names in `given` whose values are not the defaults of `f`."
     usual = inspect.signature(f).parameters
@@ -71,7 +74,6 @@ def changed(f, given):
 
 # %% ../nbs/20_Command_line.ipynb #words
 def _source(data): return 'packaged' if data is None else one_line(data)
-
 def _print_versions():
     threads = several(torch.get_num_threads(), 'thread')
     print(f'mlfound {version}, torch {torch.__version__}, {threads}')
@@ -85,11 +87,9 @@ def check(data=None, # your own MNIST: .pkl.gz, .npz or a folder of IDX files (d
           methods:dict=METHODS, # name → function with the signature of `forward_and_backward`
          )->bool: # do all gradients agree?
     "Compare the gradients of every method on the MNIST training digits."
-    chosen = dict(data=data, seed=seed, rounds=rounds, digits=digits)
-    if certificate:
-        for name in changed(check, chosen):
-            raise CommandError(f'check: certificate has no use for {name}; leave one of them out')
-        return certify()
+    chosen = dict(data=data, seed=seed, rounds=rounds, digits=digits, certificate=certificate)
+    check_apart('check', changed(check, chosen))
+    if certificate: return certify()
     check_settings('check', seed=seed, rounds=rounds, digits=digits)
     x,y = (t[:digits] for t in mnist(data).train)
     params = init_params(x.shape[1], 50, 1, generator=torch.Generator().manual_seed(seed))
@@ -168,8 +168,9 @@ def train(out='mlfound-model', # folder for the model, the checkpoint and the pa
     if (network,method) not in REGISTRY:
         raise CommandError(f"train: {network} is not trained by {method}; "
                            f"pass one of {', '.join(ways(network))}")
+    check_apart('train', changed(train, dict(best=best, **chosen)))
     where = find_device(device)
-    recipe = _best_recipe(chosen) if best else _recipe(network, chosen)
+    recipe = best_recipe() if best else _recipe(network, chosen)
     recipe |= dict(method=method, seed=seed, device=where.type)
     if precision: recipe['precision'] = precision
     if resume and fresh: raise CommandError('train: resume and fresh exclude each other')
@@ -197,12 +198,6 @@ def _sizes(hidden, layers):
     return sizes
 
 MOST_PARAMETERS = 10**8 # 400 MB, and as much again for gradients, momenta and the best epoch each
-
-def _best_recipe(chosen):
-    "Chapter 37's; raises `CommandError` if something was chosen that it sets itself."
-    for name in changed(train, chosen):
-        raise CommandError(f'train: best sets {name} itself; leave one of them out')
-    return best_recipe()
 
 # %% ../nbs/20_Command_line.ipynb #train_on
 class Job(NamedTuple):
@@ -359,6 +354,7 @@ def demo(out='mlfound-demo', # folder for everything that is written
         )->bool: # did all go well?
     "Check the gradients, train a network, and let it read pictures of test digits."
     out = expand(out)
+    with suppress(Unfinished), claim(out): pass   # what cannot be written is known at once
     agree = check(rounds=1)
     print()
     try: history = train(out)
@@ -391,6 +387,8 @@ COMMANDS = dict(
         'Pictures may be of any size, grey or coloured, dark on light or light on dark, '
         'off-centre. Exit code 1 if one of them cannot be read.',
         'mlfound-model my-digit.png --plot seen.png'),
+    examine=Command(examine_named, lambda report: 0 if report.ok else 1,
+        'Exit code 1 if something is wrong.', 'rules.py:f,vjp --shapes 5,3 3,4 4'),
     demo=Command(demo, lambda well: 0 if well else 1, '', '--out my-demo'))
 
 # %% ../nbs/20_Command_line.ipynb #add-check
@@ -411,7 +409,7 @@ def make_parser():
     return parser
 
 # %% ../nbs/20_Command_line.ipynb #failure
-FORESEEN = CommandError,DataError,DeviceError,ModelError,TrainingError,WorkerError
+FORESEEN = (CommandError,DataError,DeviceError,ModelError,ThingError,TrainingError,WorkerError)
 
 def ending(e):
     "Exit code, and what to say, when `e` ended the command; raises `e` if nobody foresaw it."
@@ -429,8 +427,10 @@ def _obey(argv):
     try:
         parser = make_parser()
         options = vars(parser.parse_args(argv))
-        command = COMMANDS.get(options.pop('command'))
+        name = options.pop('command')
+        command = COMMANDS.get(name)
         if not command: return parser.print_help() or 0, ''
+        check_apart(name, options)
         return command.code(command.run(**options)), ''
     except BaseException as e: return ending(e)
 

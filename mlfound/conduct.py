@@ -12,7 +12,7 @@ import weakref
 
 import torch
 
-from .exam import accepted, finding, in_dtype, raised
+from .exam import accepted, fault, finding, in_dtype, judged, raised
 from .nudges import flat, put
 from .subject import FunctionSubject, ModuleSubject, TapeSubject, TorchSubject
 from .suspects import fits_error
@@ -64,6 +64,12 @@ def repeated(exam):
     p,gs = exam.subject.run(exam.values),exam.gs
     try: first = [None if t is None else t.detach().clone() for t in p.pull(gs)]
     except Exception: return
+    table = exam.table
+    fresh = [w for w in judged(exam, exam.values, gs, table) if w.leaf not in exam.bad]
+    for w in fresh[:1]:
+        yield fault(exam, 'called again', w, (exam.values, gs, table),
+                    ['memory: it was right in the first call, and is wrong in a later one'])
+        return
     try: again = p.pull(gs)
     except Exception as e:
         yield finding(exam, 'the same backward twice', f'raises {raised(e)}',

@@ -12,7 +12,7 @@ import torch
 
 from .exam import accepted
 from .findings import Finding, as_code
-from .nudges import flat, nudged, put
+from .nudges import flat, nudged, one_entry, put
 
 # %% ../nbs/57_Corners.ipynb #corners
 def corners(exam):
@@ -62,7 +62,7 @@ def corner(exam, trial, values, k):
     rows = {o: pulled_row(p, o, k) for o in picked}
     ones = [torch.ones_like(v)] if v.numel()>1 else []
     some = torch.randperm(v.numel(), generator=exam.generator)[:4].tolist()
-    unit = [torch.eye(v.numel(), dtype=v.dtype)[j].reshape(v.shape) for j in some]
+    unit = [one_entry(v, j) for j in some]
     for d in (*unit, *ones):
         for o,row in rows.items():
             if row is None: continue

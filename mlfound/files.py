@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .terminal import expand
+
 # %% ../nbs/15_Files.ipynb #DataError
 class DataError(ValueError):
     "A file of digits cannot be used: what was found in it, what is expected there, how to mend it."
@@ -82,7 +84,7 @@ def bytes_of(path):
                         'pass one')
     size = path.stat().st_size
     if not 0<size<=MAX_BYTES:
-        raise DataError(f'{size:,} bytes' if size else 'an empty file', f'1 to {MAX_BYTES:,}',
+        raise DataError(f'{size:,} bytes' if size else 'an empty file', f'1 to {MAX_BYTES:,} bytes',
                         'fetch it again')
     raw = path.read_bytes()
     return _gunzip(raw) if raw[:2]==b'\x1f\x8b' else raw
@@ -409,8 +411,7 @@ def read_arrays(path:str|Path, # a `.pkl.gz`, `.pkl`, `.npz` or a folder of IDX 
     "The digits in a file, each array checked; raises `DataError` if it will not do."
     path = Path(path)
     with reading(path, by):
-        path = path.expanduser()
-        parts = {part:_checked(part, x, y) for part,(x,y) in _parts(path).items()}
+        parts = {part:_checked(part, x, y) for part,(x,y) in _parts(expand(path)).items()}
         if 'valid' not in parts: parts['train'],parts['valid'] = _hold_out(*parts['train'])
         return {part:parts[part] for part in PARTS}
 
@@ -427,4 +428,4 @@ def pack(splits:tuple, # digits, as `mnist` returns them
             raise ValueError(f'pack: {part} holds values that are not bytes; pixels are u/256 and '
                              'labels 0 to 9; pass what mnist() returns')
         arrays |= {f'{part}_x':u, f'{part}_y':k}
-    with Path(path).expanduser().open('wb') as f: np.savez_compressed(f, **arrays)
+    with expand(path).open('wb') as f: np.savez_compressed(f, **arrays)

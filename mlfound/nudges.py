@@ -37,12 +37,16 @@ class Differences:
     shapes:list # of the leaves
     rtol:float  # what is granted to the rule
 
+    def __post_init__(self):
+        steep = [s.abs().nan_to_num(0, 0, 0).amax().item() for s in self.slopes if s.numel()]
+        self.steepest = max(steep, default=0.) # rounding in a rule is of this size
+
     def want(self, k, g):
         "What the rows of leaf `k` should be for the upstream row `g`, and how far off they may be."
         s,e = self.slopes[k],self.left[k]
         want,size,left = s@g,s.abs()@g.abs(),e@g.abs()
         most = size.nan_to_num(0, 0, 0).amax() if len(size) else 0.
-        allowed = left + self.rtol*(size + 1e-4*most)
+        allowed = left + self.rtol*(size + 1e-4*most) + 1e-12*(1+self.steepest)*g.abs().sum()
         return want, torch.where(want.isfinite() & allowed.isfinite(), allowed, torch.inf)
 
     def of(self, k, got):

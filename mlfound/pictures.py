@@ -19,6 +19,7 @@ from .data import Split, mnist
 from .files import DataError, bytes_of, reading
 from .ink import cut_out, find_strokes, groups_of
 from .saved import MARK, is_ours, write_whole
+from .terminal import expand
 
 # %% ../nbs/16_Pictures.ipynb #decoded
 _FORMATS = 'PNG','JPEG','GIF','WEBP','BMP','TIFF','PPM'
@@ -246,7 +247,7 @@ def read_views(path:str|Path, # a picture of digits side by side: PNG, JPEG, GIF
               )->list[Tensor]: # for each digit, left to right, `(v, 784)` float32 pixels: its views
     "Prepare each digit of a picture in every pose that looks like a digit; raises `DataError`."
     with reading(path, by):
-        im = open_picture(Path(path).expanduser())
+        im = open_picture(expand(path))
         strokes = find_strokes(colours(im))
         groups = groups_of(strokes.patches)
         if any(a.high[1]>b.low[1]+.5*b.size[1] for a,b in zip(groups, groups[1:])):

@@ -35,7 +35,7 @@ def fits_shape(got, found):
         yield f'a shape not restored: reshaped to {tuple(shape)} it is right'
 
 # %% ../nbs/52_Suspects.ipynb #fits_factor
-def scaled(found, c): return Slopes(c*found.slope, *(abs(c)*t for t in found[1:]))
+def scaled(found, c): return Slopes(c*found.slope, *(abs(c)*t for t in found[1:4]))
 
 def fits_factor(got, found, args):
     "What explains a multiple of the right gradient."
@@ -179,9 +179,9 @@ def one_of_several(parts, got):
     size = parts.abs().amax() if parts.numel() else 0
     right = parts.sum(1)
     wrong = (got-right).abs() > 1e-6*size
-    several = (parts.abs()>1e-12*size).sum(1)>1
-    if not wrong.any() or not several[wrong].all(): return False
-    off = (parts[wrong]-got[wrong,None]).abs().amin(1)
+    there = parts.abs()>1e-6*size
+    if not wrong.any() or not (there.sum(1)>1)[wrong].all(): return False
+    off = torch.where(there, (parts-got[:,None]).abs(), torch.inf)[wrong].amin(1)
     return bool((off<=1e-6*size).all())
 
 # %% ../nbs/52_Suspects.ipynb #fits_place
@@ -246,6 +246,8 @@ MESSAGES = {r'view size is not compatible|view\(\) .*stride|\.is_contiguous\(\)|
                 'a wrong shape: each gradient has the shape of its argument',
             r'dtype|scalar type|expected .*(Half|Float|Double|BFloat16)':
                 'a fixed dtype: it does not follow that of the arguments',
+            r'single memory location':
+                'g changed in place: it may be expanded, or needed elsewhere',
             r'modified by an inplace operation': 'an in-place change of what backward needs',
             r'backward through the graph a second time|freed':
                 'a second backward: what was saved is gone'}
@@ -256,10 +258,15 @@ def fits_error(e):
         if re.search(pattern, str(e)): yield says
 
 # %% ../nbs/52_Suspects.ipynb #explanations
+ABOUT_G = 'g left out','the sign of g','g twice','not linear' # of these a factor may be a part
+
 def explanations(trial, k):
     "Every kind of mistake that would give these numbers."
     got,found,args = trial.got[k],trial.found[k],trial.args
-    fits = [*fits_factor(got, found, args), *fits_call(trial, k), *fits_swap(trial, k)]
+    calls = [*fits_call(trial, k)]
+    about_g = [w for w in calls if w.startswith(ABOUT_G)] if got.any() else []
+    fits = [*about_g, *fits_factor(got, found, args), *calls, *fits_swap(trial, k)]
+    fits = [*dict.fromkeys(fits)]
     named = any('factor:' in w or 'sign' in w for w in fits)
     if got.any() and not named: fits += fits_term(got, found, trial.g, args[k], trial.out)
     return fits

@@ -53,7 +53,8 @@ def _name(text):
     raise argparse.ArgumentTypeError('a name is empty')
 
 _KINDS = {int: dict(type=_whole_number, metavar='N'), float: dict(type=_number, metavar='X'),
-          str: dict(type=_name, metavar='NAME'), bool: dict(action='store_true')}
+          str: dict(type=_name, metavar='NAME'), bool: dict(action='store_true'),
+          list: dict(type=_name, nargs='+')}
 _PATH = dict(type=_name, metavar='PATH')
 
 # %% ../nbs/27_Terminal.ipynb #add_options

@@ -193,16 +193,16 @@ def points(exam):
         values = [make(v) if k in at else v for k,v in enumerate(exam.values)]
         yield from point(exam, f'numbers {name}', values, told)
 
-def point(exam, trial, values, told, fits=(), says=''):
+def point(exam, trial, values, told, fits=()):
     "Is every gradient right at these values? `told`: the leaves that are known to be wrong."
     outs = accepted(exam.subject, values)
-    if not outs: return
+    if not outs or not all(o.numel() for o in outs): return
     full = sum(v.numel() for v in values)<=64
     table,gs = exam.measured(values, full),exam.drawn(outs)
     for w in judged(exam, values, gs, table):
         if w.leaf in told: continue
         told.add(w.leaf)
-        yield fault(exam, trial, w, (values, gs, table), fits, says)
+        yield fault(exam, trial, w, (values, gs, table), fits)
 
 # %% ../nbs/55_Variations.ipynb #resized
 def resized(v, d, m, generator):
@@ -219,7 +219,7 @@ def other_sizes(exam):
     lengths = sorted({n for k in at for n in values[k].shape})
     for m in (1, 0, None, 33):
         for n in lengths:
-            to = n+1 if m is None else m
+            to = n+2 if m is None else m
             if to==n: continue
             def fit(v, n=n, to=to):
                 for d in range(v.ndim):
@@ -228,9 +228,9 @@ def other_sizes(exam):
             yield f'{to} in place of {n}', [fit(v) if k in at else v for k,v in enumerate(values)]
         for k in at:
             for d,n in enumerate(values[k].shape):
-                to = n+1 if m is None else m
+                to = n+2 if m is None else m
                 if to==n: continue
-                name = f'{to} entries along axis {d} of {exam.called(k)}'
+                name = f'length {to} along axis {d} of {exam.called(k)}'
                 yield name, put(values, k, resized(values[k], d, to, gen))
     for k in at:
         if not values[k].ndim or not len(values[k]): continue
@@ -243,20 +243,20 @@ def other_sizes(exam):
 # %% ../nbs/55_Variations.ipynb #sizes
 def sizes(exam):
     "Every size that the thing accepts."
-    told,seen = set(exam.bad),set()
+    told,seen,axes = set(exam.bad),set(),[]
     for name,values in other_sizes(exam):
         shapes = tuple(v.shape for v in values)
         if shapes in seen: continue
         seen.add(shapes)
-        axes = any(v.ndim!=w.ndim for v,w in zip(values, exam.values))
         fits = [f'a size taken for granted: it is right as it came, not with {name}']
-        if any(not v.numel() for v in values): yield from empty(exam, name, values, told)
-        else:
-            known = set(exam.bad) if axes else told
-            for f in point(exam, f'sizes: {name}', values, known, fits, f' ({name})'):
-                if axes: f.kind,f.code = 'remark','' # forward takes it, perhaps by chance
-                yield f
-                if axes: break
+        trial = f'sizes: {name}'
+        if any(v.ndim!=w.ndim for v,w in zip(values, exam.values)):   # perhaps by chance
+            if [*point(exam, trial, values, set(exam.bad))]: axes.append(name)
+        elif any(not v.numel() for v in values): yield from empty(exam, name, values, told)
+        else: yield from point(exam, trial, values, told, fits)
+    if axes:
+        says = 'forward takes other numbers of axes, for which backward is not right: '
+        yield finding(exam, 'other sizes', says + '; '.join(axes), kind='remark')
 
 def empty(exam, name, values, told):
     "With nothing in an argument there is little to compare: shapes, and that nothing raises."
@@ -266,8 +266,8 @@ def empty(exam, name, values, told):
     except Exception as e:
         if 'empty' in told: return
         told.add('empty')
-        yield finding(exam, f'sizes: {name}', f'forward returns, backward raises {raised(e)}',
-                      'an empty argument: backward does not take it', values=values)
+        says = f'forward returns, backward raises {raised(e)}'
+        yield finding(exam, f'sizes: {name}', says, kind='refusal')
         return
     for k,(g,v) in enumerate(zip(grads, values)):
         if g is None or k in told or g.shape==v.shape: continue

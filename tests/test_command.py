@@ -1,5 +1,6 @@
 "The command as it is typed: what it prints, where, and with which exit code."
 
+import errno
 import inspect
 import io
 import itertools
@@ -14,6 +15,7 @@ import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import fields
 from functools import cache
+from types import SimpleNamespace
 
 import mlfound
 import pytest
@@ -23,9 +25,10 @@ from fastcore.docments import docments
 from mlfound.cli import COMMANDS, CommandError, check, main, predict, train
 from mlfound.data import Split, mnist
 from mlfound.fit import fit, load
-from mlfound.pictures import write_pictures
-from mlfound.saved import checkpoint_epochs, claim
-from mlfound.training import SGD
+from mlfound.pictures import read_views, write_pictures
+from mlfound.report import MOST_DRAWN
+from mlfound.saved import checkpoint_epochs, claim, write_whole
+from mlfound.training import SGD, network, softmax
 from mlfound.ways import Settings
 from PIL import Image
 
@@ -90,6 +93,17 @@ def test_predict(folder):
     assert '<svg' in (folder / 'seen.svg').read_text(encoding='utf-8')
 
 
+def test_answers_are_averages(folder):
+    "What is printed is the mean over the poses that are likely, not the answer to one of them."
+    files = sorted((folder / 'pictures').iterdir())
+    params, _ = load(folder / 'm' / 'model.safetensors')
+    each = [softmax(network(read_views(f)[0], params)) for f in files]
+    _, _, out = said('predict', str(folder / 'm'), *map(str, files))
+    printed = [line.split()[2] for line in out.splitlines()[1:]]
+    assert printed == [f'{p.mean(0).max():.4f}' for p in each]
+    assert printed != [f'{p[0].max():.4f}' for p in each]
+
+
 def test_several_digits_in_a_picture(folder, tmp_path):
     "Read from left to right, and the command says so."
     seven, one = (Image.open(folder / 'pictures' / f) for f in ('01-is-7.png', '03-is-1.png'))
@@ -116,7 +130,8 @@ wrong = {
         'with seed 42, not 1',
     ),
     'no hidden layer': (['train', '--layers', '0', '--hidden', '9'], 'no meaning with layers 0'),
-    'best and other settings': (['train', '--best', '--epochs', '9'], 'best sets epochs itself'),
+    'best and other settings': (['train', '--best', '--epochs', '5'], 'best has no use for epochs'),
+    'certificate and a default': (['check', '--certificate', '--rounds', '5'], 'no use for rounds'),
     'certificate and data': (
         ['check', '--certificate', '--data', 'x'],
         'certificate has no use for data',
@@ -127,6 +142,7 @@ wrong = {
         'not a whole safetensors file',
     ),
     'a line break': (['predict', 'm\nx\x1b[31m', '7.png'], r'm\nx\x1b[31m: no such file'),
+    'a home of nobody': (['check', '--data', '~nosuchuser/d'], '~nosuchuser/d: found no such file'),
     'an odd option': (['check', '--\x1b[31m'], r'unrecognized arguments: --\x1b[31m'),
 }
 
@@ -211,7 +227,7 @@ def test_help_prints_the_settings():
 
 def test_help_as_typed(tmp_path):
     code, err, out = typed('train', '--help', cwd=tmp_path, env=env | dict(COLUMNS='40'))
-    assert (code, err) == (0, '') and '99 % of the test' in ' '.join(out.split())
+    assert (code, err) == (0, '') and 'settings of chapter 37' in ' '.join(out.split())
 
 
 def test_nothing_typed():
@@ -288,44 +304,39 @@ def test_names_that_no_line_can_show(folder, tmp_path):
     assert (tmp_path / 'seen.svg').exists()
 
 
-def test_homes(folder, tmp_path):
+def test_homes(folder, tmp_path, monkeypatch):
     "~ is expanded once, wherever a file is named; a user that nobody knows is no home."
     shutil.copy(folder / 'pictures' / '01-is-7.png', tmp_path / '7.png')
     shutil.copytree(folder / 'm', tmp_path / 'm')
     (tmp_path / 'here').mkdir()
-    home = env | dict(HOME=str(tmp_path), USERPROFILE=str(tmp_path))
+    monkeypatch.chdir(tmp_path / 'here')
+    for home in ('HOME', 'USERPROFILE'):
+        monkeypatch.setenv(home, str(tmp_path))
+    monkeypatch.setattr('mlfound.cli.report', lambda *args: None)
 
     def at_home(*args):
-        code, err, out = typed(*args, cwd=tmp_path / 'here', env=home)
+        code, err, _ = said(*args)
         assert code == 0, err
-        return out
 
     at_home('predict', '~/m', '~/7.png', '--plot=~/seen.svg')
     assert (tmp_path / 'seen.svg').exists() and not any((tmp_path / 'here').iterdir())
+    tiny = '--digits', '300', '--hidden', '4', '--epochs', '1', '--batch', '20'
     for out in ('~/d', '~nosuchuser/d'):
-        at_home(
-            'train',
-            '--digits',
-            '300',
-            '--hidden',
-            '4',
-            '--epochs',
-            '1',
-            '--batch',
-            '20',
-            f'--out={out}',
-        )
+        at_home('train', *tiny, f'--out={out}')
     assert (tmp_path / 'd' / 'model.safetensors').exists()
     assert [p.name for p in (tmp_path / 'here').iterdir()] == ['~nosuchuser']
     at_home('predict', '~nosuchuser/d', '~/7.png')
 
 
 def test_many_pictures(folder, monkeypatch):
-    "A drawing holds 40 pictures, and the command says that there are more."
+    "A drawing holds so many pictures, and the command says that there are more."
+    assert MOST_DRAWN == 40
+    for module in ('cli', 'report'):
+        monkeypatch.setattr(f'mlfound.{module}.MOST_DRAWN', 4)
     monkeypatch.chdir(folder)
-    code, err, out = said('predict', 'm', *['pictures/01-is-7.png'] * 41, '--plot', 'many.svg')
-    assert code == 0 and out.count('01-is-7') == 41
-    assert err == 'mlfound: many.svg: shows the first 40 of 41 digits\n'
+    code, err, out = said('predict', 'm', *['pictures/01-is-7.png'] * 5, '--plot', 'many.svg')
+    assert code == 0 and out.count('01-is-7') == 5
+    assert err == 'mlfound: many.svg: shows the first 4 of 5 digits\n'
 
 
 @on_posix
@@ -399,7 +410,7 @@ runpy.run_module('mlfound', run_name='__main__', alter_sys=True)
 '''
 at_a_step = '''
 import itertools, signal, sys
-from mlfound.training import SGD
+from mlfound.training import SGD, network, softmax
 from mlfound.ways import Settings
 from PIL import Image
 step, steps, of = int(sys.argv.pop(1)), itertools.count(1), SGD.step
@@ -460,6 +471,12 @@ def test_foreign_files_are_left_alone(name, tmp_path):
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [(name, 'years of work')]
 
 
+def test_demo_looks_at_its_folder_first(tmp_path):
+    (tmp_path / 'thesis.txt').write_text('years of work')
+    code, err, out = said('demo', '--out', str(tmp_path))
+    assert (code, out) == (2, '') and 'holds other files' in err
+
+
 def test_foreign_drawings_are_left_alone(folder, monkeypatch):
     monkeypatch.chdir(folder)
     (folder / 'thesis.png').write_bytes(b'years of work')
@@ -474,6 +491,48 @@ def test_one_training_a_folder(tmp_path):
     with claim(tmp_path / 'm'):
         code, err, _ = said('train', *few, '--out', str(tmp_path / 'm'))
     assert code == 2 and 'another training writes there' in err
+
+
+@pytest.fixture
+def windows_locks(monkeypatch):
+    "On other systems: what `msvcrt` does, done by `flock`, which is as much a handle's own."
+    if sys.platform == 'win32':
+        return
+    fcntl = pytest.importorskip('fcntl')
+
+    def locking(fd, mode, count):
+        assert isinstance(fd, int) and (mode, count) == (2, 1)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PermissionError(errno.EACCES, 'Permission denied') from None
+
+    monkeypatch.setattr('mlfound.saved.fcntl', None)
+    monkeypatch.setitem(sys.modules, 'msvcrt', SimpleNamespace(LK_NBLCK=2, locking=locking))
+
+
+def test_one_training_a_folder_on_windows(tmp_path, windows_locks):
+    "No folder can be locked there, so a file in it is; it is nobody's results."
+    folder = tmp_path / 'm'
+    with claim(folder):
+        assert [p.name for p in folder.iterdir()] == ['.mlfound.lock']
+        code, err, _ = said('train', *few, '--out', str(folder))
+        assert code == 2 and 'another training writes there' in err
+    for _ in range(2):  # nobody holds it: neither the lock nor what was trained is in the way
+        code, err, _ = said('train', *few, '--out', str(folder))
+        assert code == 0, err
+    left = sorted(p.name for p in folder.iterdir())
+    assert left == ['.mlfound.lock', 'checkpoint.safetensors', 'model.safetensors', 'report.png']
+
+
+def test_parts_of_killed_writers_on_windows(tmp_path, windows_locks):
+    "A part that somebody still writes is left alone, one that a killed writer left is not."
+    dead, alive = (tmp_path / f'model.safetensors.{k}.part' for k in 'da')
+    dead.write_bytes(b'half')
+    with open(alive, 'wb') as f:
+        sys.modules['msvcrt'].locking(f.fileno(), 2, 1)
+        write_whole(tmp_path / 'model.safetensors', b'whole')
+        assert sorted(p.name for p in tmp_path.iterdir()) == ['model.safetensors', alive.name]
 
 
 def test_whole_checkpoint_beside_a_damaged_model(tmp_path, monkeypatch):

@@ -2,35 +2,67 @@
 import json
 import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
+from conftest import root, settings
 from doctor_faults import FAULTS
+from doctor_held_out import FAULTS as MORE_FAULTS, FOUND, SOUND as MORE_SOUND
 from doctor_sound import SOUND, drawn
 from mlfound.backward import lin_vjp
 from mlfound.doctor import TRIALS, GradientsWrong, Settings, assert_gradients, diagnose, examine
 from mlfound.forward import lin
 
 quiet = Settings(progress=False)
+FAULTS, SOUND = FAULTS | MORE_FAULTS, SOUND | MORE_SOUND
 everything = os.environ.get('MLFOUND_FAULTS') == 'all'
 
 def some(table, step):
     "All of a table where asked for, otherwise each so-manieth row."
     return [*table] if everything else [*table][::step]
 
-@pytest.mark.parametrize('name', some(FAULTS, 12))
+@pytest.mark.parametrize('name', some(FAULTS, 20))
 def test_a_fault_is_caught_and_named(name):
     thing, args, words = FAULTS[name]
     report = examine(thing, *args, settings=quiet)
     assert not report.ok and re.search(words, report.name), report
 
-@pytest.mark.parametrize('name', some(SOUND, 21))
+@pytest.mark.parametrize('name', some(SOUND, 40))
 def test_no_false_alarm(name):
     thing, args, more = SOUND[name]
     report = examine(thing, *args, settings=quiet, **more)
     assert report.ok, report
     assert report.tried == [*TRIALS]
+
+@pytest.mark.skipif(not torch.__version__.startswith('2.13'), reason='found in PyTorch 2.13')
+@pytest.mark.parametrize('name', FOUND)
+def test_what_was_found_in_pytorch(name):
+    thing, args, words = FOUND[name]
+    only = Settings(trials=['changed in place', 'corners and ties', 'memory layouts'],
+                    progress=False, shrink=False)
+    report = examine(thing, *args, settings=only)
+    assert re.search(words, report.name), report
+
+@pytest.mark.skipif(not torch.__version__.startswith('2.13'), reason='found in PyTorch 2.13')
+def test_it_is_pytorch_that_is_wrong_there():
+    "Each without any examination."
+    a = torch.tensor([[1., 1], [2, 2]], dtype=torch.float64, requires_grad=True)
+    got, = torch.autograd.grad(torch.linalg.det(a), a)
+    assert torch.equal(got, 0*got), 'the cofactors are 2, -2, -1, 1'
+    x, y = drawn(2, 2).requires_grad_(), drawn(2, 2, seed=1)
+    out = torch.kron(x, y).sum()
+    want, = torch.autograd.grad(out, x, retain_graph=True)
+    y.add_(1)
+    assert not torch.allclose(torch.autograd.grad(out, x)[0], want), 'nothing is raised'
+    x, w, g = drawn(5, 4).requires_grad_(), drawn(4, seed=1), drawn(5, 4, seed=2)
+    got = []
+    for weight in (w, torch.stack([w, w+1], -1)[..., 0]):
+        y = torch.nn.functional.batch_norm(x, None, None, weight, w, training=True)
+        got.append((y.detach(), torch.autograd.grad(y, x, g)[0]))
+    assert torch.allclose(got[0][0], got[1][0]) and not torch.allclose(got[0][1], got[1][1])
 
 def twice(x): return 2*x
 def thrice(g, x): return 3*g
@@ -86,3 +118,49 @@ def test_diagnose_tries_the_negative_of_a_drawn_g():
     drawn_g = diagnose(torch.square, one_sided, x)
     assert not drawn_g.ok
     assert diagnose(lin, lin_vjp, drawn(5, 3), drawn(3, 4), drawn(4)).ok
+
+def run(command, folder):
+    "Exit code and output, in a process of its own."
+    env = os.environ | dict(PYTHONPATH=str(root), PYTEST_DISABLE_PLUGIN_AUTOLOAD='1',
+                            OMP_NUM_THREADS='1')
+    return subprocess.run([sys.executable, '-m', *command], cwd=folder, env=env, text=True,
+                          capture_output=True, stdin=subprocess.DEVNULL)
+
+rules = '''import torch
+def double(x): return 2*x
+def rule(g, x): return 3*g
+def right(g, x): return 2*g
+'''
+
+def test_a_failing_test_shows_the_findings(tmp_path):
+    (tmp_path/'rules.py').write_text(rules)
+    (tmp_path/'test_it.py').write_text('from rules import *\n'
+        'from mlfound.doctor import assert_gradients\n'
+        'def test_rule(): assert_gradients((double, rule), torch.ones(2))\n'
+        'def test_right(): assert_gradients((double, right), torch.ones(2))\n')
+    done = run(['pytest', '-p', 'mlfound.plugin', '-q', 'test_it.py'], tmp_path)
+    assert '1 failed, 1 passed' in done.stdout
+    assert 'FAULT   every entry' in done.stdout and 'Traceback' not in done.stdout
+    assert 'def assert_gradients' not in done.stdout, 'lines of the library are shown'
+
+def test_the_plugin_is_declared_and_loads_nothing():
+    assert settings()['pytest_plugin'] == 'mlfound=mlfound.plugin'
+    code = 'import sys, mlfound.plugin; assert "torch" not in sys.modules'
+    subprocess.run([sys.executable, '-c', code], cwd=root, check=True)
+
+def test_at_the_prompt(tmp_path):
+    (tmp_path/'rules.py').write_text(rules)
+    (tmp_path/'values.py').write_text('import torch\nargs = torch.ones(3),\n')
+    done = run(['mlfound', 'examine', 'rules:double,rule', '--shapes', '2,3', '--json'], tmp_path)
+    assert done.returncode == 1 and not json.loads(done.stdout)['ok'], done.stderr
+    done = run(['mlfound', 'examine', 'rules.py:double,right', '--args', 'values.py'], tmp_path)
+    assert done.returncode == 0 and 'nothing found' in done.stdout, done.stderr
+    done = run(['mlfound', 'examine', 'rules:none', '--shapes', '2'], tmp_path)
+    assert done.returncode == 2 and done.stderr == 'mlfound: error: examine: rules has no none\n'
+
+def test_the_page_of_the_comparison_is_that_of_its_figures(monkeypatch):
+    monkeypatch.syspath_prepend(root/'benchmarks')
+    import doctor
+    figures = json.loads((root/'benchmarks'/'results_doctor.json').read_text(encoding='utf-8'))
+    page = (root/'benchmarks'/'DOCTOR.md').read_text(encoding='utf-8')
+    assert doctor.page(figures) == page, 'run benchmarks/doctor.py'

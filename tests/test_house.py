@@ -4,12 +4,12 @@ import pytest
 from conftest import modules, root
 
 # A module imports only modules that stand before it here.
-order = '''checks terminal saved files data forward slopes blocks backward tiny records
+order = '''plugin checks terminal saved files data forward slopes blocks backward tiny records
            module guards autograd derivatives layout drawing scores optimizers forms
            training pointwise shapes losses ops ways fit scale conv convlayers convnet
            attention trace spelling order passes compiler ink pictures report costs
            catalogue verify mutants subject nudges suspects findings exam variations
-           corners conduct doctor playground workbook cli'''.split()
+           corners conduct doctor prompt playground workbook cli'''.split()
 tables = ['catalogue'] # pure tables may be longer than what is read from top to bottom
 longest_module = 450
 columns, docment_columns = 100, 120
