@@ -42,6 +42,7 @@ bench: .venv/runtime ## time the library against PyTorch
 	@$(BIN)/python benchmarks/tape.py
 	@$(BIN)/python benchmarks/training.py
 	@$(BIN)/python benchmarks/scale.py
+	@$(BIN)/python benchmarks/doctor.py
 	@$(BIN)/python benchmarks/conv.py
 	@$(BIN)/python benchmarks/compiler.py
 
