@@ -23,7 +23,7 @@ long_for_a_reason = {
     'autograd.op': told_in_order, 'autograd.sweep': told_in_order,
     'checks.check_classes': cases_apart, 'cli._train_on': told_in_order,
     'compiler.compare': one_trial, 'conduct.batch': one_trial, 'conduct.interleaved': one_trial,
-    'conduct.kept_alive': one_trial, 'conduct.silently': one_trial, 'conduct.subsets': one_trial,
+    'conduct.kept_alive': one_trial, 'conduct.repeated': one_trial, 'conduct.silently': one_trial, 'conduct.subsets': one_trial,
     'conduct.under_autocast': one_trial, 'conduct.untouched': one_trial,
     'convnet.as_modules': told_in_order, 'convnet.check_plan': cases_apart,
     'convnet.conv_gradients': told_in_order, 'drawing.backward_log': told_in_order,
