@@ -922,7 +922,7 @@ TRIALS += [
     layer('convlayers.AvgPool2d', couple_of, both(lambda x: averaged(x, 2)),
           use=lambda cls: cls(2)),
     layer('convlayers.BatchNorm2d', [([2,3,2,2],[1,3,2,3],[3],[3],True),
-          ([3,1,1,1],[2,1,1,1],[1],[1],True), ([1,2,2,1],[2,2,1,1],[2],[2],False)], use=normed),
+          ([5,1,1,1],[4,1,1,1],[1],[1],True), ([1,2,2,1],[2,2,1,1],[2],[2],False)], use=normed),
     layer('convlayers.Dropout', [([3,4],[5]), ([2],[2,2])], use=seeded),
     layer('convlayers.Flatten', [([2,3,2,2],[1,2,3,1])], both(lambda x: x)),
     composite('conv.batch_norm', [([2,3,2,2],[3],[3]), ([3,1,1,1],[1],[1])], f=batch_normed,
