@@ -145,7 +145,7 @@ from importlib.util import find_spec
 if not find_spec('{lib_name}'):
     %pip install --quiet {lib_name}=={version}'''
 
-MEASURED = re.compile(r'\.\./benchmarks/(\w+\.json)')
+MEASURED = re.compile(r'\.\./benchmarks/(\w+\.(?:json|md))(?=\')')
 
 def code(name, text):
     "A cell that the book's notebook does not have, folded in JupyterLab."
@@ -157,7 +157,8 @@ def measured(names):
     "The measured figures that a chapter reads, as code that writes them where it will look."
     lines = ['# What was measured for this chapter.', 'from pathlib import Path']
     for name in names:
-        text = json.dumps(read(root/'benchmarks'/name), separators=(',', ':'))
+        text = (root/'benchmarks'/name).read_text(encoding='utf-8')
+        if name.endswith('.json'): text = json.dumps(json.loads(text), separators=(',', ':'))
         lines.append(f'Path({name!r}).write_text({text!r})')
     return '\n'.join([*lines, 'None'])
 

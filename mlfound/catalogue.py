@@ -11,8 +11,8 @@ __all__ = ['operation', 'composite', 'function', 'layer', 'network', 'tape', 'TR
            'flat', 'opened', 'shifted', 'on_diagonal', 'in_one', 'cut', 'deviation', 'values_of', 'largest',
            'with_seed', 'by_name', 'with_words', 'judged_loss', 'bent_formula', 'log_odds', 'meetings', 'framed',
            'unframed', 'nulls', 'maps_of', 'slid', 'slid_input', 'slid_weight', 'plainly', 'averaged', 'mean_back',
-           'standard', 'batch_normed', 'holding', 'normed', 'seeded', 'tiny_windows', 'windows_loss', 'parted',
-           'by_windows', 'find', 'found']
+           'standard', 'batch_normed', 'batch_normed_by', 'holding', 'normed', 'seeded', 'tiny_windows', 'windows_loss',
+           'parted', 'by_windows', 'find', 'found']
 
 # %% ../nbs/22_Catalogue.ipynb #imports
 import importlib.util, math
@@ -896,14 +896,16 @@ TRIALS += [
 #| code-fold: true
 def batch_normed(x, w, b, mean=None, var=None):
     return torch_pools.batch_norm(x, mean, var, w, b, training=mean is None)
+def batch_normed_by(ours, x, w, b, mean=None, var=None):
+    return ours(x, mean, var, w, b, training=mean is None)
 def holding(cls, w, b, *how):
     "A convolution with these parameters."
     (o,c,k,l),groups = w.shape,how[3] if how else 1
-    layer = cls(c*groups, o, (k,l), *how)
+    layer = cls(c*groups, o, (k,l), *how, generator=torch.Generator().manual_seed(0))
     layer.w,layer.b = w,b
     return layer
 def normed(cls, w, b, training):
-    layer = cls(len(w), dtype=w.dtype).train(training)
+    layer = cls(len(w), dtype=w.dtype, device=w.device).train(training)
     layer.w,layer.b = w,b
     layer.mean.add_(.3)
     layer.var.mul_(2)
@@ -925,18 +927,19 @@ TRIALS += [
           ([5,1,1,1],[4,1,1,1],[1],[1],True), ([1,2,2,1],[2,2,1,1],[2],[2],False)], use=normed),
     layer('convlayers.Dropout', [([3,4],[5]), ([2],[2,2])], use=seeded),
     layer('convlayers.Flatten', [([2,3,2,2],[1,2,3,1])], both(lambda x: x)),
-    composite('conv.batch_norm', [([2,3,2,2],[3],[3]), ([3,1,1,1],[1],[1])], f=batch_normed,
-              use=lambda ours,x,w,b: ours(x, None, None, w, b, training=True)),
-    composite('conv.batch_norm', [([1,2,2,1],[2],[2],numbers(.3,-.2),numbers(2,.5))],
-              f=batch_normed, wrt=(0,1,2),
-              use=lambda ours,x,w,b,mean,var: ours(x, mean, var, w, b))]
+    composite('conv.batch_norm', [([2,3,2,2],[3],[3]), ([3,1,1,1],[1],[1]),
+                                  ([1,2,2,1],[2],[2],numbers(.3,-.2),numbers(2,.5))],
+              f=batch_normed, wrt=(0,1,2), use=batch_normed_by)]
 
 # %% ../nbs/22_Catalogue.ipynb #convolution_nets
 #| code-fold: true
 def tiny_windows(params, norm=False, drop=0.):
     "A network of two blocks that holds these tensors."
     from mlfound.convnet import ConvNet, Plan
-    net = ConvNet(Plan([[2,3,0],[3,2,1]], norm, drop, side=8, classes=3), dtype=torch.float64)
+    plan = Plan([[2,3,0],[3,2,1]], norm, drop, side=8, classes=3)
+    net = ConvNet(plan, torch.Generator().manual_seed(0), torch.float64)
+    for m in net.modules():
+        for name in m.buffer_names: setattr(m, name, getattr(m, name).to(params[0].device))
     net.drop.generator = torch.Generator().manual_seed(0)
     net.blocks[0][0].input_grad = True
     rest = iter(params)

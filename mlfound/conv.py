@@ -225,6 +225,8 @@ def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False,
     if ceil_mode: raise NotImplementedError('avg_pool2d: ceil_mode is True; pass False, or pad')
     window = as_window('avg_pool2d', input, kernel_size, stride, padding)
     y,(k,l) = mean_pool(input, window),window.kernel
+    if divisor_override==0:
+        raise ValueError('avg_pool2d: divisor_override is 0; pass another divisor, or None')
     if divisor_override: return y*(k*l/divisor_override)
     return y if count_include_pad else y/mean_pool(torch.ones_like(raw(input)[:1,:1]), window)
 
@@ -268,8 +270,10 @@ def too_small(fn, x, window):
     return ValueError(f'{fn}: a window {window.kernel} does not fit into {tuple(x.shape[2:])}, '
                       'or somewhere holds nothing but padding; pass a smaller one')
 
+@one_or_many
 def adaptive_avg_pool2d(input, output_size):
     "The means of `output_size` windows that cover each map; 1 is global pooling."
+    check_maps('adaptive_avg_pool2d', input)
     size = output_size if isinstance(output_size, (tuple,list)) else (output_size,)*2
     (h,w),(p,q) = input.shape[-2:],size
     return shares(h, h if p is None else p, input)@input@shares(w, w if q is None else q, input).T

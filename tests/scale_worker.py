@@ -6,6 +6,7 @@ from pathlib import Path
 from unittest.mock import patch
 import torch, torch.distributed as dist
 from mlfound import fit
+import mlfound.compiler # noqa: F401 (the way `compiled`)
 from mlfound.convnet import ConvNet, Plan, conv_tensors
 from mlfound.data import Split
 from mlfound.scale import WorkerError, data_parallel, distributed, fit_on, in_step

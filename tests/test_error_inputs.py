@@ -24,7 +24,9 @@ REFUSED = dict(
     minimum=3, movedim=9, narrow=9, ne=2, neg=1, pow=1, remainder=1, reshape=8,
     reshape_as=2, roll=4, rot90=3, rsub=2, scatter=4, scatter_add=4, sum_to_size=2, t=1,
     trace=1, tril=1, triu=1, unbind=2, view=8, view_as=2,
-    **{'nn.functional.huber_loss': 3, 'nn.functional.l1_loss': 2})
+    **{'nn.functional.huber_loss': 3, 'nn.functional.l1_loss': 2,
+       'nn.functional.adaptive_avg_pool2d': 3, 'nn.functional.avg_pool2d': 5,
+       'nn.functional.conv2d': 10, 'nn.functional.max_pool2d': 7})
 
 @pytest.fixture(scope='module')
 def database():

@@ -66,7 +66,7 @@ def test_two_processes_train_as_one(tmp_path):
     assert done.returncode == 0, done.stdout
     first, second = (torch.load(tmp_path / f'kept{k}.pt') for k in range(2))
     alone, _ = scale_worker.runs(Workers(), tmp_path)
-    assert first.keys() == alone.keys() and len(alone) == 10
+    assert first.keys() == alone.keys() and len(alone) == 12
     for name in alone:
         bound = 1e-6 if 'float32' in name else 1e-12 if name == 'windows' else 1e-14
         for a, b, want in zip(first[name], second[name], alone[name], strict=True):
@@ -75,9 +75,9 @@ def test_two_processes_train_as_one(tmp_path):
                 f'{name}: {relative_error(a, want):.1e} from one process'
             )
     written, said = zip(*(json.loads((tmp_path / f'facts{k}.json').read_text()) for k in range(2)))
-    assert written == (24, 0), (
+    assert written == (30, 0), (
         f'checkpoints written by each worker: {written}'
-    )  # 8 trainings, at the start and after each of two epochs
+    )  # 10 trainings, at the start and after each of two epochs
     for s in said:
         assert 'the workers draw different batches' in s['seeds'], s  # a seed of its own for each
         assert 'the workers draw different batches' in s['transform'], (
