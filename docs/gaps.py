@@ -84,20 +84,16 @@ def spoken(path):
             found = re.fullmatch(r'`([A-Za-z_][\w.]*)(\(.*\))?`', part)
             if found and (found[2] or found[1].split('.')[-1].startswith('_')): yield found[1]
 
-OF_TUPLES = '_replace', '_asdict', '_fields' # what Python gives each NamedTuple
-
 def unseen(path):
     "Functions that the text speaks of, in no code of the page, and with no link that leads there."
     texts = [source(c) for c in cells(path)]
     code = [t for t, c in zip(texts, cells(path)) if c['cell_type'] == 'code']
     fences = re.findall(r'^ *```.*?^ *```', '\n'.join(texts), re.M | re.S)
-    words = {*re.findall(r'\w+', '\n'.join(code + fences)), *keyword.kwlist, *OF_TUPLES}
+    words = {*re.findall(r'\w+', '\n'.join(code + fences)), *keyword.kwlist}
     for name in sorted({*spoken(path)}):
         first, last = name.split('.')[0], name.split('.')[-1]
         public = name in index() and not last.startswith('_')
-        begins = last.endswith('_') and any(w.startswith(last) for w in words) # how names begin
-        if last in words or begins: continue
-        if not public and not elsewhere(last) and not elsewhere(first):
+        if last not in words and not public and not elsewhere(last) and not elsewhere(first):
             yield f'text speaks of a function that the page shows nowhere: {name}'
 
 def gaps(path): return [*announcements(path), *unbound(path), *unseen(path)]

@@ -16,7 +16,7 @@ from conftest import root
 from mlfound.data import mnist
 from mlfound.files import DataError
 from mlfound.pictures import colours, read_digit, read_digits
-from mlfound.training import accuracy, network
+from mlfound.training import network
 
 sys.path.insert(0, str(root/'benchmarks'))
 import reading # noqa: E402 (benchmarks/ is on the path now)
@@ -50,11 +50,11 @@ def test_conditions(rated, name):
     right, sure, refused = rated(made)
     assert right + refused >= .9 and right >= .8 and sure <= .05
 
-def test_upright(rated, net):
-    "Two digits in 60 fewer than of the originals, at most; the rate of 1,000 is in chapter 16."
-    held = pictures.held_out(3*count, 2000)
-    right, sure, _ = rated(pictures.upright(held))
-    assert right >= accuracy(network(held.x, net), held.y) - 2/60 - 1e-6 and sure <= .05
+def test_upright(rated):
+    "One picture in 60 of slack; the rate of 1,000 digits that nobody tuned on is in chapter 16."
+    n = 3*count
+    right, sure, _ = rated(pictures.upright(pictures.held_out(n, 0)))
+    assert right >= .963 - 1/n and sure <= .05
 
 @pytest.mark.parametrize('digits', [range(10), (6, 9)])
 def test_print(rated, digits):
