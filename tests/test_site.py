@@ -150,14 +150,11 @@ def test_a_page_has_all_code_of_its_notebook(site, path):
              for c, how, inside in folds.folds(book.cells(path)) if c['cell_type'] == 'code']
     assert [folded for _, folded in shown] == [folded for code, folded in found if code]
 
-# Gaps in chapters that are still being mended.
-GAPS_NOT_YET = dict(catalogue=1)
-
 @each_chapter
 def test_no_prose_without_its_code(path):
     "docs/gaps.py prints what a page speaks of and does not show."
     found = gaps.gaps(path)
-    assert len(found) <= GAPS_NOT_YET.get(book.docname(path), 0), found
+    assert not found, found
 
 def cell(source, **more):
     code = dict(cell_type='code', outputs=[], metadata={}, execution_count=None)
