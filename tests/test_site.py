@@ -259,19 +259,15 @@ def tab(browser, site):
 
 # Where the columns change, at 46, 48, 63, 67, 82 and 97 em: just below, just above, and between.
 WIDTHS = [320, 390, 736, 770, 840, 1000, 1010, 1024, 1074, 1140, 1310, 1314, 1340, 1366, 1440, 1554]
-# The frame is the same on every page: these have all that stands in one, and meet every width.
-EVERY_WIDTH = 'index.html', 'search.html', 'api.html', 'autograd.html', 'catalogue.html'
-FEW = 390, 770, 1024, 1366
-if os.environ.get('MLFOUND_WIDTHS') == 'all':
-    WIDTHS = FEW = sorted({*WIDTHS, *range(320, 1921, 20)})
+if os.environ.get('MLFOUND_WIDTHS') == 'all': WIDTHS = sorted({*WIDTHS, *range(320, 1921, 20)})
 
 STILL = '*, *::before, *::after { transition: none !important; animation: none !important }'
 
-def sideways(page, name):
+def sideways(page):
     """The widths at which something of the page's frame does not fit, with what that is; at a
     telephone's also what is wider than the screen and does not scroll by itself."""
     found = {}
-    for width in WIDTHS if name in EVERY_WIDTH else FEW:
+    for width in WIDTHS:
         page.set_viewport_size(dict(width=width, height=844))
         said = page.evaluate(SIDEWAYS) + (page.evaluate(WIDE) if width == 390 else [])
         if said: found[width] = said
@@ -294,7 +290,7 @@ def accessible(page):
 def visit(t, name):
     "What the browser finds on one page."
     page = t.open(name)
-    found = dict(moves=page.locator('.tape-steps').count() > 0, sideways=sideways(page, name))
+    found = dict(moves=page.locator('.tape-steps').count() > 0, sideways=sideways(page))
     page.set_viewport_size(dict(width=1440, height=900))
     page.add_script_tag(path=npm/'axe-core/axe.min.js')
     page.add_style_tag(content=STILL)
