@@ -186,6 +186,8 @@ def _identity(run, model, train, valid, transform):
     facts['content of transform'] = content('the transform', transform)
     return json.loads(json.dumps(facts))
 
+# %% ../nbs/14_Fit.ipynb #network-identity
+#| code-fold: true
 def _network(model):
     "The layers of a model, their settings, and what of it is trained."
     if not isinstance(model, (Module, nn.Module)): return {}
@@ -198,6 +200,8 @@ def _network(model):
 
 def _kept(value): return any(isinstance(v, (Tensor, Module, nn.Module)) for v in leaves(value))
 
+# %% ../nbs/14_Fit.ipynb #plain-identity
+#| code-fold: true
 def _plain(what, value):
     "A value as JSON holds it, or by its content."
     try: return json.loads(json.dumps(value))
@@ -223,6 +227,8 @@ def save(self:_Run, path):
     kept = {f'best.{k}': t for k,t in enumerate(best[1])}
     write_tensors(path, self.named() | kept | self.random() | logs, 'checkpoint', facts)
 
+# %% ../nbs/14_Fit.ipynb #check_same
+#| code-fold: true
 @patch
 def check_same(self:_Run, path, facts):
     "Raise `ModelError` unless a checkpoint's facts are whole, and of this training."
@@ -242,6 +248,8 @@ def check_same(self:_Run, path, facts):
     if facts['steps']!=len(facts['epochs'])*self.per_epoch:
         raise ModelError(f'{whole}; {facts["steps"]} steps in {len(facts["epochs"])} epochs')
 
+# %% ../nbs/14_Fit.ipynb #check_counts
+#| code-fold: true
 def _check_counts(whole, facts, opt):
     "Raise `ModelError` unless each parameter has taken between no step and all."
     counts,steps = facts['counts'],facts['steps']
@@ -291,6 +299,7 @@ def _epoch(run, train, valid, transform, shown, every=50):
     row = ', '.join(f'{k.replace("_", " ")} {v:.4f}' for k,v in h.epochs[-1].items())
     shown.say(f'epoch {len(h.epochs)}: {row}')
 
+# %% ../nbs/14_Fit.ipynb #judge
 def _judge(run, valid):
     "What there is to say after an epoch; the best model so far is kept."
     row = dict(loss=sum(run.history.losses[-run.per_epoch:])/run.per_epoch)
@@ -310,6 +319,8 @@ def _pair(name, s):
         raise TypeError(f'fit: {name} is no pair of tensors; pass Split(x, y)')
     return Split(*s)
 
+# %% ../nbs/14_Fit.ipynb #check_split_scores
+#| code-fold: true
 @torch.no_grad()
 def _check_split(name, split, way):
     "Raise unless the model takes these inputs and has a score for each of these classes."
@@ -350,6 +361,8 @@ def _start(model, train, valid, settings, optimizer, schedule):
     rate = schedule(settings.lr, settings.epochs*per_epoch)
     return _Run(way, opt, settings, rate, per_epoch)
 
+# %% ../nbs/14_Fit.ipynb #usual
+#| code-fold: true
 def _usual(settings):
     "The learning rate that suits, where it is known."
     name = settings.optimizer
@@ -418,6 +431,7 @@ def _train(run, train, valid, transform, progress, checkpoint):
         finally: shown.close()
     return h
 
+# %% ../nbs/14_Fit.ipynb #checkpoint_written
 def _checkpoint(run, path, shown):
     "Write one; say if that is not possible, and go on."
     run.history.unwritten = None
