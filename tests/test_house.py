@@ -7,7 +7,7 @@ from conftest import modules, root
 order = '''plugin checks terminal saved files data forward slopes blocks backward tiny records
            module guards autograd derivatives layout drawing scores optimizers forms
            training pointwise shapes losses ops ways fit scale conv convlayers convnet
-           attention trace spelling order passes compiler ink pictures report costs
+           attention transformer trace spelling order passes compiler ink pictures report costs
            catalogue verify mutants subject nudges suspects findings exam variations
            corners conduct doctor prompt playground workbook jobs cli'''.split()
 tables = ['catalogue'] # pure tables may be longer than what is read from top to bottom
