@@ -4,8 +4,8 @@ import pytest
 from conftest import modules, root
 
 # A module imports only modules that stand before it here.
-order = '''plugin checks terminal saved files data forward slopes blocks backward tiny records
-           module guards autograd derivatives layout drawing scores optimizers forms
+order = '''plugin checks terminal bundle saved files data forward slopes blocks backward tiny
+           records module guards autograd derivatives layout drawing scores optimizers forms
            training pointwise shapes losses ops ways fit scale conv convlayers convnet
            attention trace spelling order passes compiler ink pictures report costs
            catalogue verify mutants subject nudges suspects findings exam variations
