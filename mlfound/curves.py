@@ -139,7 +139,7 @@ def moving(kind, panels, lines, fields, said):
     each = ''.join(drawn(p, lines) for p in panels)
     html = f'{form}<div class="panels">{each}</div><p class="status" role="status">{said}</p>'
     return Figure(side_by_side(panels, lines), html, f'curves {kind}', ['curves.css'],
-                  ['curves.js', f'{kind}.js'])
+                  [f'{kind}.js'])
 
 # %% ../nbs/64_Curves.ipynb #valley_panels
 def contours():
