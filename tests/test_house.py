@@ -9,7 +9,8 @@ order = '''plugin checks terminal bundle saved files data forward slopes blocks 
            training pointwise shapes losses ops ways fit scale conv convlayers convnet
            attention trace spelling order passes compiler ink pictures report costs
            catalogue verify mutants subject nudges suspects findings exam variations
-           corners conduct doctor prompt playground workbook jobs cli'''.split()
+           corners conduct doctor prompt playground sandbox pieces judge exercises workbook
+           desk jobs cli'''.split()
 tables = ['catalogue'] # pure tables may be longer than what is read from top to bottom
 longest_module = 450
 columns, docment_columns = 100, 120
