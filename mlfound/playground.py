@@ -126,7 +126,7 @@ def write_page(model=None, # a file that `save` wrote, a training's folder, the 
               )->Playground: # the page, which Jupyter shows
     "Write a page that reads what is drawn on it; raises `ModelError` for what is no such model."
     path,script = expand(path),bundle('playground.js')
-    if path.exists() and not (is_ours(path) and path.read_bytes()[:15] in (b'', b'<!doctype html>')):
+    if path.exists() and not (is_ours(path) and path.read_bytes()[:9] in (b'', b'<!doctype')):
         raise ModelError(f'{path}: is there, and no page written by mlfound; name another file')
     mark = f'<!-- {MARK} -->'
     body = f'{mark}\n{page_text("playground.html")}'
