@@ -24,8 +24,8 @@ from .module import Module
 from .records import leaves
 from .saved import ModelError, check_finished, content, read_tensors, write_tensors
 from .training import minibatches, one_cycle, to_state_dict
-from .ways import (OPTIMIZERS, Settings, advice, default_rate, evaluate, find_optimizer,
-                          find_kind, networks, way_of)
+from .ways import (OPTIMIZERS, UNASKED, Settings, advice, default_rate, evaluate,
+                          find_optimizer, find_kind, networks, way_of)
 
 # %% ../nbs/14_Fit.ipynb #save
 def save(path, # file to write, by custom `.safetensors`; an old one is replaced only when the new one is whole
@@ -326,22 +326,27 @@ def _check_split(name, split, way):
     "Raise unless the model takes these inputs and has a score for each of these classes."
     x,y = split
     if x.ndim==0 or not len(x): raise ValueError(f'fit: {name} holds no examples')
-    if y.shape!=(len(x),):
-        raise ValueError(f'fit: {name}.y is {tuple(y.shape)} for {len(x)} examples; '
-                         f'pass one class for each, shaped ({len(x)},)')
     if y.dtype!=torch.int64:
         raise TypeError(f'fit: {name}.y is {y.dtype}; pass class numbers, int64')
     if way.name in ('functions','tape','compiled') and x.ndim!=2:
         raise ValueError(f'fit: {name}.x is {tuple(x.shape)}; '
                          'pass (n, d), an example a row, e.g. x.flatten(1)')
-    z,(lo,hi) = way.logits(x[:1]),y.aminmax()
-    if not torch.is_tensor(z) or z.ndim!=2 or len(z)!=1:
-        raise TypeError(f'fit: the model gave {got(z)} for inputs {tuple(x[:1].shape)}; '
-                        'it must give scores (n, c), a row for each example')
-    c = z.shape[1]
+    z,c = _scores(way, x)
+    if y.shape!=(len(x), *z.shape[1:-1]):
+        raise ValueError(f'fit: {name}.y is {tuple(y.shape)} for {len(x)} examples; '
+                         f'pass one class for each, shaped {(len(x), *z.shape[1:-1])}')
+    asked = y if y.ndim==1 else y[y!=UNASKED]
+    if not len(asked): raise ValueError(f'fit: {name}.y asks for nothing, all of it is {UNASKED}')
+    lo,hi = asked.aminmax()
     if lo<0 or hi>=c:
         raise ValueError(f'fit: {name}.y holds {int(lo if lo<0 else hi)}; '
                          f'the model gives {c} scores, so classes are 0 to {c-1}')
+def _scores(way, x):
+    "What the model gives for one example, and how many scores that are."
+    z = way.logits(x[:1])
+    if torch.is_tensor(z) and z.ndim in (2,3) and len(z)==1: return z,z.shape[-1]
+    raise TypeError(f'fit: the model gave {got(z)} for inputs {tuple(x[:1].shape)}; '
+                    'it must give scores (n, c), a row for each example')
 
 # %% ../nbs/14_Fit.ipynb #start
 #| code-fold: true

@@ -158,7 +158,9 @@ def test_one_line_for_what_is_wrong(folder, case, monkeypatch):
 @pytest.fixture(autouse=True)
 def digits_read_once(monkeypatch):
     "In this process; one that is started reads them, as whoever types the command does."
-    monkeypatch.setattr('mlfound.cli.mnist', lambda path: mnist(path) if path else packaged())
+    for module in ('cli', 'jobs'):
+        where = f'mlfound.{module}.mnist'
+        monkeypatch.setattr(where, lambda path: mnist(path) if path else packaged())
 
 
 @cache
@@ -279,7 +281,7 @@ def test_hopeless_settings(folder, monkeypatch):
         'hopeless',
     )
     with monkeypatch.context() as m:
-        m.setattr('mlfound.cli.report', lambda *args: None)
+        m.setattr('mlfound.jobs.report', lambda *args: None)
         quiet, loud = said(*few), said(*few, '--lr', '.2')
         slow = said(*few, '--batch', '500')
     assert quiet[0] == 0 and 'warning' not in quiet[1] and 'up to 0.0125' in quiet[2]
@@ -312,7 +314,7 @@ def test_homes(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / 'here')
     for home in ('HOME', 'USERPROFILE'):
         monkeypatch.setenv(home, str(tmp_path))
-    monkeypatch.setattr('mlfound.cli.report', lambda *args: None)
+    monkeypatch.setattr('mlfound.jobs.report', lambda *args: None)
 
     def at_home(*args):
         code, err, _ = said(*args)
