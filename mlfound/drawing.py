@@ -55,7 +55,7 @@ def _values(cards, variables):
     for e in cards:
         for edge in e.edges:   # because a rule asked for it
             for j,t in zip(edge.needs, edge.kept):
-                if j>1 and isinstance(t, Tensor): known[e if j==2 else e.nodes[j-3]] = t
+                if j>1 and isinstance(t, Tensor): known[[e,*e.nodes,None][j-2]] = t
         known |= dict(zip(e.nodes, e.values or ()))   # because of `keep_values`
         if isinstance(e, Given): known[e] = e.data
     return {e: known.get(e) for e in cards}
