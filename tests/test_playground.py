@@ -24,7 +24,7 @@ SIDE = 280 # pixels of the field
 # The page, opened --------------------------------------------------------------------------------
 
 def until(page, holds, seconds=20):
-    "Wait until an expression is true. Playwright's own waiting is refused by the page: it is `eval`."
+    "Wait until an expression is true. Playwright's own way is `eval`, which the page refuses."
     end = time.time() + seconds
     while not page.evaluate(holds):
         assert time.time() < end, f'never true: {holds}'
