@@ -5,9 +5,10 @@ from conftest import modules, root
 
 # A module imports only modules that stand before it here.
 order = '''plugin checks terminal bundle saved files data forward slopes blocks backward tiny
-           records module guards autograd derivatives layout drawing scores optimizers forms
+           records module guards autograd derivatives layout figure curves replay drawing scores
+           optimizers forms
            training pointwise shapes losses ops ways fit scale conv convlayers convnet
-           attention trace spelling order passes compiler ink pictures report costs
+           attention transformer trace spelling order passes compiler ink pictures report costs
            catalogue verify mutants subject nudges suspects findings exam variations
            corners conduct doctor prompt playground sandbox pieces slips judge exercises
            workbook desk jobs cli'''.split()
