@@ -82,7 +82,8 @@ function paintAll(one, app) {
   [...one('#digits').children].forEach((b, k) => b.setAttribute('aria-pressed', taken === k));
 }
 
-// Light or dark: as the system says, or as the page around this one does. It is told our height.
+// Light or dark: as the system says, or as the page around this one does, which is told our height.
+// #compact shows what one draws and what is read, #compact-dark does so in the dark.
 function obeySurroundings(app) {
   const root = document.documentElement;
   const dress = (theme) => {
@@ -92,7 +93,10 @@ function obeySurroundings(app) {
   };
   addEventListener('message', ({ data }) => { if (data?.mlfound === 'theme') dress(data.theme); });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', app.repaint);
-  dress(location.hash.slice(1));
+  const wishes = location.hash.slice(1).split('-');
+  root.classList.toggle('compact', wishes.includes('compact'));
+  document.querySelector('#whole').href = location.href.split('#')[0];
+  dress(wishes.at(-1));
   if (parent === window) return;
   const tell = () => parent.postMessage({ mlfound: 'height', height: root.scrollHeight }, '*');
   new ResizeObserver(tell).observe(document.body);
