@@ -1114,7 +1114,8 @@ TRIALS.append(network('transformer.transformer_loss_and_gradients', readings, f=
                              'transformer.look_backward', 'transformer.think_backward',
                              'transformer.loss_and_back', 'transformer.enter_backward')))
 TRIALS += [
-    layer('transformer.Read', [([2,3,2],[1,2,2],how) for how in ('each','mean','last')], use=around),
+    layer('transformer.Read', [([2,3,2],[1,2,2],how) for how in ('each','mean','last')],
+          use=around),
     layer('transformer.TokenLoss', [([2,3,4],answers,[2,4],torch.tensor([3,-100])),
                                     ([1,2],torch.tensor([1]),[2,2],torch.tensor([0,1]))],
           inputs=2, wrt=(0,2)),

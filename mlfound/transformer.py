@@ -271,8 +271,9 @@ class Transformer(Module):
         self.plan,p = plan,params or init_transformer(plan, generator, dtype, device)
         check_transformer(plan)
         self.enter = (Embedding if plan.tokens else Project)(p.table)
-        self.places,self.read,self.norm = Places(p.places),Read(plan.read),LayerNorm(p.nw, p.nb)
+        self.places = Places(p.places)
         self.blocks = [Block.holding(b, plan.heads, plan.causal) for b in p.blocks]
+        self.read,self.norm = Read(plan.read),LayerNorm(p.nw, p.nb)
         self.last = Likeness(p.table, p.bout) if plan.tied else Linear.holding(p.wout, p.bout)
 
     def forward(self, x):
