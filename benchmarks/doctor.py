@@ -1,7 +1,7 @@
 """Let the gradient checkers that there are judge the same faults and the same sound functions;
 write benchmarks/results_doctor.json and benchmarks/DOCTOR.md.
 
-Faults: tests/doctor_faults.py, tests/doctor_held_out.py, and every mutant of chapter 08 as a
+Faults: tests/doctor_faults.py, doctor_held_out.py, doctor_reports.py, and every mutant of chapter 08 as a
 `torch.autograd.Function`. JAX and HIPS autograd take part where they are installed (`pip install
 jax autograd`); they see each thing as a function of NumPy arrays with a rule, as its author would
 hand it to them.
@@ -17,7 +17,8 @@ from harness import Benchmark, named
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]/'tests'))
 HALVES = {'while it was written': 'doctor_faults doctor_sound',
-          'held out': 'doctor_held_out doctor_held_out'}
+          'held out': 'doctor_held_out doctor_held_out',
+          'after reports': 'doctor_reports doctor_reports'}
 NO_SECOND = 'once_differentiable', 'not implemented', 'not differentiable', 'does not require grad'
 
 
@@ -290,32 +291,40 @@ def sound(args):
     return found
 
 
-def as_functions(rule, k):
-    "The `k`-th call of a rule of the library as a `torch.autograd.Function`, and its arguments."
-    import torch
-    from torch.autograd import Function
+def filled(rule, args):
+    "A function that puts tensors in the places of a rule's differentiable arguments."
     from mlfound.verify import copies
-    args, at = rule.calls[k], rule.of(rule.calls[k])
+    at = rule.of(args)
 
-    def filled(tensors):
+    def fill(tensors):
         new = iter(tensors)
         return [next(new).detach() if i in at else a for i, a in enumerate(copies(args))]
+    return fill, [args[i] for i in at]
 
-    def numbers_of(f, *inputs): # with the tape recording, of numbers without PyTorch's history
-        with torch.enable_grad():
-            return f(*(t.detach().clone() for t in inputs))
+
+def of_numbers(f, *inputs):
+    "`f` with the tape recording, of numbers without PyTorch's history."
+    import torch
+    with torch.enable_grad():
+        return f(*(t.detach().clone() for t in inputs))
+
+
+def as_function(rule, args):
+    "A rule of the library as a `torch.autograd.Function`, and its arguments."
+    from torch.autograd import Function
+    fill, given = filled(rule, args)
 
     class Again(Function):
         @staticmethod
         def forward(ctx, g, *xs):
             ctx.save_for_backward(g, *xs)
-            found = numbers_of(lambda g, *xs: rule.first(g, *filled(xs)), g, *xs)
+            found = of_numbers(lambda g, *xs: rule.first(g, *fill(xs)), g, *xs)
             return tuple(t.clone() for t in found)
 
         @staticmethod
         def backward(ctx, *ds):
             n = len(ds)
-            *found, g = numbers_of(lambda *t: rule.second(t[n], [*t[:n]], *filled(t[n+1:])),
+            *found, g = of_numbers(lambda *t: rule.second(t[n], [*t[:n]], *fill(t[n+1:])),
                                    *ds, *ctx.saved_tensors)
             return g, *found
 
@@ -323,49 +332,94 @@ def as_functions(rule, k):
         @staticmethod
         def forward(ctx, *xs):
             ctx.save_for_backward(*xs)
-            return numbers_of(lambda *xs: rule.f(*filled(xs)), *xs).clone()
+            return of_numbers(lambda *xs: rule.f(*fill(xs)), *xs).clone()
 
         @staticmethod
         def backward(ctx, g): return Again.apply(g, *ctx.saved_tensors)
 
-    return Rule, [args[i] for i in at]
+    return Rule, given
 
 
-RULES = ['relu', 'lin_vjp', 'mse_vjp', 'tanh', 'exp', 'log', 'mul', 'div', 'pow', 'sum',
-         'matmul', 'softmax', 'log_softmax', 'cross_entropy', 'index', 'where', 'transpose',
-         'reshape', 'amax', 'clamp'] # of chapters 02 to 06; `[]` is all of them, an hour
+def as_pair(rule, args):
+    "A rule as two functions, and its arguments."
+    fill, given = filled(rule, args)
+
+    def f(*xs): return of_numbers(lambda *xs: rule.f(*fill(xs)), *xs)
+    def vjp(g, *xs): return tuple(of_numbers(lambda g, *xs: rule.first(g, *fill(xs)), g, *xs))
+    return (f, vjp), given
+
+
+def model(rule, args):
+    "What a rule should be like: its function, differentiated by PyTorch."
+    import torch
+    from mlfound.verify import copies
+    at = rule.of(args)
+    if rule.trial.name in ('relu', 'relu_vjp', 'ReLU'): # chapter 01: clamp_min, 1 at 0
+        return torch.relu
+
+    def f(*xs):
+        new = iter(xs)
+        return rule.f(*(next(new) if i in at else a for i, a in enumerate(copies(args))))
+    return f
+
+
+WAYS = 'alone', 'as a pair', 'told its model'
+
+
+def faults_of(rule, args, way, stop):
+    "The faults of a rule with these arguments, each as something that can be compared."
+    from mlfound.doctor import Settings, examine
+    trials = {'alone': ['every entry', 'second order', 'corners and ties'],
+              'as a pair': ['every entry'], 'told its model': ['like its model']}[way]
+    try:
+        thing, given = (as_pair if way == 'as a pair' else as_function)(rule, args)
+        like = model(rule, args) if way == 'told its model' else None
+        report = examine(thing, *given, settings=Settings(trials=trials, stop=stop, like=like,
+                                                          progress=False, shrink=False))
+        return {(f.trial, f.what.split(' is not that')[0] if like else '') for f in report.faults}
+    except Exception as e: # the mistake is in what forward uses, too
+        return {('raises', type(e).__name__)}
+
+
+def tries(rule, way):
+    "The calls on which a rule is tried; told its model, at the corners of the catalogue, too."
+    return [*rule.calls, *(k.args for k in rule.trial.kinks if way == WAYS[2])]
 
 
 def mutants(args):
-    "The mutants of some rules that are no equals of their originals, each to its first fault."
-    import mlfound.mutants
+    "The mutants of all rules that are no equals of their originals, each to its first fault."
     from mlfound.catalogue import find
     from mlfound.verify import rule_of
-    from mlfound.doctor import Settings, examine
-    stop, times = Settings(trials=['every entry', 'second order', 'corners and ties'],
-                           progress=False, shrink=False, stop=True), []
+    import mlfound.mutants
+    mlfound.mutants.case = lambda *_: None # what its own judges would compute first
+    names, times, known = RULES if args.quick else [], [], {}
+    for rule in map(rule_of, find(*names)): # what the rules, as they are, are charged with
+        for way in WAYS:
+            found = [faults_of(rule, call, way, False) for call in tries(rule, way)]
+            known[rule.trial, way] = found
 
-    def ours(thing, given):
-        try:
-            return not examine(thing, *given, settings=stop).ok
-        except Exception: # the mistake is in what forward uses, too
-            return True
+    def caught(rule, way): # a fault of a mutant must be another
+        calls = tries(rule, way)
+        healthy = known.get((rule.trial, way)) or [set()]*len(calls)
+        return any(faults_of(rule, call, way, not was) - was for call, was in zip(calls, healthy))
 
     def judge(rule):
         begin = time.process_time()
-        objects = any(ours(*as_functions(rule, k)) for k in range(len(rule.calls)))
+        way = next((way for way in WAYS if caught(rule, way)), None)
         times.append(time.process_time()-begin)
-        return [OURS]*objects
-    names = RULES[:1] if args.quick else RULES
-    healthy = [rule_of(t) for t in find(*names)]
-    alarms = [r.trial.name for r in healthy
-              if any(ours(*as_functions(r, k)) for k in range(len(r.calls)))]
-    mlfound.mutants.case = lambda *_: None # what its own judges would compute first
-    table = mlfound.mutants.mutants(*names, judge=judge)
-    table = [m for m in table if not m.proof]
-    missed = [f'{m.part}: {m.mistake}: {m.change}' for m in table if not m.rejected]
-    return dict(rules=len(healthy), of=len(table), alarms=alarms, missed=missed,
-                caught=len(table)-len(missed), seconds=sum(times)/len(times))
+        return [way] if way else []
+    table = [m for m in mlfound.mutants.mutants(*names, judge=judge) if not m.proof]
+    best = [min((by[0] for by in m.verdicts.values() if by), key=WAYS.index, default='missed')
+            for m in table]
+    by = {way: [f'{m.part}: {m.mistake}: {m.change}' for m, b in zip(table, best) if b == way]
+          for way in (*WAYS, 'missed')}
+    charged = {way: sorted({t.name for (t, w), found in known.items() if w == way and any(found)})
+               for way in WAYS}
+    return dict(rules=len({t for t, _ in known}), of=len(table), caught=len(by.pop('alone')), **by,
+                charged=charged, seconds=sum(times)/len(times))
+
+
+RULES = ['relu'] # of a quick try
 
 
 def share(row, key='objects'):
