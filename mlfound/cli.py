@@ -6,10 +6,8 @@
 __all__ = ['check', 'certify', 'train', 'predict', 'demo', 'make_parser', 'main']
 
 # %% ../nbs/20_Command_line.ipynb #45fa2c7d
-import inspect, itertools, math, os, sys
-from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
-from numbers import Integral, Real
-from pathlib import Path
+import os, sys
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from typing import NamedTuple
 
 import torch
@@ -17,66 +15,25 @@ import torch
 from . import __version__ as version
 from .backward import forward_and_backward, near_kink
 from .checks import got
-from .convnet import BEST, SMALL, best_recipe
-from .compiler import compiled_way # noqa: F401 (enters itself among the ways)
+from .convnet import best_recipe
 from .data import Split, mnist
+from .desk import workbook
 from .files import DataError
-from .fit import History, TrainingError, load, save
+from .fit import History, TrainingError
 from .forward import init_params
+from .jobs import (CHOICES, CommandError, Job, changed, check_apart, check_settings,
+                          make_recipe, print_versions, run_job, source_of)
+from .pieces import WorkbookError
 from .pictures import read_views, write_pictures
+from .playground import draw, find_model
 from .prompt import ThingError, examine_named
 from .report import (BOUNDS, METHODS, MOST_DRAWN, compare, draw_predictions, print_cost,
-                            print_errors, report)
-from .saved import CHECKPOINT, MODEL, REPORT, ModelError, Unfinished, claim, is_ours
-from .scale import DeviceError, WorkerError, distributed, find_device, fit_on, precision
-from .terminal import Parser, Stream, add_options, expand, one_line, say, several
-from .training import softmax, standardized
-from .ways import (OPTIMIZERS, REGISTRY, Settings, advice, default_rate, evaluate,
-                          find_kind, networks, ways)
-
-# %% ../nbs/20_Command_line.ipynb #check_settings
-class CommandError(ValueError):
-    "What was asked for cannot be done."
-MOST = 2**63 - 1 # that a tensor can count
-RANGES = dict(hidden=(1, 2**16), layers=(0, 100), epochs=(1, 10**6), batch=(1, MOST),
-              seed=(0, MOST), digits=(1, MOST), rounds=(0, 10**6), lr=(1e-12, 1e6))
-CHOICES = dict(network=networks(), method=ways(), optimizer=[*OPTIMIZERS],
-               precision=['highest', 'high', 'medium'])
-
-def check_settings(fn, **settings):
-    "Raise `CommandError` for the first setting that is out of range; `None` is left alone."
-    for name,value in settings.items():
-        names = CHOICES.get(name, [])
-        fits,wanted = value in names, f"one of {', '.join(names)}"
-        if name in RANGES: fits,wanted = _judge(name, value)
-        if value is not None and not fits:
-            raise CommandError(f'{fn}: {name} is {got(value)}; pass {wanted}')
-def _judge(name, value):
-    "Does a number fit, and what would?"
-    least,most = RANGES[name]
-    kind,words = (Real, 'number') if name=='lr' else (Integral, 'whole number')
-    fits = isinstance(value, kind) and not isinstance(value, bool) and least<=value<=most
-    return fits, f'a {words} from {least:,} to {most:,}'
-
-# %% ../nbs/20_Command_line.ipynb #changed
-IDLE = dict(best='hidden layers epochs batch optimizer lr', certificate='data seed rounds digits')
-
-def check_apart(fn, given): # names of what was chosen
-    "Raise `CommandError` if one of them leaves another without meaning."
-    for name,others in IDLE.items():
-        for other in [o for o in others.split() if name in given and o in given]:
-            raise CommandError(f'{fn}: {name} has no use for {other}; leave one of them out')
-
-def changed(f, given):
-    "The names in `given` whose values are not the defaults of `f`."
-    usual = inspect.signature(f).parameters
-    return [name for name,value in given.items() if value!=usual[name].default]
-
-# %% ../nbs/20_Command_line.ipynb #words
-def _source(data): return 'packaged' if data is None else one_line(data)
-def _print_versions():
-    threads = several(torch.get_num_threads(), 'thread')
-    print(f'mlfound {version}, torch {torch.__version__}, {threads}')
+                            print_errors)
+from .saved import ModelError, Unfinished, claim, is_ours
+from .scale import DeviceError, WorkerError, find_device, precision
+from .terminal import Parser, Stream, add_options, expand, one_line, say
+from .training import softmax
+from .ways import REGISTRY, Settings, find_kind, ways
 
 # %% ../nbs/20_Command_line.ipynb #check
 def check(data=None, # your own MNIST: .pkl.gz, .npz or a folder of IDX files (default: the packaged copy)
@@ -93,9 +50,9 @@ def check(data=None, # your own MNIST: .pkl.gz, .npz or a folder of IDX files (d
     check_settings('check', seed=seed, rounds=rounds, digits=digits)
     x,y = (t[:digits] for t in mnist(data).train)
     params = init_params(x.shape[1], 50, 1, generator=torch.Generator().manual_seed(seed))
-    _print_versions()
+    print_versions()
     d = x.shape[1]
-    print(f'{len(x):,} digits of {d} pixels ({_source(data)}); network {d}-50-1, seed {seed}')
+    print(f'{len(x):,} digits of {d} pixels ({source_of(data)}); network {d}-50-1, seed {seed}')
     with precision('highest'):
         bad = _compare_all(x, y, params, methods)
         if rounds: print_cost(x, y, params, methods, rounds)
@@ -122,26 +79,8 @@ def certify()->bool: # does every rule hold?
     print(table)
     return table.ok
 
-# %% ../nbs/20_Command_line.ipynb #results
-def _results(model, splits, parts):
-    "Loss, accuracy and number of digits of each part that is named."
-    results = {}
-    for part in parts:
-        split = getattr(splits, part)
-        loss,right = evaluate(model, split)
-        results[part] = dict(loss=loss, accuracy=right, digits=len(split.x))
-    return results
-
-def _print_results(results, history):
-    "The table at the end of a training."
-    print(f"\n{'':8}{'digits':>8}{'accuracy':>10}{'loss':>9}")
-    for part,r in results.items():
-        print(f"{part:8}{r['digits']:8,}{100*r['accuracy']:8.2f} %{r['loss']:9.4f}")
-    epochs,steps = several(len(history.epochs), 'epoch'),several(len(history.losses), 'step')
-    print(f'trained for {epochs}, {steps}, in {history.seconds:.1f} s')
-
 # %% ../nbs/20_Command_line.ipynb #train
-def train(out='mlfound-model', # folder for the model, the checkpoint and the page of plots
+def train(out='mlfound-model', # folder for the model, the checkpoint, the page of plots and the one to draw on
           *, network:str='plain', # what is trained: layers of units, or windows that slide over the picture
           hidden:int=None, # units in each hidden layer (default: 256)
           layers:int=1, # hidden layers; 0 is a linear classifier
@@ -168,133 +107,20 @@ def train(out='mlfound-model', # folder for the model, the checkpoint and the pa
     if (network,method) not in REGISTRY:
         raise CommandError(f"train: {network} is not trained by {method}; "
                            f"pass one of {', '.join(ways(network))}")
-    check_apart('train', changed(train, dict(best=best, **chosen)))
+    given = changed(train, dict(best=best, **chosen))
+    check_apart('train', given)
     where = find_device(device)
-    recipe = best_recipe() if best else _recipe(network, chosen)
+    recipe = best_recipe() if best else make_recipe(network, chosen, given)
     recipe |= dict(method=method, seed=seed, device=where.type)
     if precision: recipe['precision'] = precision
     if resume and fresh: raise CommandError('train: resume and fresh exclude each other')
-    return _train(Job(expand(out), recipe, data, digits, resume, fresh, progress), where)
-
-# %% ../nbs/20_Command_line.ipynb #recipes
-def _recipe(network, chosen):
-    "What `train` was told to do; raises `CommandError` if it contradicts itself."
-    units = {name: chosen.pop(name) for name in ('hidden','layers')}
-    for name in changed(train, units)*(network=='conv'):
-        raise CommandError(f'train: {name} has no meaning with network conv; leave it out')
-    sizes = SMALL._asdict() if network=='conv' else _sizes(**units)
-    rate = default_rate(chosen['optimizer'], chosen['batch'])*find_kind(network).rate
-    return chosen | dict(network=network, sizes=sizes, lr=chosen['lr'] or rate, precision='highest')
-
-def _sizes(hidden, layers):
-    "Of the plain network."
-    if layers==0 and hidden:
-        raise CommandError('train: hidden has no meaning with layers 0; leave one of them out')
-    sizes = [784, *[hidden or 256]*layers, 10]
-    count = sum((d+1)*h for d,h in itertools.pairwise(sizes))
-    if count>MOST_PARAMETERS:
-        raise CommandError(f'train: a network of {count:,} parameters; at most {MOST_PARAMETERS:,} '
-                           'are trained here; choose a smaller --hidden or --layers')
-    return sizes
-
-MOST_PARAMETERS = 10**8 # 400 MB, and as much again for gradients, momenta and the best epoch each
-
-# %% ../nbs/20_Command_line.ipynb #train_on
-class Job(NamedTuple):
-    "A training to be done."
-    out:Path      # folder for the results
-    recipe:dict   # network and settings
-    data:object   # as `mnist` takes it
-    digits:int    # how many training digits; None is all of them
-    resume:bool   # go on from the checkpoint?
-    fresh:bool    # or lose what it holds?
-    progress:bool # as `fit` takes it
-
-def _train(job, device):
-    "Train on one process, or on those that `torchrun` started."
-    with distributed(device) as workers, precision(job.recipe['precision']):
-        if device.type=='cuda' and workers.world>1: # one for each
-            device = torch.device('cuda', workers.local)
-        ours = claim(job.out, resume=job.resume, fresh=job.fresh)
-        with ours if workers.rank==0 else nullcontext(): return _train_on(workers, device, job)
-
-# %% ../nbs/20_Command_line.ipynb #train_on_device
-def _train_on(workers, device, job):
-    "The training itself; only worker 0 prints and writes."
-    recipe,splits = job.recipe,mnist(job.data)
-    splits = splits._replace(train=Split(*(t[:job.digits] for t in splits.train)))
-    train,valid = (Split(*(t.to(device) for t in standardized(s))) for s in splits[:2])
-    entry = REGISTRY[recipe['network'],recipe['method']]
-    start = entry.init(recipe['sizes'], torch.Generator().manual_seed(recipe['seed']))
-    model = entry.dress(start.to(device) if hasattr(start, 'to') else [p.to(device) for p in start])
-    if workers.rank==0: _announce(job, len(train.x), workers.world)
-    checkpoint = job.out/CHECKPOINT
-    history = fit_on(workers, entry.way(model), train, valid, progress=job.progress,
-                     checkpoint=checkpoint, resume=checkpoint if job.resume else None,
-                     fresh=job.fresh, **_settings(recipe))
-    if not history.epochs:
-        raise KeyboardInterrupt('before the first epoch was complete; no model was written')
-    finished = find_kind(recipe['network']).finished
-    if workers.rank==0: _finish(job, finished(model), splits, history)
-    return history
-
-def _settings(recipe):
-    "What a recipe says to `fit`."
-    settings = {k: recipe[k] for k in ('epochs','batch','lr','seed')}
-    chosen = BEST if 'best' in recipe else recipe
-    return settings | {k: chosen[k] for k in ('optimizer','transform') if k in chosen}
-
-# %% ../nbs/20_Command_line.ipynb #check_size
-def _announce(job, digits, world):
-    "What is about to be done, in two lines."
-    r,words = job.recipe,find_kind(job.recipe['network']).words
-    said = {f"{r['network']} network {words(r['sizes'])} by {r['method']}": True,
-            f'{digits:,} digits ({_source(job.data)})': True,
-            f"{several(r['epochs'], 'epoch')} of batch {r['batch']}": True,
-            f"{r['optimizer']} up to {r['lr']:g}": True,
-            f"seed {r['seed']}": True,
-            f"{r['precision']} precision": r['precision']!='highest',
-            f"on {r['device']}": r['device']!='cpu',
-            'digits shifted': 'best' in r,
-            f'{world} processes': world>1}
-    _print_versions()
-    print(', '.join(text for text,wanted in said.items() if wanted), flush=True)
-    if 'best' not in r: _warn_hopeless(r, math.ceil(digits/r['batch'])*r['epochs'])
-
-def _warn_hopeless(r, steps):
-    "Say on the error stream what will not go well."
-    hopeless = advice(r['optimizer'], r['lr'], r['batch'])
-    if hopeless: say(f'warning: {hopeless}')
-    if steps<20:
-        say(f"warning: only {several(steps, 'step')} in all; take a smaller batch or more epochs")
-
-# %% ../nbs/20_Command_line.ipynb #finish
-def _finish(job, model, splits, history):
-    "Measure, save, print, draw."
-    parts = ('train','valid') if history.interrupted else ('train','valid','test')
-    results = _results(model, splits, parts)
-    save(job.out/MODEL, model, **job.recipe, epochs_done=len(history.epochs), results=results,
-         mlfound=version, torch=torch.__version__)
-    _print_results(results, history)
-    report(history, model, splits.valid, job.out/REPORT)
-    print(f'model {one_line(job.out/MODEL)}\nplots {one_line(job.out/REPORT)}')
-    if history.interrupted:
-        done = several(len(history.epochs), 'epoch')
-        print(f'interrupted: the network is that of the best of {done}; go on with --resume')
+    return run_job(Job(expand(out), recipe, data, digits, resume, fresh, progress), where)
 
 # %% ../nbs/20_Command_line.ipynb #network_for_pictures
 def _network_for_pictures(path):
     "What gives scores, from a model file, or from the folder of a training."
-    path = expand(path)
-    if path.is_dir() and (path/MODEL).exists(): path = path/MODEL
-    if not path.exists(): raise ModelError(f'{path}: no such file; train one with mlfound train')
-    model,facts = load(path)
-    known = find_kind(facts.get('network', 'plain'))
-    d,c = known.ends(model)
-    if (d,c)!=(784,10):
-        raise ModelError(f'{path}: takes {d} inputs and gives {c} scores; '
-                         'a picture has 784 pixels, and there are 10 digits')
-    return lambda x: known.scores(model, x)
+    kind,model,_ = find_model(path)
+    return lambda x: find_kind(kind).scores(model, x)
 
 def _readings(images, errors):
     "Each digit that can be read, with its views; for the other pictures a line in `errors`."
@@ -381,14 +207,20 @@ COMMANDS = dict(
         '--seed 1 --rounds 0'),
     train=Command(train, lambda history: 130 if history.interrupted else 0,
         'Print its accuracy on training, validation and test digits; write the model, a '
-        'checkpoint after every epoch and a page of plots. Ctrl-C keeps the best epoch so far '
-        '(exit code 130).', '--hidden 100 --method tape --out tape'),
+        'checkpoint after every epoch, a page of plots and one to draw on. Ctrl-C keeps the best '
+        'epoch so far (exit code 130).', '--hidden 100 --method tape --out tape'),
     predict=Command(predict, lambda unread: 1 if unread else 0,
         'Pictures may be of any size, grey or coloured, dark on light or light on dark, '
         'off-centre. Exit code 1 if one of them cannot be read.',
         'mlfound-model my-digit.png --plot seen.png'),
+    draw=Command(draw, lambda page: 0,
+        'It is one file, which works without Python and asks nobody for anything.',
+        'mlfound-model --out mine.html'),
     examine=Command(examine_named, lambda report: 0 if report.ok else 1,
         'Exit code 1 if something is wrong.', 'rules.py:f,vjp --shapes 5,3 3,4 4'),
+    workbook=Command(workbook, lambda solved: 0 if solved else 1,
+        'What you wrote is never overwritten. With --check, exit code 0 only when all is solved.',
+        'my-workbook --check'),
     demo=Command(demo, lambda well: 0 if well else 1, '', '--out my-demo'))
 
 # %% ../nbs/20_Command_line.ipynb #add-check
@@ -409,7 +241,8 @@ def make_parser():
     return parser
 
 # %% ../nbs/20_Command_line.ipynb #failure
-FORESEEN = (CommandError,DataError,DeviceError,ModelError,ThingError,TrainingError,WorkerError)
+FORESEEN = (CommandError,DataError,DeviceError,ModelError,ThingError,TrainingError,
+            WorkbookError,WorkerError)
 
 def ending(e):
     "Exit code, and what to say, when `e` ended the command; raises `e` if nobody foresaw it."

@@ -51,6 +51,7 @@ def conv_input(y, # `(n, o, p, q)`, like the maps
             zip(size[2:], y.shape[2:], w.shape[2:], stride, padding, dilation)]
     return F.conv_transpose2d(y, w, None, stride, padding, left, groups, dilation)
 
+# %% ../nbs/10_Convolution.ipynb #rules-weight
 @op
 def conv_weight(y, # `(n, o, p, q)`, like the maps
                 x, # `(n, c, h, w)` pictures
@@ -109,6 +110,7 @@ def one_or_many(f):
         return tuple(t[0] for t in out) if isinstance(out, tuple) else out[0]
     return g
 
+# %% ../nbs/10_Convolution.ipynb #conv2d-named
 @one_or_many
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     "Look with every kernel at every place; a `Var`, or a tensor, as `F.conv2d`."
@@ -144,6 +146,7 @@ def check_kernels(fn, x, w, b, how):
         raise ValueError(f'{fn}: a window {tuple(w.shape[2:])} does not fit into '
                          f'{tuple(x.shape[2:])} anywhere; pass smaller kernels, or more padding')
 
+# %% ../nbs/10_Convolution.ipynb #conv-padding
 def _padding(word, weight, dilation, stride):
     "What 'valid' and 'same' stand for."
     wide = [d*(k-1) for k,d in zip(weight.shape[2:], dilation)]
@@ -218,6 +221,7 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     at = largest(raw(input), window)[1]
     return (pick(input, at),at) if return_indices else pick(input, at)
 
+# %% ../nbs/10_Convolution.ipynb #pool-mean
 @one_or_many
 def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False,
                count_include_pad=True, divisor_override=None):
@@ -230,6 +234,7 @@ def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False,
     if divisor_override: return y*(k*l/divisor_override)
     return y if count_include_pad else y/mean_pool(torch.ones_like(raw(input)[:1,:1]), window)
 
+# %% ../nbs/10_Convolution.ipynb #pool-mean-rule
 def mean_pool(x, window):
     "A convolution of each channel by itself, with equal weights that add up to 1."
     k,l = window.kernel
@@ -270,6 +275,7 @@ def too_small(fn, x, window):
     return ValueError(f'{fn}: a window {window.kernel} does not fit into {tuple(x.shape[2:])}, '
                       'or somewhere holds nothing but padding; pass a smaller one')
 
+# %% ../nbs/10_Convolution.ipynb #pool-adaptive
 @one_or_many
 def adaptive_avg_pool2d(input, output_size):
     "The means of `output_size` windows that cover each map; 1 is global pooling."
@@ -285,6 +291,7 @@ def shares(n, m, like):
     rows = [[(a<=k<b)/(b-a) for k in range(n)] for a,b in parts]
     return torch.tensor(rows, dtype=like.dtype, device=like.device)
 
+# %% ../nbs/10_Convolution.ipynb #pool-names
 @wraps(max_pool2d)
 def _with_places(*args, return_indices=True, **kw):   # what torch calls for both results
     return max_pool2d(*args, return_indices=True, **kw)

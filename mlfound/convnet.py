@@ -236,6 +236,7 @@ def by_tape(net):
     return Way('tape', params, [p.data for p in params] + net.buffers(), partial(ask, net),
                backward, draw_from=team.draw_from, share=alone(net), model=net)
 
+# %% ../nbs/49_ConvNet.ipynb #others-tape
 def tape_scores(net, x, own, team):
     "The plan with operations; `own(layer)` gives its weight and bias."
     a = net.pictures(x)
@@ -265,6 +266,7 @@ class Thinned(nn.Module):
     def forward(self, x):
         return x*drop_mask(x, self.drop.p, self.drop.generator) if self.training else x
 
+# %% ../nbs/49_ConvNet.ipynb #torch-modules
 def as_modules(net):
     "The network as PyTorch's `nn.Sequential`, in the same memory."
     def shared(m, *, transpose=False, **tensors):

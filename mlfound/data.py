@@ -19,6 +19,9 @@ from .files import packaged, read_arrays
 #| code-fold: true
 def _as_images(x):
     "Images as a float array `(n, 28, 28)`, whichever of the four shapes they came in."
+    if isinstance(x, tuple) and hasattr(x, '_fields'):
+        raise TypeError(f'show_images: x is a {type(x).__name__}, several arrays in one; '
+                        'pass one of them, e.g. train.x[:40]')
     x = torch.as_tensor(x).detach().cpu().float()
     if tuple(x.shape) in ((784,), (28,28)): x = x[None]
     if tuple(x.shape[1:]) not in ((784,), (28,28)) or len(x)==0:

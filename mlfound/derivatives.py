@@ -37,6 +37,7 @@ def _under_way(entries):
         _depth.transforms -= 1
         begun.difference_update(entries)
 
+# %% ../nbs/35_Derivatives.ipynb #try
 def _from_outside(entry): return entry.op is None or entry in begun
 
 def _try(name, f, xs, vs=None, scalar=False):
@@ -62,6 +63,8 @@ def _fresh(x, recording):
 
 def _answer(y, trial): return y if trial.tracked else raw(y)
 
+# %% ../nbs/35_Derivatives.ipynb #check_points
+#| code-fold: true
 def _check_points(name, points, vs):
     for i,x in enumerate(points):
         if not isinstance(x, (Tensor,Var)):

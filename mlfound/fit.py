@@ -24,8 +24,8 @@ from .module import Module
 from .records import leaves
 from .saved import ModelError, check_finished, content, read_tensors, write_tensors
 from .training import minibatches, one_cycle, to_state_dict
-from .ways import (OPTIMIZERS, Settings, advice, default_rate, evaluate, find_optimizer,
-                          find_kind, networks, way_of)
+from .ways import (OPTIMIZERS, UNASKED, Settings, advice, default_rate, evaluate,
+                          find_optimizer, find_kind, networks, way_of)
 
 # %% ../nbs/14_Fit.ipynb #save
 def save(path, # file to write, by custom `.safetensors`; an old one is replaced only when the new one is whole
@@ -186,6 +186,8 @@ def _identity(run, model, train, valid, transform):
     facts['content of transform'] = content('the transform', transform)
     return json.loads(json.dumps(facts))
 
+# %% ../nbs/14_Fit.ipynb #network-identity
+#| code-fold: true
 def _network(model):
     "The layers of a model, their settings, and what of it is trained."
     if not isinstance(model, (Module, nn.Module)): return {}
@@ -198,6 +200,8 @@ def _network(model):
 
 def _kept(value): return any(isinstance(v, (Tensor, Module, nn.Module)) for v in leaves(value))
 
+# %% ../nbs/14_Fit.ipynb #plain-identity
+#| code-fold: true
 def _plain(what, value):
     "A value as JSON holds it, or by its content."
     try: return json.loads(json.dumps(value))
@@ -223,6 +227,8 @@ def save(self:_Run, path):
     kept = {f'best.{k}': t for k,t in enumerate(best[1])}
     write_tensors(path, self.named() | kept | self.random() | logs, 'checkpoint', facts)
 
+# %% ../nbs/14_Fit.ipynb #check_same
+#| code-fold: true
 @patch
 def check_same(self:_Run, path, facts):
     "Raise `ModelError` unless a checkpoint's facts are whole, and of this training."
@@ -242,6 +248,8 @@ def check_same(self:_Run, path, facts):
     if facts['steps']!=len(facts['epochs'])*self.per_epoch:
         raise ModelError(f'{whole}; {facts["steps"]} steps in {len(facts["epochs"])} epochs')
 
+# %% ../nbs/14_Fit.ipynb #check_counts
+#| code-fold: true
 def _check_counts(whole, facts, opt):
     "Raise `ModelError` unless each parameter has taken between no step and all."
     counts,steps = facts['counts'],facts['steps']
@@ -291,6 +299,7 @@ def _epoch(run, train, valid, transform, shown, every=50):
     row = ', '.join(f'{k.replace("_", " ")} {v:.4f}' for k,v in h.epochs[-1].items())
     shown.say(f'epoch {len(h.epochs)}: {row}')
 
+# %% ../nbs/14_Fit.ipynb #judge
 def _judge(run, valid):
     "What there is to say after an epoch; the best model so far is kept."
     row = dict(loss=sum(run.history.losses[-run.per_epoch:])/run.per_epoch)
@@ -310,27 +319,34 @@ def _pair(name, s):
         raise TypeError(f'fit: {name} is no pair of tensors; pass Split(x, y)')
     return Split(*s)
 
+# %% ../nbs/14_Fit.ipynb #check_split_scores
+#| code-fold: true
 @torch.no_grad()
 def _check_split(name, split, way):
     "Raise unless the model takes these inputs and has a score for each of these classes."
     x,y = split
     if x.ndim==0 or not len(x): raise ValueError(f'fit: {name} holds no examples')
-    if y.shape!=(len(x),):
-        raise ValueError(f'fit: {name}.y is {tuple(y.shape)} for {len(x)} examples; '
-                         f'pass one class for each, shaped ({len(x)},)')
     if y.dtype!=torch.int64:
         raise TypeError(f'fit: {name}.y is {y.dtype}; pass class numbers, int64')
     if way.name in ('functions','tape','compiled') and x.ndim!=2:
         raise ValueError(f'fit: {name}.x is {tuple(x.shape)}; '
                          'pass (n, d), an example a row, e.g. x.flatten(1)')
-    z,(lo,hi) = way.logits(x[:1]),y.aminmax()
-    if not torch.is_tensor(z) or z.ndim!=2 or len(z)!=1:
-        raise TypeError(f'fit: the model gave {got(z)} for inputs {tuple(x[:1].shape)}; '
-                        'it must give scores (n, c), a row for each example')
-    c = z.shape[1]
+    z,c = _scores(way, x)
+    if y.shape!=(len(x), *z.shape[1:-1]):
+        raise ValueError(f'fit: {name}.y is {tuple(y.shape)} for {len(x)} examples; '
+                         f'pass one class for each, shaped {(len(x), *z.shape[1:-1])}')
+    asked = y if y.ndim==1 else y[y!=UNASKED]
+    if not len(asked): raise ValueError(f'fit: {name}.y asks for nothing, all of it is {UNASKED}')
+    lo,hi = asked.aminmax()
     if lo<0 or hi>=c:
         raise ValueError(f'fit: {name}.y holds {int(lo if lo<0 else hi)}; '
                          f'the model gives {c} scores, so classes are 0 to {c-1}')
+def _scores(way, x):
+    "What the model gives for one example, and how many scores that are."
+    z = way.logits(x[:1])
+    if torch.is_tensor(z) and z.ndim in (2,3) and len(z)==1: return z,z.shape[-1]
+    raise TypeError(f'fit: the model gave {got(z)} for inputs {tuple(x[:1].shape)}; '
+                    'it must give scores (n, c), a row for each example')
 
 # %% ../nbs/14_Fit.ipynb #start
 #| code-fold: true
@@ -345,6 +361,8 @@ def _start(model, train, valid, settings, optimizer, schedule):
     rate = schedule(settings.lr, settings.epochs*per_epoch)
     return _Run(way, opt, settings, rate, per_epoch)
 
+# %% ../nbs/14_Fit.ipynb #usual
+#| code-fold: true
 def _usual(settings):
     "The learning rate that suits, where it is known."
     name = settings.optimizer
@@ -413,6 +431,7 @@ def _train(run, train, valid, transform, progress, checkpoint):
         finally: shown.close()
     return h
 
+# %% ../nbs/14_Fit.ipynb #checkpoint_written
 def _checkpoint(run, path, shown):
     "Write one; say if that is not possible, and go on."
     run.history.unwritten = None

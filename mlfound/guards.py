@@ -82,6 +82,7 @@ def _refuse_requires_grad(self, wanted):
     raise AttributeError('Var.requires_grad: it is set when a Var is made; write '
                          f'Var(v.data, requires_grad={wanted}), or v.detach() for a constant')
 
+# %% ../nbs/28_Guards.ipynb #Guarded-class
 class Guarded:
     "What `Var` shares with tensors, and the ways out that would lose its history, closed."
     __slots__ = ()

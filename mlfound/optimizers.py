@@ -63,6 +63,8 @@ def check_optimizer(name, params, lr):
     check_apart(name, names, [raw(p) for p in params], ValueError)
     return params
 
+# %% ../nbs/45_Optimizers.ipynb #check_parameter
+#| code-fold: true
 def _check_parameter(what, p):
     "Raise unless the tensor or `Var` `p` is one that a gradient can reach and a step can move."
     if not isinstance(p, (Tensor,Var)):

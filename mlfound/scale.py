@@ -292,7 +292,8 @@ def _mark(x, y):
     "An integer below 4,093 that depends on every bit of a batch, and on the order of its parts."
     def places(n): return torch.arange(1, n+1, device=x.device)
     bits = _bits(x.reshape(len(x), -1))
-    rows = bits.sum(1, dtype=bits.dtype) + 31*y # integers wrap around and round nothing
+    rows = bits.sum(1, dtype=bits.dtype) # integers wrap around and round nothing
+    rows = rows + 31*y.reshape(len(y), -1).sum(1)
     columns = bits.sum(0, dtype=bits.dtype)
     return ((rows*places(len(rows))).sum() + (columns*places(len(columns))).sum()) % 4_093
 

@@ -9,34 +9,37 @@ __all__ = ['cross_entropy', 'cross_entropy_vjp', 'CrossEntropyLoss', 'minibatche
 import torch, torch.nn.functional as F
 from torch import Tensor
 from .autograd import op, raw, torch_functions
-from .checks import check_classes, check_whole
+from .checks import check_classes, check_generator, check_whole
 from .module import Module
-from .scores import accuracy, log_softmax, softmax # noqa: F401
 
 # %% ../nbs/05_Training.ipynb #other-homes
-# at home in chapters 45 and 46, and to be had from here
+# at home in chapters 45 to 47, and to be had from here
 from .forms import (SCALING, absorb_scaling, as_layers, as_tape, as_torch, # noqa: F401
                            check_params, from_state_dict, init_he, loss_and_gradients, # noqa: F401
                            network, parameters_of, standardized, to_state_dict) # noqa: F401
 from .optimizers import SGD, Adam, AdamW, Optimizer, one_cycle # noqa: F401
+from .scores import accuracy, log_softmax, softmax # noqa: F401
 
 # %% ../nbs/05_Training.ipynb #cross_entropy
-@op
+@op(aside='logp')   # what else the function gives, its rule may ask for by this name
 def cross_entropy(logits, # `(n, c)` scores: a tensor or a `Var`
                   targ, # `(n,)` the class of each example, 0 to c−1
                  ): # `()`
     "The mean of $-\\log p$, with $p$ the probability given to the right class."
     check_classes('cross_entropy', logits, targ)
-    return -log_softmax(logits).gather(1, targ.long()[:,None]).mean()
+    logp = log_softmax(logits)
+    return -logp.gather(1, targ.long()[:,None]).mean(), logp
 
 # %% ../nbs/05_Training.ipynb #cross_entropy_vjp
 def cross_entropy_vjp(g, # `()` upstream gradient
                       logits, # `(n, c)` scores of the forward pass
                       targ, # `(n,)` classes of the forward pass
+                      logp=None, # `(n, c)` the forward pass's $\log p$, if it was kept
                      ): # `(n, c)` gradient for `logits`
     "Pull `g` back through `cross_entropy`: $(p - y)\\,g/n$, with $y$ 1 for the right class."
-    y = torch.zeros_like(raw(logits)).scatter_(1, targ.long()[:,None], 1)
-    return (softmax(logits) - y)*(g/len(targ))
+    p = softmax(logits) if logp is None else logp.exp()
+    y = torch.zeros_like(raw(p)).scatter_(1, targ.long()[:,None], 1)
+    return (p - y)*(g/len(targ))
 
 cross_entropy.defvjp(cross_entropy_vjp)
 
@@ -68,6 +71,7 @@ def minibatches(*tensors, # `(n, ...)` each: inputs, targets, ...
     if len({*lengths})!=1:
         raise ValueError(f'minibatches: the tensors have {lengths} rows; give all the same number')
     check_whole('minibatches', size=size)
+    check_generator('minibatches', generator)
     n = lengths[0]
     order = torch.randperm(n, generator=generator) if shuffle else torch.arange(n)
     order = order.to(tensors[0].device)
@@ -81,6 +85,7 @@ def shift(x:Tensor, # `(n, side*side)` images, a row each
           side:int=28, # of an image
          )->Tensor: # `(n, side*side)`
     "Move all images by one random step, up to `most` pixels each way; paper enters at the border."
+    check_generator('shift', generator)
     if x.ndim!=2 or x.shape[1]!=side*side:
         raise ValueError(f'shift: x is {tuple(x.shape)}; '
                          f'pass (n, {side*side}), an image of {side} by {side} a row')

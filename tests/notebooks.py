@@ -1,6 +1,12 @@
 """Run the notebooks as a reader has them who downloads them: each from top to bottom, alone in an
 empty folder, with the library installed from its wheel. Every cell is a test. Called by
-tests/run.py; names of notebooks may follow."""
+tests/run.py; names of notebooks may follow.
+
+Each runs in a process of its own. Where the platform can copy a process, these are copies of one
+that has PyTorch and the other large packages loaded, but nothing of this library: to load them for
+every notebook would take a sixth of the time.
+"""
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -24,13 +30,21 @@ def draws(nb):
     outputs = [o for cell in nb.cells for o in cell.get('outputs', [])]
     return any(kind.startswith('image/') for o in outputs for kind in o.get('data', {}))
 
-def run_one(path):
-    "Run a notebook in this process, and leave with what stopped it."
+def run_one(path, said):
+    "Run a notebook in this process; what it prints and what stopped it goes to the file `said`."
+    with open(said, 'w') as f:
+        for stream in 1, 2: os.dup2(f.fileno(), stream)
+    library = os.environ['PYTHONPATH']
+    def foreign(p): return 'site-packages' in p or not p.startswith(str(root))
+    sys.path[:] = [library, *filter(foreign, sys.path)]
+    os.chdir(Path(path).parent)
     from execnb.nbio import read_nb
     from execnb.shell import CaptureShell
     nb, shell = read_nb(path), CaptureShell(path)
     try: shell.run_all(nb, exc_stop=True, preproc=skipped)
     except BaseException: sys.exit(shell.prettytb(path))
+    ours = sys.modules.get('mlfound')
+    if ours and not ours.__file__.startswith(library): sys.exit(f'{path}: not the wheel\'s library')
     plt = sys.modules.get('matplotlib.pyplot')
     if plt and draws(nb) and plt.rcParams['svg.hashsalt'] != cfg['lib_name']:
         sys.exit(f"{path}: draws without the book's style; "
@@ -46,23 +60,33 @@ def installed(folder):
 
 def environment(library):
     "Only the wheel's library, one thread each, and an error where an outcome is not the book's."
-    return os.environ | dict(PYTHONPATH=str(library), MLFOUND_STRICT='1', OMP_NUM_THREADS='1')
+    return dict(PYTHONPATH=str(library), MLFOUND_STRICT='1', OMP_NUM_THREADS='1')
 
-def run_alone(path, library):
+def prepared():
+    "What starts a process for a notebook."
+    if 'forkserver' not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context('spawn')
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['__main__', *LARGE])
+    return context
+
+LARGE = ['torch', 'numpy', 'matplotlib.pyplot', 'sympy', 'IPython', 'execnb.shell']
+
+def run_alone(path, context):
     "Run this notebook in an empty folder, and print how that went; the exit code."
     start = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.NamedTemporaryFile() as said:
         copy = Path(folder)/path.name
         home = path.name == cfg['readme_nb'] # is no download: it stays where its links lead
         if not home: copy.write_text(download(path), encoding='utf-8')
-        command = [sys.executable, __file__, '--one', str(path if home else copy.name)]
-        done = subprocess.run(command, cwd=nbs if home else folder, env=environment(library),
-                              stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, encoding='utf-8', errors='replace')
-    seconds, how = time.monotonic() - start, 'failed' if done.returncode else 'passed'
-    said = done.stdout + done.stderr if done.returncode else ''
-    print(f'{path.name:28}{seconds:6.0f} s  {how}\n{said}', end='', flush=True)
-    return done.returncode
+        process = context.Process(target=run_one, args=(str(path if home else copy), said.name))
+        process.start()
+        process.join()
+        text = Path(said.name).read_text(encoding='utf-8', errors='replace')
+    seconds, how = time.monotonic() - start, 'failed' if process.exitcode else 'passed'
+    print(f'{path.name:28}{seconds:6.0f} s  {how}\n{text if process.exitcode else ""}',
+          end='', flush=True)
+    return process.exitcode
 
 def main(names):
     "Several at a time, the largest first."
@@ -70,9 +94,8 @@ def main(names):
     paths.sort(key=lambda p: -p.stat().st_size)
     workers = min(4, os.cpu_count() or 1)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
-        library = installed(Path(folder))
-        return any([*pool.map(lambda path: run_alone(path, library), paths)])
+        os.environ |= environment(installed(Path(folder)))
+        context = prepared()
+        return any([*pool.map(lambda path: run_alone(path, context), paths)])
 
-if __name__ == '__main__':
-    if sys.argv[1:2] == ['--one']: run_one(sys.argv[2])
-    else: sys.exit(main(sys.argv[1:]))
+if __name__ == '__main__': sys.exit(main(sys.argv[1:]))

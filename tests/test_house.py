@@ -4,12 +4,14 @@ import pytest
 from conftest import modules, root
 
 # A module imports only modules that stand before it here.
-order = '''plugin checks terminal saved files data forward slopes blocks backward tiny records
-           module guards autograd derivatives layout drawing scores optimizers forms
+order = '''plugin checks terminal bundle saved files data forward slopes blocks backward tiny
+           records module guards autograd derivatives layout figure curves replay drawing scores
+           optimizers forms
            training pointwise shapes losses ops ways fit scale conv convlayers convnet
-           attention trace spelling order passes compiler ink pictures report costs
+           attention transformer trace spelling order passes compiler ink pictures report costs
            catalogue verify mutants subject nudges suspects findings exam variations
-           corners conduct doctor prompt playground workbook cli'''.split()
+           corners conduct doctor prompt playground sandbox pieces judge exercises workbook
+           desk jobs cli'''.split()
 tables = ['catalogue'] # pure tables may be longer than what is read from top to bottom
 longest_module = 450
 columns, docment_columns = 100, 120
@@ -21,7 +23,7 @@ one_trial = 'one trial: what is run, what is compared, what is said of it'
 cases_apart = 'one case after another, each a line or two'
 long_for_a_reason = {
     'autograd.op': told_in_order, 'autograd.sweep': told_in_order,
-    'checks.check_classes': cases_apart, 'cli._train_on': told_in_order,
+    'checks.check_classes': cases_apart, 'jobs._train_on': told_in_order,
     'compiler.compare': one_trial, 'conduct.batch': one_trial, 'conduct.interleaved': one_trial,
     'conduct.kept_alive': one_trial, 'conduct.repeated': one_trial, 'conduct.silently': one_trial,
     'conduct.subsets': one_trial, 'conduct.under_autocast': one_trial,

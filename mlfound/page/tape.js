@@ -1,13 +1,6 @@
-// Unpacks every figure of the page, in the place of its image, and makes it step. All that is shown
-// stands in the page already; this only says what is shown when.
-for (const packed of document.querySelectorAll('.tape-figure > script[type="text/html"]')) {
-  const root = document.createElement('div'), figure = packed.parentElement;
-  root.className = 'tape-steps';
-  root.dataset.lmSuppressShortcuts = 'true'; // JupyterLab leaves us our keys
-  root.innerHTML = packed.textContent;
-  for (const e of figure.querySelectorAll('img')) e.remove();
-  packed.replaceWith(root);
-}
+import { edit } from './edit.js';
+
+// Makes the figure of a tape step. All that is shown stands in the page already; this says what is shown when.
 for (const root of document.querySelectorAll('.tape-steps:not(.live)')) {
   const all = s => [...root.querySelectorAll(s)], one = s => root.querySelector(s);
   const log = all('.tape-log li'), nodes = all('[data-node]'), timed = all('[data-at]'), panel = one('.tape-panel'), sections = all('.tape-panel section');
@@ -30,6 +23,10 @@ for (const root of document.querySelectorAll('.tape-steps:not(.live)')) {
     inView(nodes[i]);
     if (move) nodes[i].focus({preventScroll: true});
   };
+  const tell = () => {
+    status.innerHTML = log[now].innerHTML;
+    range.setAttribute('aria-valuetext', log[now].textContent);
+  };
   const show = step => {
     now = Math.min(Math.max(step, 0), last);
     const {on, edge, back} = log[now].dataset, sweeping = back !== undefined, from = edge?.split('-')[0];
@@ -43,9 +40,8 @@ for (const root of document.querySelectorAll('.tape-steps:not(.live)')) {
       a.classList.toggle('used', !sweeping && now > 0 && a.dataset.edge.split('-')[0] == on);
       a.classList.toggle('back', a.dataset.edge == edge);
     }
-    status.innerHTML = log[now].innerHTML;
+    tell();
     range.value = now;
-    range.setAttribute('aria-valuetext', log[now].textContent);
     previous.disabled = now == 0;
     next.disabled = now == last;
     choose(+on);
@@ -89,6 +85,7 @@ for (const root of document.querySelectorAll('.tape-steps:not(.live)')) {
     panel.replaceChildren(...kept);
     panel.style.minHeight = Math.min(height, 480) + 'px';
   };
+  edit(root, () => { stop(); tell(); });
   root.classList.add('live');
   one('svg').setAttribute('role', 'group');
   range.max = last;
