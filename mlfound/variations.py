@@ -284,8 +284,7 @@ def of_size(exam, subject, what, told):
 
 # %% ../nbs/55_Variations.ipynb #empty
 def pulled_ones(subject, values):
-    p = subject.run(values)
-    return p.pull([torch.ones_like(o) for o in p.outs])
+    return (p := subject.run(values)).pull([torch.ones_like(o) for o in p.outs])
 
 def empty(exam, subject, what, told):
     "With nothing in an argument: do shapes fit, and does nothing raise?"
