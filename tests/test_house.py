@@ -10,9 +10,9 @@ order = '''plugin checks terminal bundle saved files data forward slopes blocks 
            training pointwise shapes losses ops ways fit scale conv convlayers convnet
            attention transformer trace spelling order passes compiler ink pictures report costs
            catalogue verify mutants subject nudges suspects findings exam variations
-           corners conduct doctor prompt playground sandbox pieces judge exercises workbook
-           desk jobs cli'''.split()
-tables = ['catalogue'] # pure tables may be longer than what is read from top to bottom
+           corners conduct doctor prompt playground sandbox pieces slips judge exercises
+           workbook desk jobs cli'''.split()
+tables = ['catalogue','exercises'] # pure tables may be longer than what is read from top to bottom
 longest_module = 450
 columns, docment_columns = 100, 120
 most_parameters = 6 # of a private function
