@@ -1,8 +1,8 @@
 """Let the gradient checkers that there are judge the same faults and the same sound functions;
 write benchmarks/results_doctor.json and benchmarks/DOCTOR.md.
 
-Faults: tests/doctor_faults.py, doctor_held_out.py, doctor_reports.py, and every mutant of chapter 08 as a
-`torch.autograd.Function`. JAX and HIPS autograd take part where they are installed (`pip install
+Faults: tests/doctor_faults.py, doctor_held_out.py, doctor_reports.py, and every mutant of chapter
+08 as a `torch.autograd.Function`. JAX and HIPS autograd take part where they are installed (`pip install
 jax autograd`); they see each thing as a function of NumPy arrays with a rule, as its author would
 hand it to them.
 """
