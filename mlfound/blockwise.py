@@ -12,7 +12,7 @@ from .attention import (attention, check_values, shares, softmax_vjp, spread as 
                                who_sees)
 from .autograd import Var, op, torch_functions
 from .pointwise import named
-from .shapes import cat, pad_constant
+from .shapes import pad_constant
 
 # %% ../nbs/61_Blockwise.ipynb #blocks
 SIZE = 128   # queries, and keys, that are looked at together: their scores fit the cache
@@ -76,7 +76,7 @@ def at_once(g, packed, t, causal, spread):
     seen = torch.ones(t, t, dtype=torch.bool, device=g.device).tril() if causal else None
     p = shares(q@k.mT, seen, spread)
     gs = (softmax_vjp(g[...,:d]@v.mT, p) + p*g[...,d:])/spread
-    return cat([gs@k, gs.mT@q, p.mT@g[...,:d]], 1)
+    return torch.cat([gs@k, gs.mT@q, p.mT@g[...,:d]], 1)
 answer.defvjp(answer_vjp)
 
 # %% ../nbs/61_Blockwise.ipynb #attention_in_blocks
@@ -97,7 +97,7 @@ def attention_in_blocks(q, # `(..., t, d)` queries: a tensor or a `Var`
     rows = [r if r.shape[-1]==max(d, e) else pad_constant(r, (0,max(d, e)-r.shape[-1]), 0.)
             for r in (q, k, v)]
     rows = [r.reshape(lead.numel(), r.shape[-2], max(d, e)) for r in rows]
-    y = answer(cat(rows, 1), q.shape[-2], causal, spread)
+    y = answer(torch.cat(rows, 1), q.shape[-2], causal, spread)
     return y[...,:e].reshape(*lead, q.shape[-2], e)
 
 # %% ../nbs/61_Blockwise.ipynb #check_positions

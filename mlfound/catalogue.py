@@ -1058,8 +1058,8 @@ def torch_attention(q, k, v, causal=False, scale=None):
     return torch_pools.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale)
 TRIALS += [
     operation('blockwise.answer', [([2,9,2],3,True,.7), ([1,7,1],3,False,1.3),
-              ([1,390,1],130,True,1.3)], small=0, parts=('blockwise.answer_vjp','blockwise.at_once'),
-              draw=dict(lo=.1, hi=1.)),
+              ([1,390,1],130,True,1.3)], small=0, draw=dict(lo=.1, hi=1.),
+              parts=('blockwise.answer_vjp', 'blockwise.at_once')),
     composite('blockwise.attention_in_blocks', [([2,3,2],[2,3,2],[2,3,3],True),
               ([2,1,3,2],[2,1,4,2],[2,1,4,1],False,.3)], f=torch_attention),
     composite('blockwise.torch_attention', [*lookups[:3], ([2,3,3],[2,3,3],[2,3,2],None,0.,True)],
