@@ -66,7 +66,7 @@ def backward(self:Module,
 def accumulate(p:Tensor, # `(...)` a parameter
                g:Tensor, # `(...)` its gradient from one use
               ):
-    "Add `g` to `p.grad`, from within `bwd` when all has succeeded; refuses other shapes and types."
+    "Add `g` to `p.grad`; within `bwd`, once all of that has succeeded. Refuses other shapes and types."
     if not isinstance(g, Tensor): check_tensors('accumulate', gradient=g)
     if g.shape!=p.shape or g.dtype!=p.dtype:
         check_same_shape('accumulate', 'they must agree', gradient=g, parameter=p)
