@@ -17,7 +17,7 @@ setup(
     extras_require={k: cfg[f'{k}_requirements'].split() for k in ('dev', 'docs')},
     package_dir={'': '.'}, # so that an editable install is a line on Python's path, which a folder of the same name does not hide
     packages=find_namespace_packages(include=[cfg['lib_name'], cfg['lib_name']+'.datasets', cfg['lib_name']+'.assets']),
-    package_data={'': ['*.npz', '*.md', '*.js', '*.css', '*.mplstyle', 'py.typed']}, zip_safe=False,
+    package_data={'': ['*.npz', '*.md', '*.js', '*.css', '*.mplstyle', '*.safetensors', 'py.typed']}, zip_safe=False,
     entry_points={'console_scripts': cfg['console_scripts'].split(), 'pytest11': cfg['pytest_plugin'].split(),
                   'nbdev': [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
     classifiers=[f"Development Status :: {cfg['status']}", f"Intended Audience :: {cfg['audience']}",

@@ -7,9 +7,10 @@ from conftest import modules, root
 order = '''plugin checks terminal saved files data forward slopes blocks backward tiny records
            module guards autograd derivatives layout drawing scores optimizers forms
            training pointwise shapes losses ops ways fit scale conv convlayers convnet
-           attention trace spelling order passes compiler ink pictures report costs
+           attention transformer trace spelling order passes compiler ink pictures report
+           transformernet addition sampling traps jobs costs
            catalogue verify mutants subject nudges suspects findings exam variations
-           corners conduct doctor prompt playground workbook jobs cli'''.split()
+           corners conduct doctor prompt playground workbook cli'''.split()
 tables = ['catalogue'] # pure tables may be longer than what is read from top to bottom
 longest_module = 450
 columns, docment_columns = 100, 120
