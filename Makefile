@@ -22,6 +22,10 @@ lab: .venv/lab ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter trust nbs/*.ipynb >/dev/null # or Jupyter would not show their figures until they run
 	@cd nbs && ../$(BIN)/jupyter lab
 
+workbook: .venv/lab ## write the exercises into mlfound-workbook/ and open them in JupyterLab
+	@$(BIN)/mlfound workbook
+	@cd mlfound-workbook && ../$(BIN)/jupyter lab
+
 docs: .venv/docs ## build the site into _site/
 	@$(BIN)/python docs/build.py
 
@@ -30,6 +34,7 @@ docs-serve: .venv/docs ## build the site, show it at http://127.0.0.1:8000 and b
 
 outputs: .venv/dev ## run all notebooks afresh and save what they print; export, clean, write the README
 	@$(BIN)/nbdev_export
+	@$(BIN)/python docs/workbook.py
 	@$(BIN)/python docs/overview.py
 	@$(BIN)/python docs/journey.py
 	@$(BIN)/python docs/outputs.py
@@ -51,7 +56,7 @@ clean: ## remove what these targets made, .venv included
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lab docs docs-serve outputs bench clean
+.PHONY: help demo test lab workbook docs docs-serve outputs bench clean
 
 $(BIN)/python:
 	@$(PYTHON) -c '' 2>/dev/null || { echo 'mlfound: "$(PYTHON)" does not run. Install Python $(min) or newer, or name one: make $(MAKECMDGOALS) PYTHON=python$(max)'; exit 1; }

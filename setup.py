@@ -16,8 +16,8 @@ setup(
     python_requires=f">={cfg['min_python']}", install_requires=cfg['requirements'].split(),
     extras_require={k: cfg[f'{k}_requirements'].split() for k in ('dev', 'docs')},
     package_dir={'': '.'}, # so that an editable install is a line on Python's path, which a folder of the same name does not hide
-    packages=find_namespace_packages(include=[cfg['lib_name'], cfg['lib_name']+'.datasets', cfg['lib_name']+'.assets']),
-    package_data={'': ['*.npz', '*.md', '*.js', '*.css', '*.mplstyle', '*.safetensors', 'py.typed']}, zip_safe=False,
+    packages=find_namespace_packages(include=[cfg['lib_name'], *(f"{cfg['lib_name']}.{d}" for d in ('datasets', 'assets', 'page'))]),
+    package_data={'': ['*.npz', '*.json', '*.md', '*.js', '*.css', '*.html', '*.safetensors', '*.mplstyle', 'py.typed']}, zip_safe=False,
     entry_points={'console_scripts': cfg['console_scripts'].split(), 'pytest11': cfg['pytest_plugin'].split(),
                   'nbdev': [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
     classifiers=[f"Development Status :: {cfg['status']}", f"Intended Audience :: {cfg['audience']}",

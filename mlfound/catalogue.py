@@ -7,12 +7,15 @@ __all__ = ['operation', 'composite', 'function', 'layer', 'network', 'tape', 'TR
            'rests', 'whole', 'pads', 'once', 'zeros', 'equations', 'loose', 'multiplied', 'drop_out', 'couples',
            'weights', 'images', 'chances', 'seen_once', 'strided', 'grouped', 'slides', 'backs', 'whys', 'torch_conv',
            'firsts', 'at_ties', 'means', 'torch_pools', 'measured', 'couple_of', 'some_digits', 'three', 'normal_three',
-           'drawn', 'floats', 'Trial', 'Kink', 'entrywise', 'sigma', 'exponential_below', 'leaky', 'below', 'quotient',
-           'flat', 'opened', 'shifted', 'on_diagonal', 'in_one', 'cut', 'deviation', 'values_of', 'largest',
-           'with_seed', 'by_name', 'with_words', 'judged_loss', 'bent_formula', 'log_odds', 'meetings', 'framed',
-           'unframed', 'nulls', 'maps_of', 'slid', 'slid_input', 'slid_weight', 'plainly', 'averaged', 'mean_back',
-           'standard', 'batch_normed', 'batch_normed_by', 'holding', 'normed', 'seeded', 'tiny_windows', 'windows_loss',
-           'parted', 'by_windows', 'find', 'found']
+           'seen_other', 'seen_some', 'lookups', 'spelled', 'spellings', 'bells', 'stretches', 'small_readers',
+           'some_signs', 'answers', 'readings', 'drawn', 'floats', 'Trial', 'Kink', 'entrywise', 'sigma',
+           'exponential_below', 'leaky', 'below', 'quotient', 'flat', 'opened', 'shifted', 'on_diagonal', 'in_one',
+           'cut', 'deviation', 'values_of', 'largest', 'with_seed', 'by_name', 'with_words', 'judged_loss',
+           'bent_formula', 'log_odds', 'meetings', 'framed', 'unframed', 'nulls', 'maps_of', 'slid', 'slid_input',
+           'slid_weight', 'plainly', 'averaged', 'mean_back', 'standard', 'batch_normed', 'batch_normed_by', 'holding',
+           'normed', 'seeded', 'tiny_windows', 'windows_loss', 'parted', 'by_windows', 'looked_up', 'standard_rows',
+           'passed', 'passed_slope', 'reader_sizes', 'small_reader', 'reader_loss', 'by_reader', 'all_but_pixels',
+           'find', 'found']
 
 # %% ../nbs/22_Catalogue.ipynb #imports
 import importlib.util, math
@@ -974,6 +977,98 @@ TRIALS += [
                    'convnet.Team.normalise_vjp')),
     layer('convnet.ConvNet', [([2,64],[1,64],*three), ([1,64],[2,64],*normal_three,True)],
           use=lambda cls,*params: tiny_windows(*parted(params)))]
+
+# %% ../nbs/22_Catalogue.ipynb #attention_table
+#| code-fold: true
+def looked_up(q, k, v, mask=None, causal=False, scale=None):
+    "For each query the mixture of the values whose keys it sees."
+    t,s,lead = q.shape[-2],k.shape[-2],q.shape[:-2]
+    z = np.full((*lead, t, v.shape[-1]), sp.Integer(0), dtype=object)
+    scale = 1/sp.sqrt(sp.Integer(q.shape[-1])) if scale is None else sp.Rational(str(scale))
+    seen = np.ones((t, s), bool) if mask is None else np.broadcast_to(plain(mask), (t, s))
+    for n in np.ndindex(*lead, t):
+        sees = [j for j in range(s) if seen[n[-1],j] and not (causal and j>n[-1])]
+        like = {j: sp.exp((q[n]*k[(*n[:-1],j)]).sum()*scale) for j in sees}
+        for j in sees: z[n] = z[n] + like[j]/sum(like.values())*v[(*n[:-1],j)]
+    return z
+def standard_rows(x, eps=1e-5):
+    m = x.mean(-1, keepdims=True)
+    return (x-m)/sp.sqrt(((x-m)**2).mean(-1, keepdims=True) + sp.Rational(str(eps)))
+def passed(x): return x*(1 + sp.erf(x/sp.sqrt(sp.Integer(2))))/2
+def passed_slope(x):
+    density = sp.exp(-x**2/2)/sp.sqrt(2*sp.acos(sp.Integer(-1)))
+    return (1 + sp.erf(x/sp.sqrt(sp.Integer(2))))/2 + x*density
+seen_other = torch.tensor([[True,False],[False,True]])
+seen_some = torch.tensor([[True,False,True],[True,True,False]])
+lookups = [([2,2,3,2],[2,2,4,2],[2,2,4,3]), ([1,1],[2,1],[2,1]), ([2,2],[3,2],[3,1],seen_some),
+           ([2,3,3],[2,3,3],[2,3,2],None,True), ([2,3],[1,3],[1,2],None,False,.3),
+           ([1,2],[2,2],[2,1],None,False,.3), ([2,2],[2,2],[2,1],seen_other)]
+spelled = torch.tensor([[2,0,2],[1,2,4]])
+spellings = [(spelled,[5,2]), (torch.tensor([1,1,0]),[2,1]), (torch.tensor(1),[2,3])]
+bells,stretches = [([3,4],), ([2],), ([0,3],), ([],)],[([2,3,4],), ([2,2],.1), ([1,3],.1), ([3],)]
+TRIALS += [
+    operation('attention.embedding', spellings, lambda i,t: t[i]),
+    operation('attention.collect', [([2,3,2],spelled,(5,2)), ([3,1],torch.tensor([1,1,0]),(2,1))],
+              lambda x,i,size: np.stack([x.reshape(-1, size[1])[i.reshape(-1)==r].sum(0)
+                                         + nulls(size[1]) for r in range(size[0])])),
+    function('attention.embedding_vjp', spellings, lambda i,t: t[i],
+             f=torch.nn.functional.embedding),
+    function('attention.attention_vjp', [*lookups, ([2,1,2,2],[3,3,2],[3,3,1]),
+             ([2,2],[2,2],[2,1],seen_other,True), ([2,2],[2,2],[2,1],~seen_other.triu(1),True)],
+             looked_up, f='attention.attention', small=8),
+    composite('attention.attention', lookups, looked_up, small=8, f=lambda *a:
+              torch.nn.functional.scaled_dot_product_attention(*a[:3], **dict(zip(
+                  ('attn_mask','is_causal','scale'), a[3:])))),
+    operation('attention.normalise', stretches, standard_rows, small=4),
+    function('attention.normalise_vjp', stretches, standard_rows, small=4,
+             f=lambda x,eps=1e-5: torch_pools.layer_norm(x, x.shape[-1:], eps=eps),
+             use=lambda vjp,g,x,eps=1e-5: vjp(g, x, found('attention.normalise')(x, eps), eps)),
+    function('attention.layer_norm_vjp', [([2,3,4],[4],[4]), ([3,2],[2],[2],.1), ([1,3],[3],[3])],
+             lambda x,w,b,eps=1e-5: standard_rows(x, eps)*w + b,
+             f='attention.layer_norm', small=8,
+             use=lambda vjp,g,x,w,b,eps=1e-5: vjp(g, x, w, b, eps)),
+    operation('attention.gelu', bells, passed),
+    operation('attention.gelu_slope', bells, passed_slope),
+    function('attention.gelu_vjp', bells, passed, f=torch_pools.gelu),
+    composite('attention.torch_embedding', spellings, lambda i,t: t[i], f=torch_pools.embedding),
+    composite('attention.torch_gelu', bells, passed, f=torch_pools.gelu),
+    composite('attention.torch_layer_norm', [([2,3,4],(4,),[4],[4]), ([2,3,2],(3,2),[3,2]),
+                                             ([3,2],(2,),None,None,.1)], f=torch_pools.layer_norm)]
+
+# %% ../nbs/22_Catalogue.ipynb #attention_nets
+#| code-fold: true
+small_readers = dict(signs=dict(tokens=3), twice=dict(tokens=3, blocks=2),
+                     tied=dict(tokens=3, tied=True), mean=dict(inputs=2, causal=False, read='mean'),
+                     last=dict(inputs=2, read='last'))
+def reader_sizes(tokens=0, inputs=0, blocks=1, tied=False, **_):
+    "Shapes of all parameters, in order."
+    block = [[4],[4],[4,12],[12],[4,4],[4],[4],[4],[4,8],[8],[8,4],[4]]
+    return [[tokens or inputs,4],[3,4],*block*blocks,[4],[4],*([] if tied else [[4,3]]),[3]]
+def small_reader(tensors, kind):
+    "The plan, and these tensors in their places."
+    from mlfound.transformer import TransformerPlan, init_transformer, with_tensors
+    plan = TransformerPlan(**(dict(classes=3, length=3, width=4, heads=2, blocks=1, inner=2)
+                              | small_readers[kind]))
+    drawn = init_transformer(plan, torch.Generator().manual_seed(0))
+    return with_tensors(drawn, tensors),plan
+def reader_loss(x, y, *params):
+    from mlfound.transformer import transformer_loss
+    return transformer_loss(x, y, *small_reader(*parted(params)))
+def by_reader(gradients, x, y, *params):
+    from mlfound.transformer import transformer_tensors
+    loss,grads = gradients(x, y, *small_reader(*parted(params)))
+    return loss,[*transformer_tensors(grads).values()]
+some_signs,answers = torch.tensor([[0,2,1],[2,2,0]]),torch.tensor([[-100,1,2],[-100,0,-100]])
+def all_but_pixels(args): return [i for i in floats(args) if i>1]
+readings = [(some_signs,answers,*reader_sizes(**small_readers[k]),k)
+            for k in ('signs','twice','tied')]
+readings += [([2,n,2],torch.tensor([2,0]),*reader_sizes(**small_readers[k]),k)
+             for k,n in (('mean',3),('last',2))]
+TRIALS.append(network('transformer.transformer_loss_and_gradients', readings, f=reader_loss,
+                      use=by_reader, wrt=all_but_pixels, draw=dict(lo=.2, hi=1.),
+                      parts=('transformer.transformer_loss_and_gradients', 'transformer.folded_vjp',
+                             'transformer.look_backward', 'transformer.think_backward',
+                             'transformer.loss_and_back', 'transformer.enter_backward')))
 
 # %% ../nbs/22_Catalogue.ipynb #without_gradient_table
 compared = 'lt le gt ge eq ne isnan isinf isfinite isclose allclose equal'

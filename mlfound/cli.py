@@ -18,11 +18,13 @@ from .backward import forward_and_backward, near_kink
 from .checks import got
 from .convnet import best_recipe
 from .data import Split, mnist
+from .desk import workbook
 from .files import DataError
 from .fit import History, TrainingError, load
 from .forward import init_params
 from .jobs import (CHOICES, CommandError, Job, changed, check_apart, check_settings,
                           make_recipe, print_versions, run_job, source_of)
+from .pieces import WorkbookError
 from .pictures import read_views, write_pictures
 from .prompt import ThingError, examine_named
 from .report import (BOUNDS, METHODS, MOST_DRAWN, compare, draw_predictions, print_cost,
@@ -270,6 +272,9 @@ COMMANDS = dict(
         '417+85 999+1'),
     examine=Command(examine_named, lambda report: 0 if report.ok else 1,
         'Exit code 1 if something is wrong.', 'rules.py:f,vjp --shapes 5,3 3,4 4'),
+    workbook=Command(workbook, lambda solved: 0 if solved else 1,
+        'What you wrote is never overwritten. With --check, exit code 0 only when all is solved.',
+        'my-workbook --check'),
     demo=Command(demo, lambda well: 0 if well else 1, '', '--out my-demo'))
 
 # %% ../nbs/20_Command_line.ipynb #add-check
@@ -290,7 +295,8 @@ def make_parser():
     return parser
 
 # %% ../nbs/20_Command_line.ipynb #failure
-FORESEEN = (CommandError,DataError,DeviceError,ModelError,ThingError,TrainingError,WorkerError)
+FORESEEN = (CommandError,DataError,DeviceError,ModelError,ThingError,TrainingError,
+            WorkbookError,WorkerError)
 
 def ending(e):
     "Exit code, and what to say, when `e` ended the command; raises `e` if nobody foresaw it."

@@ -9,15 +9,14 @@ __all__ = ['Given', 'Arrival', 'arrivals', 'Drawing', 'Note', 'draw_tape', 'step
 import ast, inspect, itertools, math, operator
 from functools import lru_cache
 from html import escape
-from importlib.resources import files
 from typing import NamedTuple
-from urllib.parse import quote
 
 import torch
 from fastcore.basics import patch
 from torch import Tensor
 
 from .autograd import behind
+from .figure import Figure
 from .layout import columns, few, heights, number, ports, short, size, squares, table
 
 # %% ../nbs/17_Drawing.ipynb #notes
@@ -293,31 +292,11 @@ def svg(self:_Picture):
             f'aria-label="{about}">{"".join([*self.arrows(), *self.nodes()])}</svg>')
 
 # %% ../nbs/17_Drawing.ipynb #Drawing
-def _asset(name):
-    text = (files('mlfound')/'assets'/name).read_text(encoding='utf-8')
-    return '\n'.join(map(str.strip, text.splitlines()))
-
-def _image(svg):
-    "The SVG with its own style, for places that show pictures, but no HTML."
-    style = escape(_asset('tape.css').replace('.tape-steps', 'svg'))
-    head,body = svg.split('>', 1)
-    return f'{head}><style>{style} svg {{ background: var(--paper) }}</style>{body}'
-
-class Drawing(str):
-    "A figure as HTML that needs nothing else. Jupyter shows it; `Path(…).write_text(d)` saves it."
+class Drawing(Figure):
+    "The figure of a tape, which steps if there is `more` to say of it."
     def __new__(cls, svg, more=''):
-        about = svg.split('aria-label="', 1)[1].split('"', 1)[0]
-        drawing = (f'<style>{_asset("tape.css")}</style>{more and _CONTROLS}'
-                   f'<div class="tape-drawing">{svg}</div>{more}')
-        self = super().__new__(cls,
-            f'<div class="tape-figure"><img alt="{about}" src="data:image/svg+xml,'
-            f'{quote(_image(svg))}"><script type="text/html">{drawing}</script>'
-            f'<script>{_asset("tape.js")}</script></div>')
-        self.svg = svg
-        return self
-    def __repr__(self): return f'Drawing({len(self):,} characters of HTML)'
-    def _repr_html_(self): return str(self)
-    def _repr_svg_(self): return _image(self.svg)
+        html = f'{more and _CONTROLS}<div class="tape-drawing">{svg}</div>{more}'
+        return super().__new__(cls, svg, html, 'tape-steps', ['tape.css'], ['tape.js'])
 
 _CONTROLS = """<div class="tape-controls" role="group" aria-label="Steps">
 <button type="button" data-step="back" aria-label="Back one step">‹ Back</button>

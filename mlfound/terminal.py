@@ -66,7 +66,9 @@ def add_options(parser, # an `argparse.ArgumentParser`
     for name,p in docments(f, full=True, returns=False).items():
         if name in left_out: continue
         settings = dict(help=_help(p, choices.get(name, [])), default=argparse.SUPPRESS)
-        if p.default is not inspect.Parameter.empty:
+        if p.anno is Path: # a word that may be left out
+            parser.add_argument(name, nargs='?', **settings, type=_name, metavar=name.upper())
+        elif p.default is not inspect.Parameter.empty:
             parser.add_argument(f'--{name}', **settings, **_KINDS.get(p.anno, _PATH))
         elif p.anno is list:
             settings |= dict(type=_name, metavar=name.upper().rstrip('S'))

@@ -11,14 +11,14 @@ from torch import Tensor
 from .autograd import op, raw, torch_functions
 from .checks import check_classes, check_whole
 from .module import Module
-from .scores import accuracy, log_softmax, softmax # noqa: F401
 
 # %% ../nbs/05_Training.ipynb #other-homes
-# at home in chapters 45 and 46, and to be had from here
+# at home in chapters 45 to 47, and to be had from here
 from .forms import (SCALING, absorb_scaling, as_layers, as_tape, as_torch, # noqa: F401
                            check_params, from_state_dict, init_he, loss_and_gradients, # noqa: F401
                            network, parameters_of, standardized, to_state_dict) # noqa: F401
 from .optimizers import SGD, Adam, AdamW, Optimizer, one_cycle # noqa: F401
+from .scores import accuracy, log_softmax, softmax # noqa: F401
 
 # %% ../nbs/05_Training.ipynb #cross_entropy
 @op

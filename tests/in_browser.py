@@ -52,7 +52,7 @@ PRUNE = '''() => {
   for (const [e, inside] of pieces) e.replaceChildren(...inside);
   const kind = (e) => e ? e.tagName + "." + e.className : "", seen = {};
   for (const e of [...document.querySelectorAll("article *")].reverse()) {
-    if (e.closest(".tape-steps") || !e.isConnected || e.querySelector(".tape-steps")) continue;
+    if (e.closest(".moving") || !e.isConnected || e.querySelector(".moving")) continue;
     const around = e.closest(".cell_input, .cell_output, dl");
     const key = [e, e.parentElement, around].map(kind).join(" < ");
     if ((seen[key] = (seen[key] ?? 0) + 1) > 3) e.remove();
@@ -62,7 +62,7 @@ PRUNE = '''() => {
 # What axe finds. A card of the tape's figure is named in words and shows signs: gradient 26, ∂26.
 AXE = '''async (options) => {
   const found = await axe.run(document, {preload: false, resultTypes: ["violations"], ...options});
-  const inFigure = (n) => document.querySelector(n.target[0]).closest(".tape-steps");
+  const inFigure = (n) => document.querySelector(n.target[0]).closest(".moving");
   const where = (n) => n.target.join(" ") + " " + n.html.slice(0, 120);
   for (const v of found.violations)
     if (v.id === "label-content-name-mismatch") v.nodes = v.nodes.filter((n) => !inFigure(n));

@@ -9,39 +9,6 @@ from mlfound.guards import keep_values
 pytest.importorskip('playwright.sync_api',
                     reason='the figure is not tested in a browser: pip install playwright')
 
-HEAD = ('<!doctype html><html lang="en"><meta charset="utf-8"><title>Figures</title>'
-        '<meta name="viewport" content="width=device-width"><body>')
-
-@pytest.fixture
-def show(browser, tmp_path):
-    "A function that opens a page with these figures; none may complain, ask, or scroll sideways."
-    opened, said = [], []
-    def asked(request):
-        known = request.url.endswith('/page.html') or request.url.startswith(('about:', 'data:'))
-        if not known: said.append(request.url)
-    def dismissed(dialog):
-        said.append(dialog.message)
-        dialog.dismiss()
-    def show(*figures, width=1100, **options):
-        text = HEAD + '<p>Some text.</p>'.join(figures)
-        (tmp_path/'page.html').write_text(text, encoding='utf-8')
-        options['viewport'] = {'width': width, 'height': 900}
-        page = browser.new_context(**options).new_page()
-        page.on('console', lambda m: said.append(m.text))
-        page.on('pageerror', lambda e: said.append(str(e)))
-        page.on('dialog', dismissed)
-        page.on('request', asked)
-        page.goto((tmp_path/'page.html').as_uri())
-        opened.append(page)
-        return page
-    yield show
-    for page in opened:
-        # Playwright's own; it works without scripts, too
-        wide = page.evaluate('document.documentElement.scrollWidth - innerWidth')
-        page.context.close()
-        assert wide <= 0, f'the page scrolls sideways by {wide} pixels'
-    assert said == []
-
 def fork():
     "The chapter's L = y + y², y = 2x: its gradients at x = 3 are 1 for L, 13 for y and 26 for x."
     x = Var(3., requires_grad=True)

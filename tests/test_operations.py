@@ -1,7 +1,7 @@
 "Every operation on drawn calls: first and second order against PyTorch and central differences."
 import inspect, warnings
 import pytest
-import cases_conv, cases_losses, cases_pointwise, cases_reductions, cases_shapes # noqa: F401
+import cases_attention, cases_conv, cases_losses, cases_pointwise, cases_reductions, cases_shapes # noqa: F401
 from cases import CASES
 from hypothesis import given, strategies as st
 from mlfound.autograd import Var, torch_functions

@@ -1,13 +1,4 @@
-// Unpacks every figure of the page, in the place of its image, and makes it step. All that is shown
-// stands in the page already; this only says what is shown when.
-for (const packed of document.querySelectorAll('.tape-figure > script[type="text/html"]')) {
-  const root = document.createElement('div'), figure = packed.parentElement;
-  root.className = 'tape-steps';
-  root.dataset.lmSuppressShortcuts = 'true'; // JupyterLab leaves us our keys
-  root.innerHTML = packed.textContent;
-  for (const e of figure.querySelectorAll('img')) e.remove();
-  packed.replaceWith(root);
-}
+// Makes the figure of a tape step. All that is shown stands in the page already; this says what is shown when.
 for (const root of document.querySelectorAll('.tape-steps:not(.live)')) {
   const all = s => [...root.querySelectorAll(s)], one = s => root.querySelector(s);
   const log = all('.tape-log li'), nodes = all('[data-node]'), timed = all('[data-at]'), panel = one('.tape-panel'), sections = all('.tape-panel section');

@@ -1,0 +1,109 @@
+// The pixels moved along the gradient, and the weights against it.
+import { farthest, netOf, picture, rightOf, show, stepPixels } from './state.js';
+import { takeStepsBack, train, undo, untrain } from './state.js';
+import { number, percent } from './words.js';
+
+const ENOUGH = 0.99, LONGEST = 80, PAUSE = { moving: 90, still: 500 }; // milliseconds
+
+export function addTargets(select) {
+  for (let k = 0; k < 10; k++) select.append(new Option(k, k));
+}
+
+// Steps that go on by themselves until the digit is nearly certain, or long enough.
+function running(app, step) {
+  let timer = null, left = 0;
+  const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  const stop = () => {
+    clearInterval(timer);
+    timer = null;
+    app.runs(false);
+  };
+  const tick = () => {
+    if (left-- <= 0 || step()) stop();
+  };
+  return () => {
+    if (timer !== null) return stop();
+    left = LONGEST;
+    timer = setInterval(tick, still ? PAUSE.still : PAUSE.moving);
+    app.runs(true);
+    return tick();
+  };
+}
+
+// "What would make it a 3?", and "What do you find most 3?"
+export function listenToChange(one, app) {
+  const digit = () => Number(one('#target').value), size = () => Number(one('#size').value) / 100;
+  const step = () => {
+    if (!picture(app.state).x) return true;
+    app.change((state) => stepPixels(state, digit(), size(), app.goal));
+    const net = netOf(app.state), most = app.goal === 'score' ? 0.9999 : ENOUGH;
+    return app.readNow(net).p[digit()] > most && app.goal !== 'score';
+  };
+  const run = running(app, step);
+  app.rest = () => { if (app.running) run(); };
+  one('#step').onclick = step;
+  one('#run').onclick = run;
+  one('#back').onclick = () => app.change(undo);
+  one('#all-back').onclick = () => app.change((state) => {
+    takeStepsBack(state);
+    if (picture(state).kind === 'grey') undo(state);
+    app.goal = 'probability';
+  });
+  one('#grey').onclick = () => {
+    app.rest();
+    app.goal = 'score';
+    app.change((state) => show(state, { kind: 'grey', x: new Float32Array(784).fill(0.5) }));
+    run();
+  };
+  one('#size').oninput = () => app.paint();
+  one('#target').onchange = () => {
+    app.state.asked = null;
+    app.paint();
+  };
+}
+
+export function paintChange(one, app) {
+  const { state, reading, running: on } = app, now = picture(state), digit = one('#target').value;
+  const steps = now.kind === 'steps';
+  if (!steps && now.kind !== 'grey') app.goal = 'probability';
+  one('#size-said').textContent = number(one('#size').value / 100, 2);
+  one('.digit').textContent = digit;
+  one('#step').disabled = one('#run').disabled = !reading;
+  one('#back').disabled = one('#all-back').disabled = !steps;
+  one('#run').textContent = on ? '❚❚ Stop' : '▶ Run';
+  const p = reading && percent(reading.p[digit]);
+  if (!reading) one('#changed').textContent = 'Draw something first.';
+  else if (!steps) one('#changed').textContent = `Now a ${digit} has probability ${p}.`;
+  else one('#changed').textContent = `After ${now.steps} ${now.steps > 1 ? 'steps' : 'step'} a ${digit} has `
+      + `probability ${p}; no pixel has moved by more than ${number(farthest(now), 2)}.`;
+}
+
+// "Teach it: this is a 3."
+export function listenToTeaching(one, app) {
+  const rate = () => 10 ** Number(one('#rate').value);
+  one('#train').onclick = () => app.change((state) => {
+    const before = rightOf(netOf(state), app.digits);
+    app.taught = train(state, Number(one('#truth').value), rate());
+    Object.assign(app.taught, { right: [before, rightOf(netOf(state), app.digits)] });
+  });
+  one('#untrain').onclick = () => app.change((state) => {
+    untrain(state);
+    app.taught = null;
+  });
+  one('#rate').oninput = () => app.paint();
+}
+
+export function paintTeaching(one, app) {
+  const { state, reading, taught } = app, steps = state.nets.length - 1;
+  one('#rate-said').textContent = number(10 ** Number(one('#rate').value), 2);
+  one('#train').disabled = !reading;
+  one('#untrain').disabled = !steps;
+  const taken = steps ? `${steps} ${steps > 1 ? 'steps' : 'step'} taken. ` : 'The network is as it came. ';
+  if (!taught) one('#trained').textContent = taken;
+  else {
+    const [[l0, p0], [l1, p1]] = [taught.before, taught.after], n = app.digits.length;
+    one('#trained').textContent = `${taken}Loss ${number(l0)} → ${number(l1)}; probability of `
+      + `${taught.digit}: ${percent(p0)} → ${percent(p1)}. `
+      + `Of ${n} test digits it read ${taught.right[0]} right, and now ${taught.right[1]}.`;
+  }
+}

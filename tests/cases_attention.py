@@ -1,0 +1,27 @@
+"Calls of what a transformer is made of."
+import torch
+import torch.nn.functional as F
+from hypothesis import strategies as st
+from cases import Case, case, laid_out, one_of, seeded, shapes, tensors
+import mlfound.attention # noqa: F401
+
+some = st.integers(1, 4)
+
+@case('embedding')
+def embedding(draw, name):
+    v,d,s = draw(some), draw(some), draw(st.lists(some, max_size=3)) # PyTorch's rule needs an index
+    index = laid_out(draw, torch.randint(v, s, generator=seeded(draw)))
+    return Case(lambda table: F.embedding(index, table), tensors(draw, [v,d]), 'embedding')
+
+@case('gelu')
+def gelu(draw, name): return Case(F.gelu, tensors(draw, draw(shapes())), 'gelu')
+
+@case('layer_norm')
+def layer_norm(draw, name):
+    rows = [draw(some) for _ in range(draw(st.integers(1, 2)))]
+    x,w,b = tensors(draw, [*draw(shapes(0, 2)), *rows], rows, rows)
+    # of one or two entries each is +1 or -1, whatever they are: let their spread stay well above 0
+    eps = .1 if x.shape.numel()<3 or len(rows)==1 and rows[0]<3 or max(rows)<3 else 1e-5
+    def f(x, w=None, b=None): return F.layer_norm(x, rows, w, b, eps)
+    return one_of(draw, Case(f, [x,w,b], 'layer_norm'), Case(f, [x,w], 'layer_norm'),
+                  Case(f, [x], 'layer_norm'))

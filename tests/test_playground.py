@@ -1,0 +1,229 @@
+"The page that reads what one draws, in a real browser: against the library, by pen and by key."
+import base64
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from mlfound.convnet import BEST_PLAN, ConvNet
+from mlfound.data import mnist
+from mlfound.pictures import read_digit
+from mlfound.playground import find_model, write_page
+from mlfound.training import as_layers, init_he
+from pictures import shapes, wobble
+
+pytest.importorskip('playwright.sync_api',
+                    reason='the page is not tried in a browser: pip install playwright')
+
+SIDE = 280 # pixels of the field
+
+# The page, opened --------------------------------------------------------------------------------
+
+@pytest.fixture(scope='module')
+def open_page(browser, tmp_path_factory):
+    "A function that opens the page of a model; none may complain, ask, or scroll sideways."
+    said, pages = [], []
+    def asked(request):
+        if not request.url.endswith('/draw.html'): said.append(request.url)
+    def open_page(model=None, **options):
+        path = tmp_path_factory.mktemp('page')/'draw.html'
+        write_page(model, path)
+        size = dict(viewport=dict(width=1180, height=1000))
+        page = browser.new_context(**size | options).new_page()
+        page.on('console', lambda m: said.append(m.text))
+        page.on('pageerror', lambda e: said.append(str(e)))
+        page.on('request', asked)
+        page.goto(path.as_uri())
+        page.wait_for_function('playground.app.reading')
+        pages.append(page)
+        return page
+    yield open_page
+    for page in pages: page.context.close()
+    assert said == []
+
+@pytest.fixture(scope='module')
+def page(open_page): return open_page()
+
+# As the library has it ---------------------------------------------------------------------------
+
+def sent(t): return base64.b64encode(t.contiguous().float().numpy().tobytes()).decode()
+
+def got(text): return torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.float32)
+
+# What the page makes of each row of 784 pixels: all that its layers put out, and the gradients for
+# pixels and weights that a gradient of the scores brings back; one row of numbers a picture.
+COMPUTE = '''([pixels, upstream]) => {
+  const { app, forward, backward, weightGradients } = playground, net = app.state.nets[0];
+  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const numbers = (text) => new Float32Array(bytes(text).buffer);
+  const all = numbers(pixels), gs = numbers(upstream), rows = [];
+  for (let k = 0; k < all.length/784; k++) {
+    const kept = forward(net, all.slice(784*k, 784*k + 784)), g = gs.slice(10*k, 10*k + 10);
+    const grads = weightGradients(net, kept, g);
+    rows.push(...kept.map((k) => k.out), backward(net, kept, g)[0]);
+    for (const each of grads) if (each) rows.push(each.w, ...(each.b ? [each.b] : []));
+  }
+  const flat = new Float32Array(rows.reduce((n, r) => n + r.length, 0));
+  let at = 0;
+  for (const r of rows) { flat.set(r, at); at += r.length; }
+  const text = [], out = new Uint8Array(flat.buffer);
+  for (let k = 0; k < out.length; k += 30000)
+    text.push(btoa(String.fromCharCode(...out.subarray(k, k + 30000))));
+  return text;
+}'''
+
+def layers_of(model):
+    "The network as the book's layers, in use; the first one sends a gradient to the pixels, too."
+    layers = model.chain.layers if isinstance(model, ConvNet) else as_layers(model).layers
+    for m in layers: m.training = False
+    layers[0].input_grad = True
+    return layers
+
+def book(model, x, g):
+    """What the library makes of one picture, in the page's order: what each layer puts out, then
+    what `g`, that of the scores, brings back to the pixels and to the weights."""
+    layers, outs = layers_of(model), []
+    a = x.reshape(1, 1, 28, 28) if isinstance(model, ConvNet) else x[None]
+    for m in layers:
+        a = m(a)
+        if type(m).__name__ not in ('Flatten', 'Dropout'): outs.append(a)
+    g, grads = g[None], []
+    for m in layers[::-1]:
+        own = [getattr(m, n) for n in 'wb' if getattr(m, n, None) is not None]
+        for t in own: t.grad = None
+        g = m.backward(g)
+        grads = [own_grads(m)] + grads if own else grads
+    return [*outs, g, *(t for ts in grads for t in ts)]
+
+def own_grads(m):
+    "The gradients of a layer's weights; of a normalisation's, as the page holds it, `s` and `t`."
+    if not hasattr(m, 'var'): return [t.grad for t in (m.w, m.b) if t is not None]
+    scale = (m.var + m.eps)**.5
+    return [m.w.grad*scale + m.mean*m.b.grad, m.b.grad]
+
+def far(want, have):
+    "The largest relative error of any tensor, and of which; `have` is one row of numbers."
+    worst, at = (0., -1), 0
+    for k, t in enumerate(want):
+        own = have[at:at+t.numel()]
+        at += t.numel()
+        most = t.abs().max()
+        error = float((own - t.reshape(-1)).abs().max()/most) if most else float(own.abs().max())
+        worst = max(worst, (error, k))
+    assert at == len(have)
+    return worst
+
+def compared(page, model, xs):
+    "The relative errors of pictures, and how many have a unit that stands on another side."
+    gs = torch.randn(len(xs), 10, generator=torch.Generator().manual_seed(0))
+    rows = torch.cat([*map(got, page.evaluate(COMPUTE, [sent(xs), sent(gs)]))]).view(len(xs), -1)
+    errors, kinks = [], 0
+    for x, g, row in zip(xs, gs, rows):
+        error = far(book(model, x, g), row)
+        if error[0] <= 1e-4: errors.append(error)
+        elif near_a_kink(model, x): kinks += 1
+        else: pytest.fail(f'relative error {error} (of which tensor)')
+    return errors, kinks
+
+def near_a_kink(model, x, within=2e-5):
+    "Has relu or the largest of a window a choice to make that rounding decides?"
+    a = x.reshape(1, 1, 28, 28) if isinstance(model, ConvNet) else x[None]
+    for m in layers_of(model):
+        if type(m).__name__ == 'ReLU' and (a.abs() <= within).any(): return True
+        if type(m).__name__ == 'MaxPool2d':
+            cells = a.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4).topk(2).values
+            gap = cells[..., 0] - cells[..., 1]
+            if ((gap > 0) & (gap <= within)).any(): return True
+        a = m(a)
+    return False
+
+def some(n, start=0): return mnist().test.x[start:start+n]
+
+def test_the_page_computes_what_the_library_computes(page):
+    "Outputs of all layers, gradients for pixels and weights, of 200 test digits."
+    errors, kinks = compared(page, find_model(None)[1], some(200))
+    assert len(errors) + kinks == 200 and kinks <= 20
+
+def test_a_fault_would_be_seen(page):
+    "The comparison fails where a weight of the page is another one."
+    change = 'v => { playground.app.state.nets[0][0].w[3] *= v; }'
+    page.evaluate(change, 1.01)
+    with pytest.raises(pytest.fail.Exception): compared(page, find_model(None)[1], some(3))
+    page.evaluate(change, 1/1.01)
+
+def normalised():
+    "The plan of chapter 49's best network, with averages as a training leaves them."
+    rng = torch.Generator().manual_seed(1)
+    net = ConvNet(BEST_PLAN, rng).eval()
+    for _, norm in net.blocks:
+        norm.mean.normal_(generator=rng)
+        norm.var.uniform_(.5, 2, generator=rng)
+        norm.w.normal_(generator=rng)
+    return net
+
+@pytest.mark.parametrize('model', [init_he([784, 10], torch.Generator().manual_seed(0)),
+                                   init_he([784, 40, 30, 10], torch.Generator().manual_seed(0)),
+                                   normalised()], ids=['linear', 'two hidden layers', 'best'])
+def test_other_networks(open_page, model):
+    page = open_page(model)
+    errors, kinks = compared(page, model, some(12))
+    assert len(errors) >= 8
+    page.context.close()
+
+# A pen ------------------------------------------------------------------------------------------
+
+def by_hand(k, rng, every=1):
+    """The strokes of a digit in the field, by another hand each time, with one in `every` of their
+    points; and the width of the pen."""
+    slant, wide, tall = rng.uniform(-.05, .2), rng.uniform(.85, 1.15), rng.uniform(110, 190)
+    strokes = []
+    for points in shapes[k % 10][rng.integers(2)]:
+        p = wobble(points, rng)
+        if len(p) > 8: p = np.concatenate([p[:-1:every], p[-1:]])
+        strokes.append(np.stack([(p[:, 0]*wide + slant*(1 - p[:, 1]))*tall, p[:, 1]*tall], 1))
+    every = np.concatenate(strokes)
+    low, size = every.min(0), np.ptp(every, 0)
+    start = 24 + rng.uniform(0, 1, 2)*(SIDE - 48 - size)
+    return [(p - low + start).round(1).tolist() for p in strokes], int(rng.integers(12, 26))
+
+INK = '''(strokes) => {
+  const v = playground.inked(strokes), { x } = playground.prepare(v, 280), text = [];
+  const out = new Uint8Array(new Float32Array([...v, ...x]).buffer);
+  for (let k = 0; k < out.length; k += 30000)
+    text.push(btoa(String.fromCharCode(...out.subarray(k, k + 30000))));
+  return text;
+}'''
+
+def test_a_drawing_is_prepared_as_a_picture_is(page, tmp_path):
+    """The same ink, once in the page and once in a file: the same answer, and the same pixels, but
+    where `read_digit` turns the picture, which it compares with 20,000 digits for that."""
+    rng, file, net = np.random.default_rng(7), tmp_path/'ink.png', find_model(None)[1]
+    apart, differ = [], 0
+    for k in range(100):
+        lines, width = by_hand(k, rng)
+        drawn = page.evaluate(INK, [dict(points=p, width=width) for p in lines])
+        ink = torch.cat([*map(got, drawn)])
+        v, x = ink[:-784].view(SIDE, SIDE), ink[-784:]
+        Image.fromarray((255*(1 - v)).round().byte().numpy()).save(file)
+        want = read_digit(file)
+        apart.append(float((want - x).abs().mean()))
+        differ += int((net(torch.stack([want, x])).argmax(1)).unique().numel() > 1)
+    same = sum(a <= 1e-3 for a in apart)
+    assert np.mean(apart) <= .02 and differ == 0 and same >= 75, (np.mean(apart), differ, same)
+
+def test_what_is_drawn_is_read(page):
+    "By real events of a pointer."
+    rng, right = np.random.default_rng(11), 0
+    field = page.locator('#field').bounding_box()
+    zoom = (field['width'] - 4)/SIDE # without its border
+    for k in range(100):
+        strokes, width = by_hand(k, rng, 3)
+        page.locator('#clear').dispatch_event('click')
+        page.locator('#width').evaluate('(e, v) => { e.value = v; }', width)
+        for points in strokes:
+            for at, (x, y) in enumerate(points):
+                page.mouse.move(field['x'] + 2 + zoom*x, field['y'] + 2 + zoom*y)
+                if at == 0: page.mouse.down()
+            page.mouse.up()
+        page.evaluate('playground.app.frame()')
+        right += page.locator('#answer').inner_text() == str(k % 10)
+    assert right >= 95, right

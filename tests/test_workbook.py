@@ -1,0 +1,237 @@
+"Every exercise has a blank that is open, solutions that are right, and mistakes that are named."
+import json
+import os
+import re
+import time
+
+import numpy as np
+import pytest
+import torch
+from conftest import run
+from workbook_answers import RIGHT, WRONG
+from mlfound import exercises
+from mlfound.judge import (EXERCISES, WORDS, attempt, breakable, broken, first_wrong, functions,
+                           judge, names_for, pack, solved, versions, words)
+from mlfound.mutants import broken_as, mutations
+from mlfound.pieces import blank, load, name_of
+from mlfound.workbook import best, check, notebook, solution, standing, write_workbook
+
+everything = os.environ.get('MLFOUND_WORKBOOK') == 'all'
+written = [n for n, e in EXERCISES.items() if e.kind == 'write']
+predicted = [n for n, e in EXERCISES.items() if e.kind == 'predict']
+hidden = [n for n, e in EXERCISES.items() if e.kind == 'find']
+
+@pytest.fixture(autouse=True)
+def by_itself(monkeypatch, tmp_path):
+    "Nothing is counted from one test to the next."
+    import mlfound.workbook as desk
+    monkeypatch.setattr(desk, 'RIGHT', {})
+    monkeypatch.setattr(desk, 'SAID', {})
+    monkeypatch.chdir(tmp_path)
+
+@pytest.fixture
+def here(monkeypatch):
+    "Without a process for each answer, which takes longer than most answers."
+    import mlfound.sandbox as sandbox
+    monkeypatch.setattr(sandbox, 'FORKS', False)
+
+def test_it_is_in_step_with_the_book():
+    run(os.sys.executable, 'docs/workbook.py', '--check')
+
+@pytest.mark.parametrize('name', EXERCISES)
+def test_words(name):
+    text = pack()[name]
+    assert text['question'] and text['why'] and len(text['hints']) == 2
+
+@pytest.mark.parametrize('name', written)
+def test_the_blank_is_open(here, name):
+    text = blank(pack()[name]['source'])
+    answer = load(text, names_for(name), f'blank {name}')[name_of(text)]
+    assert check(name, answer).state == 'open'
+
+@pytest.mark.parametrize('name', predicted)
+def test_a_prediction(name):
+    assert check(name, ...).state == 'open'
+    assert check(name, solved(name)).state == 'right'
+    assert check(name, 'nonsense').state == 'wrong'
+
+@pytest.mark.parametrize('name', written)
+def test_the_solution_is_right(here, name):
+    verdict = check(name, solved(name))
+    assert verdict.ok and not verdict.remarks, verdict
+
+@pytest.mark.parametrize('name', written)
+def test_another_solution_is_right(here, name):
+    verdict = check(name, RIGHT[name])
+    assert verdict.ok, verdict
+
+def some(names): return names if everything else names[::6]
+
+@pytest.mark.parametrize('name', hidden)
+def test_what_is_broken_is_found_and_mended(here, name):
+    of = EXERCISES[name].of
+    for seed in range(len(breakable(name)) if everything else 2):
+        text = broken(name, seed)
+        bad = load(text, names_for(of), f'broken {name} {seed}')[name_of(text)]
+        assert check(name, bad, seed=seed).state == 'open'
+        kind = breakable(name)[seed].mistake
+        assert check(name, bad, kind, seed).state == 'wrong'
+        assert check(name, solved(of), kind, seed).state == 'right'
+        assert check(name, solved(of), 'nonsense', seed).state == 'wrong'
+
+def drawn_anew(script, answer, monkeypatch):
+    "What the script yields on other numbers."
+    drawn = exercises.drawn
+    def other(*shape, seed=0): return drawn(*shape, seed=seed+1000)
+    with monkeypatch.context() as m:
+        m.setattr(exercises, 'drawn', other)
+        return attempt(script, answer, seconds=1, forks=False)
+
+@pytest.mark.parametrize('name', written)
+def test_every_mutant_is_wrong_and_named(here, name, monkeypatch):
+    """A mutant that differs from the solution on other numbers, or in a rule's measured slopes, is
+    wrong; the named mistake is the one that was made."""
+    right, script = solved(name), EXERCISES[name].script
+    want, ours = drawn_anew(script, right, monkeypatch), want_of(name)
+    named = rejected = 0
+    for f in functions(right):
+        for mistake, node in mutations(f):
+            with broken_as(f, node):
+                if not first_wrong(drawn_anew(script, right, monkeypatch), want)[1]: continue
+                rejected += 1
+                out = attempt(script, right, seconds=1, forks=False)
+                assert first_wrong(out, ours)[1], f'{mistake} is not noticed'
+    for v in versions(name)[::1 if everything else 3]:
+        with broken_as(v.f, v.node): verdict = judge(name, solved(name))
+        assert verdict.state == 'wrong'
+        named += words(v) in verdict.fits
+    shown = len(versions(name)[::1 if everything else 3])
+    record(name, rejected, shown, named)
+
+COUNTS = {}
+def want_of(name): return attempt(EXERCISES[name].script, solved(name), forks=False)
+def record(name, *counts): COUNTS[name] = counts
+
+def test_mutants_are_hundreds_and_most_are_named():
+    "After the test above; alone it has nothing to say."
+    if set(COUNTS) < set(written): pytest.skip('the mutants were not all tried')
+    rejected, shown, named = (sum(c) for c in zip(*COUNTS.values()))
+    assert rejected >= 10 and named/shown >= .7, (rejected, shown, named)
+
+def test_mistakes_as_readers_make_them_are_named(here):
+    missed = []
+    for name, answer, says in WRONG:
+        verdict = check(name, answer)
+        assert verdict.state == 'wrong', (name, verdict)
+        if not re.search(says, ' '.join(verdict.fits)): missed.append((name, says, str(verdict)))
+    assert len(missed) <= .3*len(WRONG), missed
+
+def forever(g, x):
+    while True: pass
+def raises(g, x): return undefined # noqa: F821
+def prints(g, x):
+    print('x'*2**20)
+    return torch.where(x > 0, g, 0)
+def changes(g, x):
+    g[x <= 0] = 0
+    return g
+def seeds(g, x):
+    torch.manual_seed(0)
+    np.random.seed(0)
+    return torch.where(x > 0, g, 0)
+def hungry(g, x): return torch.ones(2**34)
+def to_numpy(g, x): return (g*(x > 0)).numpy()
+def to_list(g, x): return (g*(x > 0)).tolist()
+def to_float32(g, x): return torch.where(x > 0, g, 0).float()
+def to_column(g, x): return torch.where(x > 0, g, 0)[..., None]
+def forgets(g, x): torch.where(x > 0, g, 0)
+def leaves(g, x): raise SystemExit(3)
+def deep(g, x): return deep(g, x)
+
+@pytest.mark.parametrize('answer, state, says', [
+    (raises, 'wrong', 'NameError.*in the line `def raises'), (prints, 'right', '4,194,308'),
+    (changes, 'wrong', 'argument g in place'), (seeds, 'right', 'global random numbers'),
+    (to_numpy, 'wrong', 'is a ndarray; return a tensor'), (to_list, 'wrong', 'is a list'),
+    (to_float32, 'wrong', 'is float32 and should be float64'), (leaves, 'wrong', 'SystemExit'),
+    (to_column, 'wrong', r'has shape \(2, 1\) and should have \(2,\)'),
+    (forgets, 'wrong', 'is a return missing'), (deep, 'wrong', 'RecursionError'),
+    (3, 'wrong', 'pass relu_vjp itself')])
+@pytest.mark.parametrize('forks', [True, False])
+def test_whatever_it_does(monkeypatch, capfd, answer, state, says, forks):
+    import mlfound.sandbox as sandbox
+    monkeypatch.setattr(sandbox, 'FORKS', forks and sandbox.FORKS)
+    torch.manual_seed(5)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    verdict = check('02.2', answer)
+    assert verdict.state == state and re.search(says, str(verdict)), verdict
+    assert capfd.readouterr() == ('', '')
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert (before[1] == np.random.get_state()[1]).all()
+
+@pytest.mark.parametrize('forks', [True, False])
+def test_an_endless_loop_is_ended(monkeypatch, forks):
+    import mlfound.sandbox as sandbox
+    monkeypatch.setattr(sandbox, 'SECONDS', .5)
+    monkeypatch.setattr(sandbox, 'FORKS', forks and sandbox.FORKS)
+    start = time.monotonic()
+    assert 'loop that does not end' in str(check('02.2', forever))
+    assert time.monotonic()-start < 10
+
+@pytest.mark.skipif(not __import__('sys').platform.startswith('linux'), reason='needs a fork')
+def test_what_takes_too_much_memory_is_ended():
+    assert 'too much memory' in str(check('02.2', hungry))
+
+def test_hints_come_after_two_tries_and_after_four(here):
+    hints = [check('02.2', to_list).hint for _ in range(5)]
+    first, second = pack()['02.2']['hints']
+    assert hints == ['', first, first, second, second]
+
+def test_nothing_of_the_readers_is_overwritten(tmp_path):
+    write_workbook(tmp_path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    assert write_workbook(tmp_path) == []
+    assert before == {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+
+def filled(folder, answers):
+    "A workbook in which these blanks are filled with the book's own solutions."
+    write_workbook(folder)
+    for path in folder.glob('*.ipynb'):
+        nb = json.loads(path.read_text(encoding='utf-8'))
+        for cell in nb['cells']:
+            name = cell['id'].removeprefix('answer-').replace('-', '.', 1)
+            if not cell['id'].startswith('answer-') or name not in answers: continue
+            cell['source'] = answer_text(name, cell['source'])
+        path.write_text(json.dumps(nb), encoding='utf-8')
+
+def answer_text(name, cell):
+    "What a reader who knows the book would write."
+    kind, source = EXERCISES[name].kind, pack()[EXERCISES[name].of or name]['source']
+    if kind == 'predict': return cell.replace('...', repr(solved(name)))
+    if kind == 'find': return f'{source}\nwhat = {breakable(name)[0].mistake!r}'
+    return cell.replace(blank(source), source)
+
+def test_a_workbook_that_is_solved(here, tmp_path):
+    filled(tmp_path, EXERCISES)
+    rows = standing(tmp_path)
+    assert [r for r in rows if r.state != 'right'] == []
+
+def test_the_readers_own_is_used_where_it_is_right(here, tmp_path):
+    filled(tmp_path, ['02.3'])
+    ours, book = best('02.3', '02.4', folder=tmp_path)
+    assert ours is not solved('02.3') and book is solved('02.4')
+
+def test_at_the_prompt(tmp_path):
+    folder = tmp_path/'mine'
+    assert '02_Backward.ipynb' in run(os.sys.executable, '-m', 'mlfound', 'workbook', folder)
+    said = os.popen(f'{os.sys.executable} -m mlfound workbook {folder} --json').read()
+    assert json.loads(said)['02.1']['state'] == 'open'
+
+def test_the_notebooks_are_plain():
+    for chapter in exercises.CHAPTERS:
+        nb = notebook(chapter)
+        assert nb['nbformat'] == 4 and 'widget' not in json.dumps(nb)
+        assert all(not c['outputs'] for c in nb['cells'] if c['cell_type'] == 'code')
+
+def test_solutions_say_why():
+    for name in EXERCISES: assert solution(name).why and solution(name).code
+    assert set(WORDS) >= {v.mistake for n in ('02.1', '02.2') for v in versions(n)}
