@@ -16,14 +16,13 @@ from . import __version__ as version
 from .addition import SHOWN
 from .backward import forward_and_backward, near_kink
 from .checks import got
-from .convnet import best_recipe
 from .data import Split, mnist
 from .desk import workbook
 from .files import DataError
 from .fit import History, TrainingError, load
 from .forward import init_params
-from .jobs import (CHOICES, CommandError, Job, changed, check_apart, check_settings,
-                          make_recipe, print_versions, run_job, source_of)
+from .jobs import (CHOICES, CommandError, Job, best_of, changed, check_apart,
+                          check_settings, make_recipe, print_versions, run_job, source_of)
 from .pieces import WorkbookError
 from .pictures import read_views, write_pictures
 from .prompt import ThingError, examine_named
@@ -94,7 +93,7 @@ def train(out='mlfound-model', # folder for the model, the checkpoint and the pa
           method:str='functions', # how gradients are computed
           data=None, # your own MNIST: .pkl.gz, .npz or a folder of IDX files (default: the packaged copy)
           digits:int=None, # use the first so many training digits (default: all)
-          best:bool=False, # the network of windows and the settings of chapter 49, in two minutes or less
+          best:bool=False, # the network of windows and the settings of chapter 49; of network transformer, those of 65
           precision:str=None, # of float32 products (default: highest)
           device:str='cpu', # where products are computed: cpu, cuda or mps
           resume:bool=False, # go on from the folder's checkpoint, with the same settings
@@ -109,7 +108,7 @@ def train(out='mlfound-model', # folder for the model, the checkpoint and the pa
     given = changed(train, dict(best=best, task=task, network=network, data=data, digits=digits,
                                 **chosen))
     check_apart('train', given)
-    recipe = best_recipe() | dict(task='digits') if best else make_recipe(task, network, chosen, given)
+    recipe = best_of(network) if best else make_recipe(task, network, chosen, given)
     check_method(recipe['network'], method)
     where = find_device(device)
     recipe |= dict(method=method, seed=seed, device=where.type)

@@ -62,7 +62,7 @@ def next_scores(tokens:Tensor, # `(n, s)` what is new
                 memory:Memory, # of all that came before; it is added to
                )->Tensor: # `(n, c)` scores of what comes next
     "What comes after these tokens?"
-    p,s,start = net.net.params,tokens.shape[1],memory.count
+    p,s,start = net.params,tokens.shape[1],memory.count
     check_room(net.plan, start+s)
     x = p.table[tokens] + p.places[start:start+s]
     look = torch.ones(s, start+s, dtype=torch.bool, device=x.device).tril(start)
@@ -94,7 +94,7 @@ def write(net, # a causal `TransformerNet` of tokens
          )->Tensor: # `(n, count)` what was written
     "Go on with some texts, each in a row, one token after another."
     check_whole('write', count=count)
-    memory,new,out = Memory(net.plan, len(tokens), net.net.params.places),tokens,[]
+    memory,new,out = Memory(net.plan, len(tokens), net.params.places),tokens,[]
     for _ in range(count):
         new = choose(next_scores(new, net, memory))[:,None]
         out.append(new)
