@@ -16,6 +16,7 @@ from fastcore.basics import patch
 from torch import Tensor, is_grad_enabled, no_grad
 
 from .backward import Grads, check_batch, lin_vjp_b, lin_vjp_w, lin_vjp_x, mse_vjp
+from .checks import check_aside, check_pair
 from .forward import Params, lin, mse, relu as relu_forward
 
 # %% ../nbs/04_Autograd.ipynb #guards-import
@@ -66,11 +67,11 @@ def wrap(data, entry=None):
 # %% ../nbs/04_Autograd.ipynb #Op
 class Op:
     "An operation: its function on plain tensors, and for each argument a rule that sends back."
-    def __init__(self, fn, broadcast=False, name=None):
+    def __init__(self, fn, broadcast=False, name=None, aside=None):
         self.name,self.fn,self.broadcast = name or fn.__name__.strip('_'),fn,broadcast
         self.signature,self.defaults,self.rest = check_signature(self.name, fn)
         self.names = [*self.signature.parameters]
-        self.known = ['shape','i','out', *self.names]   # what a rule may ask for
+        self.known = ['shape','i','out', *self.names, *check_aside(self.name, aside, self.names)]
         self.rules = [(missing(self.name, n), []) for n in self.names]
 
 # %% ../nbs/04_Autograd.ipynb #defvjp
@@ -85,10 +86,11 @@ def defvjp(self:Op,
 # %% ../nbs/04_Autograd.ipynb #op
 def op(fn=None, # the forward function, on plain tensors
        broadcast:bool=False, # do its arguments broadcast? Then the tape sums their gradients back
-       name:str=None): # what drawings and errors call it, if not by the function's name
+       name:str=None, # what drawings and errors call it, if not by the function's name
+       aside:str=None): # if `fn` gives two tensors, the rules' name for the second
     "Make an operation of the tape from a function on tensors; `defvjp` gives it its rules."
-    if fn is None: return partial(op, broadcast=broadcast, name=name)
-    o = Op(fn, broadcast, name)
+    if fn is None: return partial(op, broadcast=broadcast, name=name, aside=aside)
+    o = Op(fn, broadcast, name, aside)
     @wraps(fn)
     def call(*args, **kwargs):
         if kwargs or len(args)<len(o.defaults): args = bind(o, args, kwargs)
@@ -101,20 +103,20 @@ def op(fn=None, # the forward function, on plain tensors
             else:
                 values.append(a if type(a) in SAFE else copied(a))
                 nodes.append(None)
-        out = fn(*values)
+        out,*laid = check_pair(o.name, fn(*values)) if aside else (fn(*values),)
         if not wrapped: return out
-        return o.record(out, values, nodes) if any(nodes) and is_grad_enabled() else Var(out)
+        return o.record(out, values, nodes, laid) if any(nodes) and is_grad_enabled() else Var(out)
     call.op,call.defvjp = o,o.defvjp
     return call
 
 # %% ../nbs/04_Autograd.ipynb #record
 @patch
-def record(self:Op, out, values, nodes):
+def record(self:Op, out, values, nodes, laid=()):
     "Write on the tape how to send a gradient of `out` back to each argument that wants one."
     if not isinstance(out, Tensor) or not out.is_floating_point() or out.requires_grad:
         return wrap(check_result(self, out))
-    entry,known,last = Entry(self, nodes),[None,None,out,*values],len(self.rules)-1
-    if self.rest is not None: known[3+self.rest:] = [tuple(values[self.rest:])]
+    entry,known,last = Entry(self, nodes),[None,None,out,*values,*laid],len(self.rules)-1
+    if self.rest is not None: known[3+self.rest:3+len(values)] = [tuple(values[self.rest:])]
     for i,p in enumerate(nodes):
         if p is None: continue
         x,(rule,needs) = values[i],self.rules[i if i<last else last]   # the last serves all of *xs
@@ -189,7 +191,7 @@ def sweep(roots, # the gradients to start from, by entry
             fits = type(r) is Tensor and shape and r.shape==shape and r.dtype is dtype
             if not fits or r.device!=device: r = e.fit(r, g, shape, dtype, device)
             if watch: watch(e, Edge(*edge), answer, r)
-            if p not in grads: heappush(todo, (-p.number, p))
+            if p not in grads and p.back: heappush(todo, (-p.number, p))   # a leaf sends nothing on
             grads[p] = grads[p]+r if p in grads else r
     return grads
 
@@ -366,8 +368,6 @@ def matmul(input, other):
     return out.reshape(out.shape[:-2] + out.shape[-2:-1]*row + out.shape[-1:]*column)
 _operator('matmul', matmul)
 
-# %% ../nbs/04_Autograd.ipynb #linear-stacks
-#| code-fold: true
 def linear(x, w, b):
     "`x@w + b` in one operation: `x (..., d)`, `w (d, h)`, `b (h,)`; leading axes are examples."
     if x.ndim==2: return linear_rows(x, w, b)
@@ -418,7 +418,7 @@ def vars(self:Entry, needs, kept):
     "What a rule asked to keep, with its history, so that the rule is recorded in turn."
     nodes,rest = [None,None,self,*self.nodes],self.op.rest   # beside `known`
     if rest is not None: nodes[3+rest:] = [tuple(self.nodes[rest:])]
-    return [_with_history(v, nodes[j]) for j,v in zip(needs, kept)]
+    return [_with_history(v, nodes[j]) if j<len(nodes) else None for j,v in zip(needs, kept)]
 
 def _with_history(value, node):
     if type(node) is tuple: return tuple(map(_with_history, value, node))
@@ -439,12 +439,12 @@ def grad(y, # `(...)` result, or several
          g=None, # upstream gradient, shaped like `y`; a scalar needs none
          create_graph:bool=False): # give `Var`s that can be differentiated again?
     "The gradient of `y` with respect to `xs`, a tuple if `xs` is one. No `.grad` is touched."
-    ys,gs = results(y, g)
-    each = check_inputs(xs)
+    (ys,gs),each = results(y, g),check_inputs(xs)
     with torch.set_grad_enabled(create_graph or is_grad_enabled()):
         roots = _roots(ys, gs, create_graph)
         grads = sweep(roots, {x.entry for x in each}, create_graph)
-    grads = {x.entry: grads.get(x.entry, torch.zeros_like(x.data)) for x in each}
+    def arrived(x): return grads[x.entry] if x.entry in grads else torch.zeros_like(x.data)
+    grads = {x.entry: arrived(x) for x in each}
     if not create_graph: grads = owned(grads, roots)
     out = tuple(tracked(grads[x.entry]) if create_graph else grads[x.entry] for x in each)
     return out[0] if isinstance(xs, Var) else out

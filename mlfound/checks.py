@@ -100,8 +100,14 @@ def check_lin(x, w, b, fn='lin', names=('x','w','b')):
     check_meet(fn, arrays)
 
 # %% ../nbs/21_Checks.ipynb #check_mse
+def alike(a, b):
+    "Are these real numbers of one type and shape? If so, no message need be worded."
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor)): return False
+    return a.shape==b.shape and a.dtype is b.dtype and a.is_floating_point() and a.numel()>0
+
 def check_mse(pred, targ):
     "Raise unless `pred` and `targ` are real numbers, of one shape, with something in them."
+    if alike(pred, targ): return
     check_floating('mse', pred=pred)
     check_tensors('mse', targ=targ)
     if targ.is_complex():
@@ -161,22 +167,36 @@ CLASSES = torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64
 
 def check_classes(fn, logits, targ):
     "Raise unless `targ` names one class for each row of `logits`."
-    if not torch.is_tensor(logits):
+    if not isinstance(logits, Tensor):
         raise TypeError(f'{fn}: logits are {got(logits)}; pass a tensor (n, c)')
     if logits.ndim!=2 or not logits.numel():
         raise ValueError(f'{fn}: logits are {tuple(logits.shape)}; pass (n, c), '
                          'one row of scores an example, with at least one')
-    if not torch.is_tensor(targ) or targ.dtype not in CLASSES:
+    if not isinstance(targ, Tensor) or targ.dtype not in CLASSES:
         raise TypeError(f'{fn}: targ is {targ.dtype if torch.is_tensor(targ) else got(targ)}; '
                         'pass class numbers, int64')
     n,c = logits.shape
     if targ.shape!=(n,):
         raise ValueError(f'{fn}: targ is {tuple(targ.shape)} but logits are {(n,c)}; '
                          f'pass one class number for each row, shaped {(n,)}')
-    lo,hi = targ.aminmax()
+    lo,hi = (t.item() for t in targ.aminmax())
     if lo<0 or hi>=c:
-        raise ValueError(f'{fn}: targ holds {int(lo if lo<0 else hi)}; '
+        raise ValueError(f'{fn}: targ holds {lo if lo<0 else hi}; '
                          f'with {c} columns of logits the classes are 0 to {c-1}')
+
+# %% ../nbs/21_Checks.ipynb #check_pair
+def check_pair(fn, given):
+    "What an operation's function gave, its result and something beside it; raise unless it is two."
+    if type(given) is tuple and len(given)==2: return given
+    raise TypeError(f'{fn}: its function gave {got(given)}; with aside= it must give two tensors, '
+                    'the result and what its rules may ask for by that name')
+
+def check_aside(fn, aside, names):
+    "The name of what is laid aside, if any, in a list; raise if rules know something else by it."
+    known = ['g','shape','i','out', *names]
+    if aside is None: return []
+    if isinstance(aside, str) and aside.isidentifier() and aside not in known: return [aside]
+    raise ValueError(f'{fn}: aside is {got(aside)}; pass another name than {", ".join(known)}')
 
 # %% ../nbs/21_Checks.ipynb #expected
 def expected(holds:bool, # true in the book

@@ -25,6 +25,7 @@ from .jobs import (CHOICES, CommandError, Job, best_of, changed, check_apart,
                           check_settings, make_recipe, print_versions, run_job, source_of)
 from .pieces import WorkbookError
 from .pictures import read_views, write_pictures
+from .playground import draw, find_model
 from .prompt import ThingError, examine_named
 from .report import (BOUNDS, METHODS, MOST_DRAWN, compare, draw_predictions, print_cost,
                             print_errors)
@@ -80,7 +81,7 @@ def certify()->bool: # does every rule hold?
     return table.ok
 
 # %% ../nbs/20_Command_line.ipynb #train
-def train(out='mlfound-model', # folder for the model, the checkpoint and the page of plots
+def train(out='mlfound-model', # folder for the model, the checkpoint, the page of plots and the one to draw on
           *, task:str='digits', # what is learned: to read digits, or to add numbers
           network:str=None, # what is trained: layers of units, windows, or attention (default: the task's first)
           hidden:int=None, # units in each hidden layer (default: 256)
@@ -124,25 +125,10 @@ def check_method(network, method):
                        f"pass one of {', '.join(ways(network))}")
 
 # %% ../nbs/20_Command_line.ipynb #network_for_pictures
-def _load_model(path, command):
-    "A model file, or that in the folder of a training: its name, the model, the facts."
-    path = expand(path)
-    if path.is_dir() and (path/MODEL).exists(): path = path/MODEL
-    if not path.exists(): raise ModelError(f'{path}: no such file; train one with {command}')
-    return path,*load(path)
-
 def _network_for_pictures(path):
     "What gives scores, from a model file, or from the folder of a training."
-    path,model,facts = _load_model(path, 'mlfound train')
-    if facts.get('task')=='addition':
-        raise ModelError(f'{path}: a network that adds; it answers mlfound add, and for pictures '
-                         'mlfound train makes one')
-    known = find_kind(facts.get('network', 'plain'))
-    d,c = known.ends(model)
-    if (d,c)!=(784,10):
-        raise ModelError(f'{path}: takes {d} inputs and gives {c} scores; '
-                         'a picture has 784 pixels, and there are 10 digits')
-    return lambda x: known.scores(model, x)
+    kind,model,_ = find_model(path)
+    return lambda x: find_kind(kind).scores(model, x)
 
 def _readings(images, errors):
     "Each digit that can be read, with its views; for the other pictures a line in `errors`."
@@ -208,25 +194,32 @@ def _summands(text):
                            f'the network was shown sums of up to {SHOWN}')
     return tuple(map(int, found.groups()))
 
+def _adder(path):
+    "The network of a file, or of a training's folder; `ModelError` if it does not add."
+    path,wanted = expand(path),'train one with mlfound train --task addition'
+    if path.is_dir() and (path/MODEL).exists(): path = path/MODEL
+    if not path.exists(): raise ModelError(f'{path}: no such file; {wanted}')
+    net,facts = load(path)
+    if facts.get('task')=='addition': return net
+    raise ModelError(f'{path}: does not add; {wanted}')
+
 # %% ../nbs/20_Command_line.ipynb #add-code
-def add(sums:list, # sums such as 417+85, of numbers of up to three digits
+def add(sums:list, # such as 417+85, of numbers of up to three digits
         *, model='mlfound-model', # a file that `mlfound train --task addition` wrote, or its folder
         json:bool=False, # print one JSON object a line instead
        )->bool: # are all answers right?
     "Let a trained network add numbers."
     if isinstance(sums, str): raise CommandError(f'add: sums is {got(sums)}; pass a list of them')
     pairs = [_summands(s) for s in sums]
-    path,net,facts = _load_model(model, 'mlfound train --task addition')
-    if facts.get('task')!='addition':
-        raise ModelError(f'{path}: does not add; train one with mlfound train --task addition')
-    answers = written_sums(net, pairs)
+    answers,well = written_sums(_adder(model), pairs),True
     if not json: print(f"{'sum':11}{'answer':>6}  probability")
     for (a,b),(text,p) in zip(pairs, answers):
         right = text==str(a+b)
         facts = dict(sum=f'{a}+{b}', answer=text, probability=round(p, 4), right=right)
-        said = f"{facts['sum']:11}{text:>6}  {p:11.4f}" + ('' if right else f'  wrong, it is {a+b}')
-        print(to_json.dumps(facts) if json else said, flush=True)
-    return all(text==str(a+b) for (a,b),(text,_) in zip(pairs, answers))
+        line = f"{facts['sum']:11}{text:>6}  {p:11.4f}" + ('' if right else f'  wrong, it is {a+b}')
+        print(to_json.dumps(facts) if json else line, flush=True)
+        well = well and right
+    return well
 
 # %% ../nbs/20_Command_line.ipynb #demo
 def demo(out='mlfound-demo', # folder for everything that is written
@@ -260,14 +253,17 @@ COMMANDS = dict(
         '--seed 1 --rounds 0'),
     train=Command(train, lambda history: 130 if history.interrupted else 0,
         'Print its accuracy on training, validation and test digits; write the model, a '
-        'checkpoint after every epoch and a page of plots. Ctrl-C keeps the best epoch so far '
-        '(exit code 130).', '--hidden 100 --method tape --out tape'),
+        'checkpoint after every epoch, a page of plots and one to draw on. Ctrl-C keeps the best '
+        'epoch so far (exit code 130).', '--hidden 100 --method tape --out tape'),
     predict=Command(predict, lambda unread: 1 if unread else 0,
         'Pictures may be of any size, grey or coloured, dark on light or light on dark, '
         'off-centre. Exit code 1 if one of them cannot be read.',
         'mlfound-model my-digit.png --plot seen.png'),
+    draw=Command(draw, lambda page: 0,
+        'It is one file, which works without Python and asks nobody for anything.',
+        'mlfound-model --out mine.html'),
     add=Command(add, lambda right: 0 if right else 1,
-        'Whoever trained it knows how often it is right; exit code 1 if an answer is wrong.',
+        'Each answer is compared with the sum afterwards; exit code 1 if one is wrong.',
         '417+85 999+1'),
     examine=Command(examine_named, lambda report: 0 if report.ok else 1,
         'Exit code 1 if something is wrong.', 'rules.py:f,vjp --shapes 5,3 3,4 4'),

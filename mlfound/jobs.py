@@ -22,8 +22,9 @@ from .compiler import compiled_way # noqa: F401 (enters itself among the ways)
 from .convnet import BEST, BEST_PLAN, SMALL
 from .data import Split, mnist
 from .fit import save
+from .playground import write_page
 from .report import report
-from .saved import CHECKPOINT, MODEL, REPORT, claim
+from .saved import CHECKPOINT, DRAW, MODEL, REPORT, ModelError, claim
 from .scale import distributed, fit_on, precision
 from .terminal import one_line, say, several
 from .training import standardized
@@ -240,9 +241,16 @@ def _finish(job, model, splits, history):
     _print_results(results, history, task.things)
     task.page(history, model, splits.valid, job.out/REPORT)
     print(f'model {one_line(job.out/MODEL)}\nplots {one_line(job.out/REPORT)}')
+    if task.things=='digits': _write_page(job.out)
     if history.interrupted:
         done = several(len(history.epochs), 'epoch')
         print(f'interrupted: the network is that of the best of {done}; go on with --resume')
+
+def _write_page(folder):
+    "A page to draw on, beside the model, unless the network is too large for one."
+    try: write_page(folder/MODEL, folder/DRAW)
+    except ModelError as e: return say(f'no {DRAW}: {e}')
+    print(f'to draw on {one_line(folder/DRAW)}')
 
 def _results(model, splits, parts, things):
     "Loss, accuracy and number of examples of each part that is named."

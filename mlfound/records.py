@@ -187,6 +187,8 @@ as_it_is = nullcontext()
 # %% ../nbs/37_Records.ipynb #check_grads
 def check_grads(layer, grads, inputs):
     "Raise unless `bwd` returned a gradient or `None` for each input, or one for the first."
+    if isinstance(grads, Tensor) and inputs and isinstance(inputs[0], Tensor):   # the usual case
+        if grads.shape==inputs[0].shape and grads.dtype is inputs[0].dtype: return
     each = grads if isinstance(grads, tuple) else (grads,)
     if isinstance(grads, tuple) and len(grads)!=len(inputs):
         raise ValueError(f'{name_of(layer)}.bwd: it returned {len(grads)} gradients for '

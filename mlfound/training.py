@@ -21,22 +21,25 @@ from .optimizers import SGD, Adam, AdamW, Optimizer, one_cycle # noqa: F401
 from .scores import accuracy, log_softmax, softmax # noqa: F401
 
 # %% ../nbs/05_Training.ipynb #cross_entropy
-@op
+@op(aside='logp')   # what else the function gives, its rule may ask for by this name
 def cross_entropy(logits, # `(n, c)` scores: a tensor or a `Var`
                   targ, # `(n,)` the class of each example, 0 to c−1
                  ): # `()`
     "The mean of $-\\log p$, with $p$ the probability given to the right class."
     check_classes('cross_entropy', logits, targ)
-    return -log_softmax(logits).gather(1, targ.long()[:,None]).mean()
+    logp = log_softmax(logits)
+    return -logp.gather(1, targ.long()[:,None]).mean(), logp
 
 # %% ../nbs/05_Training.ipynb #cross_entropy_vjp
 def cross_entropy_vjp(g, # `()` upstream gradient
                       logits, # `(n, c)` scores of the forward pass
                       targ, # `(n,)` classes of the forward pass
+                      logp=None, # `(n, c)` the forward pass's $\log p$, if it was kept
                      ): # `(n, c)` gradient for `logits`
     "Pull `g` back through `cross_entropy`: $(p - y)\\,g/n$, with $y$ 1 for the right class."
-    y = torch.zeros_like(raw(logits)).scatter_(1, targ.long()[:,None], 1)
-    return (softmax(logits) - y)*(g/len(targ))
+    p = softmax(logits) if logp is None else logp.exp()
+    y = torch.zeros_like(raw(p)).scatter_(1, targ.long()[:,None], 1)
+    return (p - y)*(g/len(targ))
 
 cross_entropy.defvjp(cross_entropy_vjp)
 

@@ -228,19 +228,19 @@ def attention_maps(x, params:TransformerParams, plan:TransformerPlan,
     return maps
 
 # %% ../nbs/62_Transformer.ipynb #transformer_loss
-def token_weights(y):
+def token_weights(y, dtype):
     "The place of each row's class, and its share in the mean: 0 where it does not count."
     counts = y!=IGNORE
-    return torch.where(counts, y, 0).long()[:,None],(counts/counts.sum())[:,None]
+    return torch.where(counts, y, 0).long()[:,None],(counts.to(dtype)/counts.sum())[:,None]
 
 def token_loss(z, # `(..., classes)` scores: a tensor or a `Var`
                y:Tensor, # `(...)` classes, or `IGNORE`
               ): # `()`
     "The mean cross-entropy of the rows that count."
     z,y = check_targets(z, y)
-    at,share = token_weights(y)
+    at,share = token_weights(y, raw(z).dtype)
     logp = log_softmax(z)
-    return -(logp.gather(1, at)*share.to(logp.dtype)).sum()
+    return -(logp.gather(1, at)*share).sum()
 
 def transformer_loss(x, y, params, plan): # `()`
     "The loss of a network: `x` as it reads, `y (n, t)` or `(n,)` classes, tensors or `Var`s."
@@ -322,11 +322,11 @@ def think_backward(g, kept, p, gp):
 # %% ../nbs/62_Transformer.ipynb #ends
 def loss_and_back(a, y, params, plan, grads, n):
     "The loss; fills the gradients of the last product, and gives the one for `a`."
-    at,share = token_weights(y.reshape(-1))
+    at,share = token_weights(y.reshape(-1), a.dtype)
     t,w = len(a)//n,params.table.T if plan.tied else params.wout
     read = a.view(n, t, -1).mean(1) if plan.read=='mean' else a[t-1::t] if plan.read=='last' else a
     z,norm = folded(read, params.nw, params.nb, w, params.bout)
-    logp,share = z.log_softmax(1),share.to(a.dtype)
+    logp = z.log_softmax(1)
     loss = -(logp.gather(1, at)*share).sum()
     g = logp.exp_().mul_(share).scatter_add_(1, at, -share)
     gw = torch.empty_like(w) if plan.tied else grads.wout

@@ -36,7 +36,10 @@ def color(page, selector, what='backgroundColor'):
     return page.eval_on_selector(selector, f'e => getComputedStyle(e).{what}')
 def status(page): return page.locator('.tape-status').inner_text()
 def panel(page): return page.locator('.tape-panel').inner_text()
-def cells(page, where=''): return page.locator(f'.tape-panel {where} td:visible').all_inner_texts()
+def cells(page, where=''):
+    "The numbers of a table; those of a leaf stand in fields."
+    found = page.locator(f'.tape-panel {where} td:visible').all()
+    return [td.evaluate('e => e.querySelector("input")?.value ?? e.innerText') for td in found]
 
 def test_forward_and_back(show):
     page = show(fork())

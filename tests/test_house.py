@@ -5,7 +5,7 @@ from conftest import modules, root
 
 # A module imports only modules that stand before it here.
 order = '''plugin checks terminal bundle saved files data forward slopes blocks backward tiny
-           records module guards autograd derivatives layout figure curves drawing scores
+           records module guards autograd derivatives layout figure curves replay drawing scores
            optimizers forms
            training pointwise shapes losses ops ways fit scale conv convlayers convnet
            attention transformer trace spelling order passes compiler ink pictures report

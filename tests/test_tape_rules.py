@@ -10,6 +10,7 @@ from mlfound.autograd import (Var, grad, linear, mse_loss, mul, relu, sweep,
 from mlfound.backward import (check_vjp, forward_and_backward, relative_error, relu_vjp,
                               torch_forward_and_backward)
 from mlfound.forward import Params, init_params
+from mlfound.guards import TapeError
 
 rng = torch.Generator().manual_seed(0)
 def rand(*shape): return torch.randn(*shape, dtype=torch.float64, generator=rng)
@@ -101,6 +102,69 @@ def test_a_rule_wrong_by_little_is_refused(f, call, args, monkeypatch):
         with monkeypatch.context() as m:
             m.setattr(f.op, 'rules', rules)
             with pytest.raises(AssertionError, match=f'argument {k} is wrong'): check(call, *args)
+
+# What an operation lays aside ---------------------------------------------------------------------
+
+def squared_exponential():
+    "$e^{2x}$, by way of the exponential; counts how often its rule computes that once more."
+    again = []
+    @A.op(aside='e')
+    def square(x):
+        e = x.exp()
+        return e*e, e
+    @square.defvjp
+    def rule(g, x, e=None):
+        if e is None:
+            again.append(1)
+            e = x.exp()
+        return 2*g*e*e
+    return square, again
+
+def test_a_rule_may_ask_for_what_was_laid_aside():
+    f,again = squared_exponential()
+    x = rand(3)
+    assert_close(f(x), (2*x).exp())           # a plain tensor gives one
+    check(f, x)
+    v = Var(x, requires_grad=True)
+    with torch.no_grad(): assert f(v).entry is None
+    assert_close(f(v).entry.edges[0].kept, [x, x.exp()])
+    assert not again
+
+def test_what_was_laid_aside_has_no_history():
+    f,again = squared_exponential()
+    v = Var(rand(3), requires_grad=True)
+    slope = grad(f(v), v, torch.ones(3, dtype=v.dtype), create_graph=True)
+    assert_close(grad(slope, v, torch.ones(3, dtype=v.dtype)), 4*(2*v.data).exp())
+    assert len(again)==1
+
+def test_what_was_laid_aside_and_changed_is_noticed():
+    kept = []
+    @A.op(aside='e')
+    def f(x):
+        kept.append(x.exp())
+        return kept[-1]*1, kept[-1]
+    f.defvjp(lambda g,e: g*e)
+    y = f(Var(rand(3), requires_grad=True))
+    kept[-1].mul_(2)
+    with pytest.raises(TapeError, match="'e' was changed"): y.backward(torch.ones(3))
+
+def test_any_number_of_arguments_and_one_laid_aside():
+    @A.op(aside='total')
+    def f(*xs): return sum(xs), sum(xs)
+    f.defvjp(xs=lambda g,xs,i,total=None: g*xs[i-1]/xs[i-1] if total is None else 0*total + g)
+    u,v = (Var(rand(3), requires_grad=True) for _ in range(2))
+    f(u, v).backward(torch.ones(3))
+    assert_close(v.grad, torch.ones(3, dtype=v.dtype))
+    assert_close(grad(f(u, v), v, torch.ones(3), create_graph=True).data, v.grad)
+
+def test_an_operation_that_does_not_keep_its_word():
+    @A.op(aside='e')
+    def f(x): return x
+    with pytest.raises(TypeError, match='f: its function gave torch.float64 .*must give two'):
+        f(Var(rand(2), requires_grad=True))
+    for name in ('x', 'out', 'g', 'two words', 3):
+        with pytest.raises(ValueError, match='aside is .*another name than g, shape, i, out, x'):
+            A.op(aside=name)(lambda x: (x, x))
 
 # What a sweep gives -------------------------------------------------------------------------------
 
