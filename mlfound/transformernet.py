@@ -57,7 +57,8 @@ class Shares:
     def taken(self, x, y):
         "Our rows, and our part of what the whole batch is asked for."
         mine = self.cut(y)
-        return self.cut(x),mine,((mine!=UNASKED).sum()/(y!=UNASKED).sum()).item()
+        own,whole = ((t!=UNASKED).sum().item() for t in (mine, y))
+        return self.cut(x),mine,own/whole
 
 def in_shares(way):
     "The same way, for several processes: losses and gradients of all shares add up."
