@@ -13,9 +13,9 @@ __all__ = ['operation', 'composite', 'function', 'layer', 'network', 'tape', 'TR
            'cut', 'deviation', 'values_of', 'largest', 'with_seed', 'by_name', 'with_words', 'judged_loss',
            'bent_formula', 'log_odds', 'meetings', 'framed', 'unframed', 'nulls', 'maps_of', 'slid', 'slid_input',
            'slid_weight', 'plainly', 'averaged', 'mean_back', 'standard', 'batch_normed', 'batch_normed_by', 'holding',
-           'normed', 'seeded', 'tiny_windows', 'windows_loss', 'parted', 'by_windows', 'looked_up', 'standard_rows',
-           'passed', 'passed_slope', 'reader_sizes', 'small_reader', 'reader_loss', 'by_reader', 'all_but_pixels',
-           'find', 'found']
+           'normed', 'seeded', 'tiny_windows', 'windows_loss', 'parted', 'by_windows', 'looked_up', 'shared_out',
+           'standard_rows', 'flat_and_straight', 'passed', 'passed_slope', 'reader_sizes', 'small_reader',
+           'reader_loss', 'by_reader', 'all_but_pixels', 'find', 'found']
 
 # %% ../nbs/22_Catalogue.ipynb #imports
 import importlib.util, math
@@ -992,9 +992,17 @@ def looked_up(q, k, v, mask=None, causal=False, scale=None):
         like = {j: sp.exp((q[n]*k[(*n[:-1],j)]).sum()*scale) for j in sees}
         for j in sees: z[n] = z[n] + like[j]/sum(like.values())*v[(*n[:-1],j)]
     return z
+def shared_out(s, seen=None):
+    e = sp.exp(s)*(1 if seen is None else plain(seen).astype(int))
+    return e/e.sum(-1, keepdims=True)
 def standard_rows(x, eps=1e-5):
     m = x.mean(-1, keepdims=True)
     return (x-m)/sp.sqrt(((x-m)**2).mean(-1, keepdims=True) + sp.Rational(str(eps)))
+def flat_and_straight(y, x, eps):
+    "Without what is a shift or a stretch of its row."
+    hat,c = standard_rows(x, eps),y - y.mean(-1, keepdims=True)
+    v = ((x - x.mean(-1, keepdims=True))**2).mean(-1, keepdims=True) + sp.Rational(str(eps))
+    return (c - hat*(c*hat).mean(-1, keepdims=True))/sp.sqrt(v)
 def passed(x): return x*(1 + sp.erf(x/sp.sqrt(sp.Integer(2))))/2
 def passed_slope(x):
     density = sp.exp(-x**2/2)/sp.sqrt(2*sp.acos(sp.Integer(-1)))
@@ -1014,6 +1022,11 @@ TRIALS += [
                                          + nulls(size[1]) for r in range(size[0])])),
     function('attention.embedding_vjp', spellings, lambda i,t: t[i],
              f=torch.nn.functional.embedding),
+    function('attention.softmax_vjp', [([2,3],), ([3,1],), ([2],)],
+             shared_out, f='scores.softmax',
+             use=lambda vjp,g,x: vjp(g, found('scores.softmax')(x))),
+    operation('attention.shares', [([2,2,3],), ([2,3],seen_some,.7), ([3,1],None,1.4), ([2,17],)],
+              lambda s,seen=None,spread=1.: shared_out(s/sp.Rational(str(spread)), seen)),
     function('attention.attention_vjp', [*lookups, ([2,1,2,2],[3,3,2],[3,3,1]),
              ([2,2],[2,2],[2,1],seen_other,True), ([2,2],[2,2],[2,1],~seen_other.triu(1),True)],
              looked_up, f='attention.attention', small=8),
@@ -1021,15 +1034,17 @@ TRIALS += [
               torch.nn.functional.scaled_dot_product_attention(*a[:3], **dict(zip(
                   ('attn_mask','is_causal','scale'), a[3:])))),
     operation('attention.normalise', stretches, standard_rows, small=4),
-    function('attention.normalise_vjp', stretches, standard_rows, small=4,
-             f=lambda x,eps=1e-5: torch_pools.layer_norm(x, x.shape[-1:], eps=eps),
-             use=lambda vjp,g,x,eps=1e-5: vjp(g, x, found('attention.normalise')(x, eps), eps)),
+    operation('attention.unnormalise', [([2,3,4],[2,3,4]), ([1,2],[1,2],.1), ([2,3],[2,3])],
+              lambda y,x,eps=1e-5: flat_and_straight(y, x, eps), small=4),
+    operation('attention.layer_norm', [([2,3,4],[4],[4]), ([3,2],[2],[2],.1), ([2,1,3],[3],[3])],
+              lambda x,w,b,eps=1e-5: standard_rows(x, eps)*w + b, small=8),
     function('attention.layer_norm_vjp', [([2,3,4],[4],[4]), ([3,2],[2],[2],.1), ([1,3],[3],[3])],
              lambda x,w,b,eps=1e-5: standard_rows(x, eps)*w + b,
              f='attention.layer_norm', small=8,
              use=lambda vjp,g,x,w,b,eps=1e-5: vjp(g, x, w, b, eps)),
     operation('attention.gelu', bells, passed),
-    operation('attention.gelu_slope', bells, passed_slope),
+    operation('attention.gelu_back', [([3,4],[3,4]), ([2],[2]), ([],[])],
+              lambda y,x: y*passed_slope(x)),
     function('attention.gelu_vjp', bells, passed, f=torch_pools.gelu),
     composite('attention.torch_embedding', spellings, lambda i,t: t[i], f=torch_pools.embedding),
     composite('attention.torch_gelu', bells, passed, f=torch_pools.gelu),

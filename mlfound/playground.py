@@ -138,7 +138,7 @@ def write_page(model=None, # a file that `save` wrote, a training's folder, the 
     write_whole(path, page.encode())
     return page
 
-# %% ../nbs/18_Playground.ipynb #play-24
+# %% ../nbs/18_Playground.ipynb #play-41
 def draw(model:Path=None, # a file that `mlfound train` wrote, or its folder (default: the network that comes along)
          *, out=DRAW, # the file to write
          no_open:bool=False, # only write it, and leave the browser alone

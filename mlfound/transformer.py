@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['IGNORE', 'EPS', 'TransformerPlan', 'BlockParams', 'TransformerParams', 'init_transformer', 'transformer_tensors',
            'with_tensors', 'housed_transformer', 'keys_of', 'apply_block', 'enter', 'leave', 'transformer',
-           'attention_maps', 'token_weights', 'token_loss', 'transformer_loss', 'folded', 'folded_vjp', 'shares_of',
-           'look_forward', 'look_backward', 'think_forward', 'think_backward', 'loss_and_back', 'enter_backward',
+           'attention_maps', 'token_weights', 'token_loss', 'transformer_loss', 'folded', 'folded_vjp', 'look_forward',
+           'look_backward', 'think_forward', 'think_backward', 'loss_and_back', 'enter_backward',
            'transformer_loss_and_gradients']
 
 # %% ../nbs/62_Transformer.ipynb #imports
@@ -16,7 +16,7 @@ import torch, torch.nn.functional as F
 from torch import Tensor
 
 from .attention import (attention, attention_weights, check_index, embedding, gelu,
-                               join_heads, layer_norm, split_heads)
+                               join_heads, layer_norm, shares_of, split_heads)
 from .autograd import linear
 from .checks import check_classes, check_whole, got
 from .guards import raw
@@ -265,16 +265,10 @@ def folded_vjp(g, kept, nw, nb, w, gnw, gnb, gw, gb, into):
     torch.mv(w, gb, out=gnb)
     gw.mul_(nw[:,None]).addr_(nb, gb)
     ga = g@wide.T                                      # its rows have mean 0
-    ga.addcmul_(hat, (ga*hat).mean(1, True), value=-1) # normalise_vjp
+    ga.addcmul_(hat, (ga*hat).mean(1, True), value=-1) # unnormalise
     return into.addcmul_(ga, scale)
 
 # %% ../nbs/62_Transformer.ipynb #look
-def shares_of(s):
-    "Softmax along the rows of `s`, in its place where rows are short."
-    if s.shape[-1]>=16: return s.softmax(-1)
-    s.sub_(s.amax(-1, True)).exp_()
-    return s.div_(s.sum(-1, True))
-
 def look_forward(a, p, plan, n):
     "Add what attention finds; changes `a`, and keeps what the rule will ask for."
     t,h = len(a)//n,plan.heads

@@ -26,11 +26,13 @@ const fieldsOf = (section, card) => {
 
 // Lets the leaves of a figure be edited, if it holds its tape. `told` is called at each change.
 export const edit = (root, told) => {
-  const panel = root.querySelector('.tape-panel'), again = root.querySelector('[data-step="again"]');
+  const panel = root.querySelector('.tape-panel');
+  const again = root.querySelector('[data-step="again"]');
   if (!panel.dataset.tape) return;
   const tape = JSON.parse(panel.dataset.tape), sections = [...panel.children];
   const leaf = i => !tape.cards[i].op, begun = tape.cards.map(c => [...c.data ?? []]);
-  const places = [...root.querySelectorAll('[data-show]')].map(e => [e, ...e.dataset.show.split(' ')])
+  const places = [...root.querySelectorAll('[data-show]')]
+    .map(e => [e, ...e.dataset.show.split(' ')])
     .filter(([, way, of, k]) => !(way == 'table' && of == 'values' && leaf(k)));
   const fields = sections.flatMap((s, i) => leaf(i) ? fieldsOf(s, tape.cards[i]) : []);
   const show = () => {

@@ -11,10 +11,9 @@ export function addBars(box, app) {
   for (let k = 0; k < 10; k++) {
     const button = document.createElement('button');
     button.type = 'button';
-    button.innerHTML = '<span class="name"></span><span class="track"><span class="fill"></span></span>'
+    button.innerHTML = '<span class="name"></span>'
+      + '<span class="track" aria-hidden="true"><span class="fill"></span></span>'
       + '<span class="p"></span>';
-    button.querySelector('.track').setAttribute('aria-hidden', 'true');
-    for (const e of button.querySelectorAll('.track, .fill')) e.style.setProperty('display', 'block');
     button.firstChild.textContent = k;
     button.onclick = () => {
       app.unit = null;
@@ -51,8 +50,8 @@ export function addLayers(box, app) {
     part.className = 'layer';
     part.append(title, grid);
     box.append(part);
-    const cells = Array.from({ length: Math.min(maps, MOST_UNITS) }, () => addMap(grid, app, layer));
-    return { layer, cells };
+    const some = { length: Math.min(maps, MOST_UNITS) };
+    return { layer, cells: Array.from(some, () => addMap(grid, app, layer)) };
   });
 }
 

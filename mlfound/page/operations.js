@@ -58,7 +58,7 @@ const mse = (p, t) => {
 };
 const miss = (g, p, t) => each((g, a, b) => 2*(a - b)*g/p.data.length, g, p, t);
 
-// Each operation and, for each argument, its rule: the upstream gradient, the arguments, the result.
+// Each operation and, for each argument, its rule: upstream gradient, arguments, result.
 export const operations = {
   add: [plus, g => g, g => g],
   sub: [(x, y) => plus(x, minus(y)), g => g, g => minus(g)],
