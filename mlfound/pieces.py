@@ -14,13 +14,13 @@ class WorkbookError(ValueError):
     "What was asked of a workbook, or of the book for it, cannot be done."
 
 def piece(cells:list, # sources of a notebook's code cells
-          name:str, # of a function or class; or of an operation, whose rule is wanted
+          name:str, # of a function or class; `exp[0]` is the first rule of an operation
          )->str: # source
     "The definition of `name` in the last cell that has one."
     for cell in reversed(cells):
         text = without_directives(cell)
         if name.split('.')[0].split('[')[0] not in text: continue
-        found = definition(text, name) or rule(text, name)
+        found = rule(text, name) if '[' in name else definition(text, name)
         if found: return found
     raise WorkbookError(f'piece: no cell defines {name}; name a function, a class or an operation '
                         'with rules that are lambdas')
@@ -31,6 +31,7 @@ def without_directives(cell):
 
 # %% ../nbs/71_Pieces.ipynb #definition
 DEFINITIONS = ast.FunctionDef,ast.ClassDef
+BOOKISH = '@patch','@op','@method' # decorators
 
 def definition(text, name):
     "The source of a function or class, and of the assignments above that it uses; or ''."
@@ -49,11 +50,11 @@ def used(nodes):
             if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
 def source(text, node):
-    "The lines of a node, with its decorators but `@patch`, which only the book needs."
+    "The lines of a node, without the decorators that only the book needs."
     decorators = getattr(node, 'decorator_list', [])
     first = min([node.lineno, *(d.lineno for d in decorators)])
     lines = text.split('\n')[first-1:node.end_lineno]
-    return '\n'.join(l for l in lines if not l.startswith('@patch'))
+    return '\n'.join(l for l in lines if l not in BOOKISH)
 
 # %% ../nbs/71_Pieces.ipynb #rule
 def rule(text, name):
@@ -64,7 +65,7 @@ def rule(text, name):
             continue
         rules = [n for n in ast.walk(node) if isinstance(n, ast.Lambda)]
         rules = [n for n in rules if n.args.args and n.args.args[0].arg=='g']
-        if rules: return as_function(rules[int(which[:-1] or 0) if which else 0], name, text)
+        if rules: return as_function(rules[int(which[:-1])], name, text)
     return ''
 
 def declared(node):

@@ -57,7 +57,7 @@ def listed(v):
 def brief(v):
     "A value in a few words: small tensors as numbers, large ones as a shape."
     if isinstance(v, Tensor):
-        return listed(v.tolist()) if v.numel()<=12 else f'a tensor {tuple(v.shape)}'
+        return listed(v.tolist()) if v.numel()<=6 else f'a tensor {tuple(v.shape)}'
     if isinstance(v, tuple): return f"({', '.join(map(brief, v))})"
     if isinstance(v, Other): return f'a {v.kind}'
     return number(v) if isinstance(v, (bool,int,float)) else repr(v)[:60]
@@ -211,16 +211,18 @@ def interrupt(thread, done, seconds):
 
 def here(work, seconds):
     "What `work()` returns, in this process, called off when the time is over."
-    done = threading.Event()
+    done,threads = threading.Event(),torch.get_num_threads()
     watch = threading.Thread(target=interrupt, args=(threading.get_ident(), done, seconds),
                              daemon=True)
     try:
         with own_randomness():
+            torch.set_num_threads(1)
             watch.start()
             try: out = work()
             finally:
                 done.set()
                 watch.join()
+                torch.set_num_threads(threads)
     except TooLong: return Outcome(ended='time')
     return Outcome(ended='time') if out.error.startswith('TooLong') else out
 

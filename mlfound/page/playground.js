@@ -98,7 +98,8 @@ function obeySurroundings(app) {
   document.querySelector('#whole').href = location.href.split('#')[0];
   dress(wishes.at(-1));
   if (parent === window) return;
-  const tell = () => parent.postMessage({ mlfound: 'height', height: root.scrollHeight }, '*');
+  const tall = () => document.body.getBoundingClientRect().height;
+  const tell = () => parent.postMessage({ mlfound: 'height', height: tall() }, '*');
   new ResizeObserver(tell).observe(document.body);
 }
 
