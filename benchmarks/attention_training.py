@@ -39,7 +39,7 @@ def usual(net):
     "A way whose gradients are those of PyTorch's autograd for `usual_scores`."
     import torch
     import torch.nn.functional as F
-    from mlfound.transformer import transformer_tensors, with_tensors
+    from mlfound.transformerplan import transformer_tensors, with_tensors
     from mlfound.transformernet import sequence
     from mlfound.ways import UNASKED, Way
 
@@ -197,7 +197,8 @@ def writing(args):
     "Microseconds a token, with a memory of keys and values and without, by length."
     import torch
     from mlfound.sampling import greedy, write
-    from mlfound.transformer import TransformerPlan, transformer
+    from mlfound.transformer import transformer
+    from mlfound.transformerplan import TransformerPlan
 
     found, lengths = {}, (32,) if args.quick else (32, 128, 512)
     for length in lengths:

@@ -30,8 +30,9 @@ from mlfound.files import packaged
 from mlfound.fit import fit, load, save
 from mlfound.sampling import Memory, next_scores, write
 from mlfound.saved import ModelError
-from mlfound.transformer import TransformerPlan, transformer
+from mlfound.transformer import transformer
 from mlfound.transformernet import ROWS, TransformerNet, for_plain_pixels, net_tensors
+from mlfound.transformerplan import TransformerPlan
 from mlfound.ways import REGISTRY, UNASKED, evaluate, ways
 
 small = ADDER._replace(width=8, heads=2, blocks=1)
