@@ -236,7 +236,7 @@ def page(results):
             f'## One step: {titles[task]}',
             '',
             f'Loss and gradients, 2 blocks, 64 wide, 4 heads, float32. {theirs} has the usual '
-            f'functions with its fused attention; *PyTorch* is its autograd for those of chapter 62.',
+            'functions with its fused attention; *PyTorch* is a network of its modules.',
             '',
             f'| | µs | time, of {theirs} |',
             '|---|---|---|',
@@ -259,7 +259,8 @@ def page(results):
             f"| {name} | {r['seconds']:.1f} | {r['cpu_seconds']:.1f} | {r['valid']:.2f} | "
             f"{r['test']:.2f} | {seeds} |"
         ]
-    lines += ['', '## Long carries', '', 'Exactly right (%), by the columns a carry runs on through:']
+    lines += ['', '## Long carries', '']
+    lines += ['Exactly right (%), by the columns a carry runs on through:']
     lines += ['', '| training | 0 | 1 | 2 |', '|---|---|---|---|']
     for name, r in results['carries'].items():
         lines += [f"| {name} | {' | '.join(f'{v:.1f}' for v in r.values())} |"]

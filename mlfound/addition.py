@@ -18,8 +18,8 @@ from .data import Split, Splits
 from .files import packaged
 from .fit import load, save
 from .report import draw_history, write_figure
-from .transformer import TransformerPlan
 from .transformernet import holding, net_tensors
+from .transformerplan import TransformerPlan
 from .ways import UNASKED, evaluate
 
 # %% ../nbs/66_Addition.ipynb #alphabet

@@ -34,10 +34,9 @@ def assert_shares(p:Tensor): # `(..., t, s)` what each query takes of each key
     "Raise `AssertionError` unless each query's shares are positive and add up to 1."
     total = p.sum(-1)
     if (p>=0).all() and (total-1).abs().max()<1e-4: return
-    columns = (p.sum(-2)-1).abs().max()<1e-4
+    columns = 'those of each key to 1: ' if (p.sum(-2)-1).abs().max()<1e-4 else ''
     raise AssertionError(f'assert_shares: the shares of a query add up to {total.min().item():.3g} '
-                         f'to {total.max().item():.3g}; ' +
-                         ('those of each key to 1: ' if columns else '') + 'use softmax(scores, -1)')
+                         f'to {total.max().item():.3g}; {columns}use softmax(scores, -1)')
 
 # %% ../nbs/69_Traps.ipynb #assert_spread
 def assert_spread(q:Tensor, # `(..., t, d)` queries of a network that has not learned anything
@@ -71,5 +70,5 @@ def assert_deaf(loss, # `loss(z, y)`: `()`
     other = torch.where(silent[...,None], z.flip(-1) + 1, z)
     before,after = float(loss(z, y)),float(loss(other, y))
     if math.isclose(before, after, rel_tol=1e-6): return
-    raise AssertionError(f'assert_deaf: the loss is {before:.4g}, and {after:.4g} with other scores '
-                         'where nothing is asked; average over the places that count')
+    raise AssertionError(f'assert_deaf: the loss is {before:.4g}, and {after:.4g} with other '
+                         'scores where nothing is asked; average over the places that count')
