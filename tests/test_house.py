@@ -8,7 +8,7 @@ order = '''plugin checks terminal bundle saved files data forward slopes blocks 
            records module guards autograd derivatives layout figure curves replay drawing scores
            optimizers forms
            training pointwise shapes losses ops ways fit scale conv convlayers convnet
-           attention attentionlayers transformerplan transformer
+           attention attentionlayers blockwise transformerplan transformer
            trace spelling order passes compiler ink pictures report
            transformernet addition sampling traps costs
            catalogue verify mutants subject nudges suspects findings exam variations
