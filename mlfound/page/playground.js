@@ -41,7 +41,7 @@ function newApp(one, data) {
     wanted = null;
     app.reading = pixelsOf(app.state) ? app.readNow(netOf(app.state)) : null;
     paintAll(one, app);
-    frames.push(performance.now() - start);
+    if (app.reading) frames.push(performance.now() - start);
     if (frames.length > 500) frames.shift();
   };
   app.paint = () => { wanted ??= requestAnimationFrame(app.frame); };
