@@ -157,4 +157,5 @@ def with_names(f, # a function
                **names, # what it is to find under these names, in place of what is there
               ): # the same function, among them
     "A function among other names: the book's, say, with a reader's class."
-    return FunctionType(f.__code__, f.__globals__ | names, f.__name__, f.__defaults__, f.__closure__)
+    among = f.__globals__ | names
+    return FunctionType(f.__code__, among, f.__name__, f.__defaults__, f.__closure__)
