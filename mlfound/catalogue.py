@@ -14,7 +14,7 @@ __all__ = ['operation', 'composite', 'function', 'layer', 'network', 'tape', 'TR
            'bent_formula', 'log_odds', 'meetings', 'framed', 'unframed', 'nulls', 'maps_of', 'slid', 'slid_input',
            'slid_weight', 'plainly', 'averaged', 'mean_back', 'standard', 'batch_normed', 'batch_normed_by', 'holding',
            'normed', 'seeded', 'tiny_windows', 'windows_loss', 'parted', 'by_windows', 'looked_up', 'shared_out',
-           'standard_rows', 'flat_and_straight', 'passed', 'passed_slope', 'around', 'of_two_heads',
+           'standard_rows', 'flat_and_straight', 'passed', 'passed_slope', 'torch_attention', 'around', 'of_two_heads',
            'block_of_two_heads', 'rows_of', 'reader_sizes', 'small_reader', 'reader_loss', 'by_reader',
            'all_but_pixels', 'find', 'found']
 
@@ -1052,6 +1052,19 @@ TRIALS += [
     composite('attention.torch_layer_norm', [([2,3,4],(4,),[4],[4]), ([2,3,2],(3,2),[3,2]),
                                              ([3,2],(2,),None,None,.1)], f=torch_pools.layer_norm)]
 
+# %% ../nbs/22_Catalogue.ipynb #attention_blocks
+#| code-fold: true
+def torch_attention(q, k, v, causal=False, scale=None):
+    return torch_pools.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale)
+TRIALS += [
+    operation('blockwise.answer', [([2,9,2],3,True,.7), ([1,7,1],3,False,1.3),
+              ([1,390,1],130,True,1.3)], small=0, draw=dict(lo=.1, hi=1.),
+              parts=('blockwise.answer_vjp', 'blockwise.at_once')),
+    composite('blockwise.attention_in_blocks', [([2,3,2],[2,3,2],[2,3,3],True),
+              ([2,1,3,2],[2,1,4,2],[2,1,4,1],False,.3)], f=torch_attention),
+    composite('blockwise.torch_attention', [*lookups[:3], ([2,3,3],[2,3,3],[2,3,2],None,0.,True)],
+              f=torch_pools.scaled_dot_product_attention)]
+
 # %% ../nbs/22_Catalogue.ipynb #attention_layers
 #| code-fold: true
 def around(cls, *tensors): return cls(*tensors)
@@ -1083,7 +1096,7 @@ TRIALS += [
 #| code-fold: true
 small_readers = dict(signs=dict(tokens=3), twice=dict(tokens=3, blocks=2),
                      tied=dict(tokens=3, tied=True), mean=dict(inputs=2, causal=False, read='mean'),
-                     last=dict(inputs=2, read='last'))
+                     last=dict(inputs=2, read='last'), each=dict(inputs=2, blocks=2))
 def reader_sizes(tokens=0, inputs=0, blocks=1, tied=False, **_):
     "Shapes of all parameters, in order."
     block = [[4],[4],[4,12],[12],[4,4],[4],[4],[4],[4,8],[8],[8,4],[4]]
@@ -1119,10 +1132,10 @@ TRIALS += [
     layer('transformer.TokenLoss', [([2,3,4],answers,[2,4],torch.tensor([3,-100])),
                                     ([1,2],torch.tensor([1]),[2,2],torch.tensor([0,1]))],
           inputs=2, wrt=(0,2)),
-    layer('transformer.Transformer', [(some_signs,some_signs[:1],*reader_sizes(tokens=3),'signs'),
-          (some_signs,some_signs[:,:2],*reader_sizes(tokens=3, tied=True),'tied'),
+    layer('transformer.Transformer', [
           ([1,3,2],[2,2,2],*reader_sizes(inputs=2),'mean'),
-          ([1,3,2],[2,2,2],*reader_sizes(inputs=2),'last')], draw=dict(lo=.2, hi=1.),
+          ([1,3,2],[2,2,2],*reader_sizes(inputs=2),'last'),
+          ([1,3,2],[2,2,2],*reader_sizes(inputs=2, blocks=2),'each')], draw=dict(lo=.2, hi=1.),
           use=lambda cls,*params: cls.holding(*small_reader(*parted(params))))]
 
 # %% ../nbs/22_Catalogue.ipynb #without_gradient_table
