@@ -49,7 +49,7 @@ def _draw_grid(ims, captions, cols, kwargs):
     canvas = np.full((rows*high, cols*wide), np.nan, np.float32)
     corners = [(i//cols*high + top, i%cols*wide) for i in range(len(ims))]
     for im,(r,c) in zip(ims, corners): canvas[r:r+28, c:c+28] = im
-    inches = min(.7, 7/cols)/wide
+    inches = min(.54, 5.4/cols)/wide   # as wide as a telephone
     _,ax = plt.subplots(figsize=(cols*wide*inches, rows*high*inches))
     ax.imshow(canvas, **{'cmap':'gray_r', 'interpolation':'nearest', **kwargs})
     for text,(r,c) in zip(captions or [], corners):
