@@ -351,6 +351,12 @@ def original_of(thing):
     "What `torch.compile` made it from, or None."
     return getattr(thing, '_orig_mod', getattr(thing, '_torchdynamo_orig_callable', None))
 
+def compiled_subject(thing, args, kwargs):
+    "What it was made from, which remembers the program."
+    subject = subject_of(original_of(thing), args, kwargs)
+    subject.compiled = thing
+    return subject
+
 # %% ../nbs/50_Subject.ipynb #subject_of
 ON_THE_TAPE = {f'mlfound.{m}' for m in ('autograd','pointwise','shapes','losses','ops')}
 
@@ -364,10 +370,7 @@ def subject_of(thing, # as for `examine`
         numpy = any(isinstance(v, np.ndarray) for v in leaves)
         return (NumpySubject if numpy else PairSubject)(thing, args, kwargs)
     if isinstance(thing, Module): return LayerSubject(thing, args, kwargs)
-    if original_of(thing) is not None:
-        subject = subject_of(original_of(thing), args, kwargs)
-        subject.compiled = thing
-        return subject
+    if original_of(thing) is not None: return compiled_subject(thing, args, kwargs)
     ours = hasattr(thing, 'op') or getattr(thing, '__module__', '') in ON_THE_TAPE
     if ours or any(isinstance(v, Var) for v in leaves): return TapeSubject(thing, args, kwargs)
     if is_function(thing): return FunctionSubject(thing, args, kwargs)
