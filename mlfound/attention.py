@@ -233,7 +233,7 @@ def gelu_vjp(g, # `(...)` upstream gradient
              x, # `(...)` input of the forward pass
             ): # `(...)` gradient for `x`
     "Pull the upstream gradient `g` back through `gelu`."
-    below = (1 + torch.erf(x*.5**.5))/2
+    below = (1 + torch.erf(x/2**.5))/2
     return g*(below + x*torch.exp(-x*x/2)/(2*math.pi)**.5)
 
 # %% ../nbs/11_Attention.ipynb #gelu_back

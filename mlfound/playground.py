@@ -19,7 +19,7 @@ from .convnet import ConvNet
 from .data import mnist
 from .fit import load
 from .saved import DRAW, MARK, MODEL, ModelError, is_ours, write_whole
-from .terminal import expand, one_line
+from .terminal import expand, one_line, several
 from .training import parameters_of
 from .ways import find_kind
 
@@ -40,6 +40,9 @@ def find_model(model, # a file that `save` wrote, a training's folder, the model
         if not path.exists():
             raise ModelError(f'{path}: no such file; train one with mlfound train')
         model,facts = load(path)
+    if facts.get('task')=='addition':
+        raise ModelError(f'{name}: a network that adds; it answers mlfound add, '
+                         'and for pictures mlfound train makes one')
     kind = facts.get('network') or ('conv' if isinstance(model, ConvNet) else 'plain')
     if kind=='plain': model = parameters_of(model)
     d,c = find_kind(kind).ends(model)
@@ -101,7 +104,7 @@ def about(kind, layers, facts):
     count = sum(l.get('w', 0) + l.get('b', 0) for l in layers)
     said = f'This network holds {count:,} numbers (kind: {kind})'
     if 'epochs_done' in facts:
-        said += f', trained in {facts["epochs_done"]} passes through the training digits'
+        said += f', trained for {several(facts["epochs_done"], "epoch")}'
     test = facts.get('results', {}).get('test')
     if not test: return said + '.'
     return f'{said}. It reads {100*test["accuracy"]:.2f} % of {test["digits"]:,} test digits.'

@@ -58,7 +58,7 @@ def brief(v):
     "A value in a few words: small tensors as numbers, large ones as a shape."
     if isinstance(v, Tensor):
         return listed(v.tolist()) if v.numel()<=6 else f'a tensor {tuple(v.shape)}'
-    if isinstance(v, tuple): return f"({', '.join(map(brief, v))})"
+    if isinstance(v, tuple): return f"({', '.join(map(brief, v))}{',' if len(v)==1 else ''})"
     if isinstance(v, Other): return f'a {v.kind}'
     return number(v) if isinstance(v, (bool,int,float)) else repr(v)[:60]
 
@@ -231,12 +231,13 @@ FORKS = sys.platform.startswith('linux')
 
 def attempt(script, # `script(answer)` yields results, or pairs of words and a result
             answer, # a function or a class
-            seconds:float=SECONDS, # that it may take
+            seconds:float=None, # that it may take; None is `SECONDS`
             megabytes:int=MEGABYTES, # that it may ask for, where it runs in a process of its own
             forks:bool=None, # in a process of its own? None: where that is safe
            )->Outcome: # what came out, or what became of it
     "Play a script with an answer that nobody has read, and survive it."
     def work(): return played(script, answer)
+    seconds = seconds or SECONDS
     if FORKS if forks is None else forks: out = forked(work, seconds, megabytes)
     else: out = here(work, seconds)
     memory = 'MemoryError' in out.error or 'allocate' in out.error

@@ -198,3 +198,17 @@ def test_names_are_text(show):
     page = show(step_through(x*x, {evil: x}))
     page.locator('[data-node]').first.click()
     assert page.locator('.title b').inner_text() == evil and page.locator('img').count() == 0
+
+@pytest.mark.parametrize('width', [1100, 390])
+def test_no_empty_strip(show, width):
+    "The panel is as high as the largest of what it shows at the end, and no higher."
+    for figure in fork(), network()[0]:
+        page = show(figure, width=width)
+        room = page.locator('.tape-panel').evaluate('e => e.offsetHeight')
+        page.get_by_role('slider').focus()
+        page.keyboard.press('End')
+        tall = []
+        for card in page.locator('[data-node]').all():
+            card.click()
+            tall.append(page.locator('.tape-panel section').evaluate('e => e.offsetHeight'))
+        assert max(tall) <= room <= max(tall) + 40, (room, tall)

@@ -335,6 +335,22 @@ def test_accessible(visits, scheme):
     found = [f'{n}: {s}' for n, v in visits.items() for s in v[scheme]]
     assert not found, '\n'.join(found)
 
+def test_the_first_page_reads_what_is_drawn(tab):
+    "The page to draw on stands near the top, as tall as it wants to be, in the page's own light."
+    t = tab(color_scheme='light')
+    page = t.open('index.html')
+    frame = page.frame_locator('.draw-here iframe')
+    assert frame.locator('#answer').inner_text() == '7'
+    box = page.locator('.draw-here iframe').bounding_box()
+    assert box['y'] < 500 and 300 < box['height'] < 800
+    ground = 'getComputedStyle(document.querySelector(".card")).backgroundColor'
+    light = page.frames[1].evaluate(ground)
+    page.locator('.theme-toggle-content button').click()
+    page.locator('.theme-toggle-content button').click()
+    dark = page.evaluate('document.body.dataset.theme') == 'dark'
+    assert dark == (page.frames[1].evaluate(ground) != light)
+    assert not t.foreign() and not t.complaints
+
 # Search -------------------------------------------------------------------------------------------
 
 LEADS = {'lin_vjp': 'backward.html#mlfound.backward.lin_vjp',

@@ -180,13 +180,13 @@ def init_he(sizes, generator=None, dtype=None, device=None):
         w = torch.randn(d, h, generator=generator, dtype=dtype, device=device)
         out.extend([w.mul((2/d)**.5), torch.zeros(h, dtype=dtype, device=device)])
     return out
-def descend(lr, mu, steps=60):
-    x, y, mx, my, way = -9., 1.6, 0., 0., []
-    for _ in range(steps):
-        way.append((x, y))
-        mx, my = mu*mx + x, mu*my + 20*y
-        x, y = x - lr*mx, y - lr*my
-    return torch.tensor(way).T
+def descend(rate, momentum, steps=60):
+    p, m, way = torch.tensor([-9., 1.6]).double(), torch.zeros(2).double(), []
+    for _ in range(steps+1):
+        way.append(tuple(p.tolist()))
+        m = momentum*m + p*torch.tensor([1., 20.])
+        p = p - rate*m
+    return way
 def loop(params, batches, lr=.1):
     for xb, yb in batches:
         grads = gradients(xb, yb, *params)
@@ -205,6 +205,11 @@ def attention_vjp(g, q, k, v, mask=None, causal=False, scale=None):
     leaves = [t.clone().requires_grad_() for t in (q, k, v)]
     out = attention_weights(leaves[0], leaves[1], mask, causal, scale)@leaves[2]
     return torch.autograd.grad(out, leaves, g)
+
+def row_rule(y, x, eps=1e-5):
+    x = x.clone().requires_grad_()
+    out = torch.nn.functional.layer_norm(x, x.shape[-1:], eps=eps)
+    return torch.autograd.grad(out, x, y)[0]
 
 def network(x, params):
     h = x@params[0]
@@ -245,7 +250,7 @@ RIGHT = { # exercise → a second correct solution, written in another style
     '06.6': lambda g, out, dim: g*out - out*(g*out).sum(dim, keepdim=True),
     '06.7': lambda g, out, dim: g - g.sum(dim, keepdim=True)*torch.exp(out),
     '10.2': lambda g: g.flatten(2).sum(2).sum(0), '10.3': standard((0, 2, 3)),
-    '10.4': mean_pool_vjp, '11.1': attention_vjp, '11.2': standard(-1),
+    '10.4': mean_pool_vjp, '11.1': attention_vjp, '11.2': row_rule,
     '19.1': network, '19.2': price, '19.3': train,
 }
 
@@ -346,6 +351,6 @@ WRONG = [ # exercise, answer, what should be said of it
      'left out|factor|times'),
     ('11.1', lambda g, q, k, v, mask=None, causal=False, scale=None: tuple(
         -t for t in attention_vjp(g, q, k, v, mask, causal, scale)), 'sign'),
-    ('11.2', lambda g, x, out, eps=1e-5: g/(x.var(-1, correction=0, keepdim=True) + eps)**.5,
+    ('11.2', lambda g, x, eps=1e-5: g/(x.var(-1, correction=0, keepdim=True) + eps)**.5,
      'left out|term'),
 ]

@@ -1,6 +1,7 @@
 // The answer with its ten probabilities, and the hidden layers as pictures.
+import { backward } from './network.js';
 import { paintInk, paintSigned } from './paint.js';
-import { contributions, hiddenLayers } from './reading.js';
+import { contributions, hiddenLayers, oneOf } from './reading.js';
 import { netOf } from './state.js';
 import { percent, short, signed, unitLine } from './words.js';
 
@@ -70,21 +71,22 @@ function addMap(grid, app, layer) {
   return cell;
 }
 
-// What a unit of a layer without maps looks for: its weights for the pixels, or those of before.
-function lookedFor(net, layer, index) {
+// What a unit of a layer without maps looks for, pixel by pixel: its weights, or, further inside,
+// the gradient of its sum.
+function lookedFor(net, kept, layer, index) {
   const { w, d, maps } = net[layer - 1];
-  const v = Float32Array.from({ length: d }, (_, i) => w[i * maps + index]);
-  return { v, side: Math.ceil(Math.sqrt(d)) };
+  if (layer === 1) return Float32Array.from({ length: d }, (_, i) => w[i * maps + index]);
+  return backward(net, kept, oneOf(maps, index), layer - 1)[0];
 }
 
 // A map as ink, or a unit as its weights; and what it adds to the score.
 function paintMap({ button, canvas, share, index }, app, { layer, sums, most }) {
   const net = netOf(app.state), { side } = net[layer], n = side * side;
   const values = app.reading.kept[layer].out.subarray(index * n, index * n + n);
-  if (side > 1) paintInk(canvas, values, side, app.palette, most);
-  else {
-    const looks = lookedFor(net, layer, index);
-    paintSigned(canvas, looks.v, looks.side, app.palette);
+  if (side > 1) {
+    paintInk(canvas, values, side, app.palette, most);
+  } else {
+    paintSigned(canvas, lookedFor(net, app.reading.kept, layer, index), 28, app.palette);
   }
   share.textContent = signed(sums[index]);
   share.className = sums[index] > 0 ? 'plus' : sums[index] < 0 ? 'minus' : '';
@@ -98,6 +100,7 @@ function paintMap({ button, canvas, share, index }, app, { layer, sums, most }) 
 export function paintLayers(one, app) {
   const { reading, unit, parts } = app, net = netOf(app.state);
   one('#layers').hidden = !reading;
+  one('#inside').hidden = !parts.length;
   if (!reading) return;
   for (const { layer, cells } of parts) {
     const sums = contributions(net, reading, layer), all = [...sums.keys()];

@@ -41,7 +41,7 @@ function newApp(one, data) {
     wanted = null;
     app.reading = pixelsOf(app.state) ? app.readNow(netOf(app.state)) : null;
     paintAll(one, app);
-    frames.push(performance.now() - start);
+    if (app.reading) frames.push(performance.now() - start);
     if (frames.length > 500) frames.shift();
   };
   app.paint = () => { wanted ??= requestAnimationFrame(app.frame); };
@@ -98,7 +98,8 @@ function obeySurroundings(app) {
   document.querySelector('#whole').href = location.href.split('#')[0];
   dress(wishes.at(-1));
   if (parent === window) return;
-  const tell = () => parent.postMessage({ mlfound: 'height', height: root.scrollHeight }, '*');
+  const tall = () => document.body.getBoundingClientRect().height;
+  const tell = () => parent.postMessage({ mlfound: 'height', height: tall() }, '*');
   new ResizeObserver(tell).observe(document.body);
 }
 

@@ -5,7 +5,10 @@ export const number = (v, digits = 3) => {
   const text = Math.abs(v) < 1e-4 ? '0' : String(Number(v.toPrecision(digits)));
   return text.replace('-', '\u2212');
 };
-export const signed = (v, digits = 2) => (v < 0 ? '' : '+') + number(v, digits);
+export const signed = (v, digits = 2) => {
+  const text = number(v, digits);
+  return text === '0' || v < 0 ? text : `+${text}`;
+};
 
 // As a share of a hundred that is never more certain than it is.
 export function percent(p) {
