@@ -460,7 +460,7 @@ def of_mutants(m):
     if not m:
         return []
     counts = dict(pair=len(m['as a pair']), told=len(m['told its model']), left=len(m['missed']))
-    said = MUTANTS.format(charged=listed(m['charged']['alone']), **counts, **m)
+    said = MUTANTS.format(alone=listed(m['charged']['alone']), **counts, **m)
     return ['## Mutants', '', said, '', *(f'- {way}: `{what}`' for way in (*WAYS[1:], 'missed')
                                           for what in m[way]), '']
 
@@ -483,9 +483,9 @@ MUTANTS = (
     'are caught with nothing but the calls of the catalogue; {pair} only as a pair of functions, '
     'since PyTorch itself sums a gradient of a `Function` that is too large; {told} choose another '
     'of the fair answers at a corner, and are caught where `like=` says what the rule should be '
-    'like; {left} are missed. A fault counts only if the healthy rule is not charged with it; '
-    'charged are {charged}, which follows PyTorch in giving a gradient to neither of two equal '
-    'bounds that both move the result.'
+    'like; {left} are missed. A fault counts only if the healthy rule is not charged with it. '
+    'Charged are: {alone} (`clamp` follows PyTorch in giving a gradient to neither of two equal '
+    'bounds that both move the result).'
 )
 HELD_OUT = (
     '*Held out* and *after reports* is what was written after the examination was done. The first '
