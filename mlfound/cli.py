@@ -19,16 +19,17 @@ from .convnet import best_recipe
 from .data import Split, mnist
 from .desk import workbook
 from .files import DataError
-from .fit import History, TrainingError, load
+from .fit import History, TrainingError
 from .forward import init_params
 from .jobs import (CHOICES, CommandError, Job, changed, check_apart, check_settings,
                           make_recipe, print_versions, run_job, source_of)
 from .pieces import WorkbookError
 from .pictures import read_views, write_pictures
+from .playground import draw, find_model
 from .prompt import ThingError, examine_named
 from .report import (BOUNDS, METHODS, MOST_DRAWN, compare, draw_predictions, print_cost,
                             print_errors)
-from .saved import MODEL, ModelError, Unfinished, claim, is_ours
+from .saved import ModelError, Unfinished, claim, is_ours
 from .scale import DeviceError, WorkerError, find_device, precision
 from .terminal import Parser, Stream, add_options, expand, one_line, say
 from .training import softmax
@@ -79,7 +80,7 @@ def certify()->bool: # does every rule hold?
     return table.ok
 
 # %% ../nbs/20_Command_line.ipynb #train
-def train(out='mlfound-model', # folder for the model, the checkpoint and the page of plots
+def train(out='mlfound-model', # folder for the model, the checkpoint, the page of plots and the one to draw on
           *, network:str='plain', # what is trained: layers of units, or windows that slide over the picture
           hidden:int=None, # units in each hidden layer (default: 256)
           layers:int=1, # hidden layers; 0 is a linear classifier
@@ -118,16 +119,8 @@ def train(out='mlfound-model', # folder for the model, the checkpoint and the pa
 # %% ../nbs/20_Command_line.ipynb #network_for_pictures
 def _network_for_pictures(path):
     "What gives scores, from a model file, or from the folder of a training."
-    path = expand(path)
-    if path.is_dir() and (path/MODEL).exists(): path = path/MODEL
-    if not path.exists(): raise ModelError(f'{path}: no such file; train one with mlfound train')
-    model,facts = load(path)
-    known = find_kind(facts.get('network', 'plain'))
-    d,c = known.ends(model)
-    if (d,c)!=(784,10):
-        raise ModelError(f'{path}: takes {d} inputs and gives {c} scores; '
-                         'a picture has 784 pixels, and there are 10 digits')
-    return lambda x: known.scores(model, x)
+    kind,model,_ = find_model(path)
+    return lambda x: find_kind(kind).scores(model, x)
 
 def _readings(images, errors):
     "Each digit that can be read, with its views; for the other pictures a line in `errors`."
@@ -214,12 +207,15 @@ COMMANDS = dict(
         '--seed 1 --rounds 0'),
     train=Command(train, lambda history: 130 if history.interrupted else 0,
         'Print its accuracy on training, validation and test digits; write the model, a '
-        'checkpoint after every epoch and a page of plots. Ctrl-C keeps the best epoch so far '
-        '(exit code 130).', '--hidden 100 --method tape --out tape'),
+        'checkpoint after every epoch, a page of plots and one to draw on. Ctrl-C keeps the best '
+        'epoch so far (exit code 130).', '--hidden 100 --method tape --out tape'),
     predict=Command(predict, lambda unread: 1 if unread else 0,
         'Pictures may be of any size, grey or coloured, dark on light or light on dark, '
         'off-centre. Exit code 1 if one of them cannot be read.',
         'mlfound-model my-digit.png --plot seen.png'),
+    draw=Command(draw, lambda page: 0,
+        'It is one file, which works without Python and asks nobody for anything.',
+        'mlfound-model --out mine.html'),
     examine=Command(examine_named, lambda report: 0 if report.ok else 1,
         'Exit code 1 if something is wrong.', 'rules.py:f,vjp --shapes 5,3 3,4 4'),
     workbook=Command(workbook, lambda solved: 0 if solved else 1,

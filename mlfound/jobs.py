@@ -22,7 +22,8 @@ from .convnet import BEST, SMALL
 from .data import Split, mnist
 from .fit import save
 from .report import report
-from .saved import CHECKPOINT, MODEL, REPORT, claim
+from .playground import write_page
+from .saved import CHECKPOINT, DRAW, MODEL, REPORT, ModelError, claim
 from .scale import distributed, fit_on, precision
 from .terminal import one_line, say, several
 from .training import standardized
@@ -184,6 +185,7 @@ def _finish(job, model, splits, history):
     _print_results(results, history)
     report(history, model, splits.valid, job.out/REPORT)
     print(f'model {one_line(job.out/MODEL)}\nplots {one_line(job.out/REPORT)}')
+    _write_page(job.out)
     if history.interrupted:
         done = several(len(history.epochs), 'epoch')
         print(f'interrupted: the network is that of the best of {done}; go on with --resume')
@@ -196,6 +198,12 @@ def _results(model, splits, parts):
         loss,right = evaluate(model, split)
         results[part] = dict(loss=loss, accuracy=right, digits=len(split.x))
     return results
+
+def _write_page(folder):
+    "A page to draw on, beside the model, unless the network is too large for one."
+    try: write_page(folder/MODEL, folder/DRAW)
+    except ModelError as e: return say(f'no {DRAW}: {e}')
+    print(f'to draw on {one_line(folder/DRAW)}')
 
 def _print_results(results, history):
     "The table at the end of a training."

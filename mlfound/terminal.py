@@ -69,7 +69,8 @@ def add_options(parser, # an `argparse.ArgumentParser`
         if p.anno is Path: # a word that may be left out
             parser.add_argument(name, nargs='?', **settings, type=_name, metavar=name.upper())
         elif p.default is not inspect.Parameter.empty:
-            parser.add_argument(f'--{name}', **settings, **_KINDS.get(p.anno, _PATH))
+            word = name.replace('_', '-')
+            parser.add_argument(f'--{word}', **settings, **_KINDS.get(p.anno, _PATH))
         elif p.anno is list:
             settings |= dict(type=_name, metavar=name.upper().rstrip('S'))
             parser.add_argument(name, nargs='+', **settings)

@@ -78,7 +78,7 @@ def folder(tmp_path_factory):
     assert code == 0 and re.search(r'test +10,000 +[89]\d\.\d\d %', out), out + err
     assert 'm/model.safetensors' in out.replace('\\', '/')
     files = sorted(p.name for p in (here / 'm').iterdir())
-    assert files == ['checkpoint.safetensors', 'model.safetensors', 'report.png']
+    assert files == ['checkpoint.safetensors', 'draw.html', 'model.safetensors', 'report.png']
     write_pictures(Split(*(t[:3] for t in mnist().test)), here / 'pictures')
     return here
 
@@ -213,7 +213,8 @@ def test_help(command, columns, monkeypatch):
     shown = {k: v for k, v in parameters.items() if k not in ('progress', 'methods')}
     for name, what in shown.items():
         assert what and ''.join(what.replace('`', '').split()) in words, name
-        assert f'--{name}' in text or name.rstrip('s').upper() in text, name
+        option = name.replace('_', '-')
+        assert f'--{option}' in text or name.rstrip('s').upper() in text, name
 
 
 def test_help_prints_the_settings():
@@ -462,7 +463,7 @@ def test_interrupted_and_resumed(folder, one_thread):
 
 
 few = '--digits', '300', '--hidden', '4', '--epochs', '2', '--batch', '20'
-files = 'checkpoint.safetensors', 'report.png', 'model.safetensors', 'thesis.txt'
+files = 'checkpoint.safetensors', 'report.png', 'model.safetensors', 'draw.html', 'thesis.txt'
 
 
 @pytest.mark.parametrize('name', files)
@@ -524,7 +525,8 @@ def test_one_training_a_folder_on_windows(tmp_path, windows_locks):
         code, err, _ = said('train', *few, '--out', str(folder))
         assert code == 0, err
     left = sorted(p.name for p in folder.iterdir())
-    assert left == ['.mlfound.lock', 'checkpoint.safetensors', 'model.safetensors', 'report.png']
+    names = ['checkpoint.safetensors', 'draw.html', 'model.safetensors', 'report.png']
+    assert left == ['.mlfound.lock', *names]
 
 
 def test_parts_of_killed_writers_on_windows(tmp_path, windows_locks):

@@ -106,6 +106,7 @@ def test_the_command(tmp_path):
         assert done.stdout.count(once) == 1, done.stdout
     assert sorted(p.name for p in (tmp_path / 'model').iterdir()) == [
         'checkpoint.safetensors',
+        'draw.html',
         'model.safetensors',
         'report.png',
     ]

@@ -1,7 +1,8 @@
 // The pixels moved along the gradient, and the weights against it.
+import { paintInk, paintSigned } from './paint.js';
 import { farthest, netOf, picture, rightOf, show, stepPixels } from './state.js';
 import { takeStepsBack, train, undo, untrain } from './state.js';
-import { number, percent } from './words.js';
+import { article, number, percent } from './words.js';
 
 const ENOUGH = 0.99, LONGEST = 80, PAUSE = { moving: 90, still: 500 }; // milliseconds
 
@@ -52,20 +53,35 @@ export function listenToChange(one, app) {
   one('#grey').onclick = () => {
     app.rest();
     app.goal = 'score';
+    app.chosen.target = true;
     app.change((state) => show(state, { kind: 'grey', x: new Float32Array(784).fill(0.5) }));
     run();
   };
   one('#size').oninput = () => app.paint();
   one('#target').onchange = () => {
+    app.chosen.target = true;
     app.state.asked = null;
     app.paint();
   };
 }
 
+// Before, now, and between them what the steps have changed.
+function paintSteps(one, { state, reading, palette }) {
+  const now = picture(state), none = new Float32Array(784), x = reading?.x ?? none;
+  const before = now.from ?? x;
+  paintInk(one('#before'), before, 28, palette);
+  paintSigned(one('#moved'), x.map((v, i) => v - before[i]), 28, palette);
+  paintInk(one('#now'), x, 28, palette);
+}
+
 export function paintChange(one, app) {
-  const { state, reading, running: on } = app, now = picture(state), digit = one('#target').value;
+  const { state, reading, running: on } = app, now = picture(state);
   const steps = now.kind === 'steps';
   if (!steps && now.kind !== 'grey') app.goal = 'probability';
+  if (!app.chosen.target && reading && !steps) one('#target').value = reading.answer === 3 ? 8 : 3;
+  const digit = one('#target').value;
+  one('#change .article').textContent = article(digit);
+  paintSteps(one, app);
   one('#size-said').textContent = number(one('#size').value / 100, 2);
   one('.digit').textContent = digit;
   one('#step').disabled = one('#run').disabled = !reading;
@@ -73,8 +89,8 @@ export function paintChange(one, app) {
   one('#run').textContent = on ? '❚❚ Stop' : '▶ Run';
   const p = reading && percent(reading.p[digit]);
   if (!reading) one('#changed').textContent = 'Draw something first.';
-  else if (!steps) one('#changed').textContent = `Now a ${digit} has probability ${p}.`;
-  else one('#changed').textContent = `After ${now.steps} ${now.steps > 1 ? 'steps' : 'step'} a ${digit} has `
+  else if (!steps) one('#changed').textContent = `Now ${article(digit)} ${digit} has probability ${p}.`;
+  else one('#changed').textContent = `After ${now.steps} ${now.steps > 1 ? 'steps' : 'step'} ${article(digit)} ${digit} has `
       + `probability ${p}; no pixel has moved by more than ${number(farthest(now), 2)}.`;
 }
 
@@ -91,10 +107,18 @@ export function listenToTeaching(one, app) {
     app.taught = null;
   });
   one('#rate').oninput = () => app.paint();
+  one('#truth').onchange = () => {
+    app.chosen.truth = true;
+    app.paint();
+  };
 }
+
+const small = (loss) => (loss < 1e-4 ? 'under 0.0001' : number(loss));
 
 export function paintTeaching(one, app) {
   const { state, reading, taught } = app, steps = state.nets.length - 1;
+  if (!app.chosen.truth && reading && !steps) one('#truth').value = reading.answer;
+  one('#teach .article').textContent = article(one('#truth').value);
   one('#rate-said').textContent = number(10 ** Number(one('#rate').value), 2);
   one('#train').disabled = !reading;
   one('#untrain').disabled = !steps;
@@ -102,7 +126,7 @@ export function paintTeaching(one, app) {
   if (!taught) one('#trained').textContent = taken;
   else {
     const [[l0, p0], [l1, p1]] = [taught.before, taught.after], n = app.digits.length;
-    one('#trained').textContent = `${taken}Loss ${number(l0)} → ${number(l1)}; probability of `
+    one('#trained').textContent = `${taken}Loss ${small(l0)} → ${small(l1)}; probability of `
       + `${taught.digit}: ${percent(p0)} → ${percent(p1)}. `
       + `Of ${n} test digits it read ${taught.right[0]} right, and now ${taught.right[1]}.`;
   }

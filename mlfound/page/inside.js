@@ -26,8 +26,8 @@ export function addBars(box, app) {
 
 export function paintAnswer(one, { reading, state }) {
   one('#answer').textContent = reading ? reading.answer : '–';
-  const nothing = 'Nothing is drawn yet.';
-  one('#sure').textContent = reading ? `with probability ${percent(reading.p[reading.answer])}` : nothing;
+  one('#sure').textContent = reading ? `with probability ${percent(reading.p[reading.answer])}`
+    : 'Nothing is drawn yet.';
   [...one('#bars').children].forEach((button, k) => {
     const p = reading ? reading.p[k] : 0;
     button.classList.toggle('best', reading?.answer === k);

@@ -29,7 +29,7 @@ const shelfOf = (digits) => Array.from({ length: SHELF }, (_, y) => digits.find(
 function newApp(one, data) {
   const digits = digitsIn(data), painters = [], frames = [];
   const app = { state: newState(unpack(data.network)), digits, shelf: shelfOf(digits), frames,
-    unit: null, pixel: null, goal: 'probability', taught: null, running: false, reading: null };
+    unit: null, pixel: null, byKey: false, chosen: {}, goal: 'probability', taught: null, running: false, reading: null };
   let wanted = null, settled = null;
   app.penWidth = () => Number(one('#width').value);
   app.onPalette = (painter) => painters.push(painter);
@@ -63,7 +63,9 @@ function newApp(one, data) {
 
 function say(one, { reading, state }) {
   const { note } = picture(state), but = note ? ` But this looks like ${note}.` : '';
-  one('#said').textContent = reading ? answerLine(reading) + but : '';
+  const steps = picture(state).steps ? ` ${one('#changed').textContent}` : '';
+  one('#said').textContent = reading ? answerLine(reading) + but + steps : '';
+  one('#note').textContent = note ? `This looks like ${note}: what the network says of it means little.` : '';
 }
 
 function paintAll(one, app) {

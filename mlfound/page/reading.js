@@ -27,15 +27,15 @@ export function contributions(net, { kept, back }, k) {
   return sums;
 }
 
-// The gradient, for every pixel, of the sum of one map: what in the picture it answers to.
-export function unitGradient(net, { kept }, k, unit) {
+// The gradient of the sum of one map, at the input of every layer up to its own.
+export function unitGradients(net, { kept }, k, unit) {
   const n = kept[k].out.length / net[k].maps, g = new Float32Array(kept[k].out.length);
   g.fill(1, unit * n, unit * n + n);
-  return backward(net, kept, g, k)[0];
+  return backward(net, kept, g, k);
 }
 
 // How many sums of the first layer use pixel i, and how many of them something comes back from.
-export function paths(net, { back }, i) {
+export function paths(net, back, i) {
   const layer = net[0], g = back[1] ?? [];
   if (layer.rule === 'lin') return { all: layer.maps, live: g.filter((v) => v !== 0).length };
   const { side, k } = layer, r = Math.floor(i / 28), c = i % 28;

@@ -17,28 +17,35 @@ export function percent(p) {
 // The same where there is little room.
 export const short = (p) => percent(p).replace('over ', '>').replace('under ', '<');
 
-// A pixel's path to the score, in one line.
-export function pixelLine(net, reading, i) {
-  const { x, back, of } = reading, { all, live } = paths(net, reading, i), g = back[0][i];
+// The pixel's path to what is asked for, `what`, whose gradients are `back`, in one line.
+export function pixelLine(net, x, i, { what, back }) {
+  const { all, live } = paths(net, back, i), g = back[0][i];
   const where = `Row ${Math.floor(i / 28) + 1}, column ${(i % 28) + 1}`;
-  const effect = `a tenth more ink changes the score of ${of} by ${signed(g / 10)}`;
-  return `${where}: ink ${number(x[i], 2)}, gradient ${signed(g)}; ${effect}. `
-    + `${all} sums of the first layer use this pixel, and through ${live} of them something `
-    + 'comes back.';
+  return `${where}: ink ${number(x[i], 2)}, gradient ${signed(g)}: a tenth more ink changes ${what} `
+    + `by ${signed(g / 10)}. ${all} sums of the first layer use this pixel; something comes back `
+    + `through ${live} of them.`;
 }
+
+// What a map or a unit is called.
+export function unitName(net, k, unit) {
+  return `${net[k].side > 1 ? 'map' : 'unit'} ${unit + 1} of ${net[k].maps}`;
+}
+export const article = (digit) => (Number(digit) === 8 ? 'an' : 'a');
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 // A unit's or map's path to the score, in one line.
 export function unitLine(net, reading, k, unit, share) {
-  const { maps, side } = net[k], values = reading.kept[k].out, n = side * side;
+  const { side } = net[k], values = reading.kept[k].out, n = side * side;
   const own = Array.from(values.subarray(unit * n, unit * n + n)), most = Math.max(...own);
-  const name = `${side > 1 ? 'Map' : 'Unit'} ${unit + 1} of ${maps}`;
+  const name = capital(unitName(net, k, unit));
   if (most === 0) return `${name} is silent: all its sums are below zero, and relu made them 0.`;
   const at = own.indexOf(most);
   const where = side > 1 ? ` in row ${Math.floor(at / side) + 1}, column ${(at % side) + 1}` : '';
-  const last = k === net.length - 2, by = last ? 'weight' : 'gradient';
-  return `${name} reaches ${number(most)}${where}; its ${side > 1 ? 'values' : 'value'} times `
-    + `${by} adds ${signed(share)} to the score of ${reading.of}, `
-    + `which is ${number(reading.scores[reading.of])}.`;
+  const by = k === net.length - 2 ? 'weight' : 'gradient';
+  const whole = `the score of ${reading.of}, which is ${number(reading.scores[reading.of])}`;
+  if (side === 1) return `${name} is ${number(most)}; times its ${by} that adds ${signed(share)} to ${whole}.`;
+  return `${name} reaches ${number(most)}${where}. All its values, each times its ${by}, `
+    + `add ${signed(share)} to ${whole}.`;
 }
 
 // The answer for those who do not see the page.
