@@ -11,7 +11,10 @@ from mlfound import verify
 from mlfound.autograd import Var, grad, linear
 from mlfound.catalogue import TRIALS, floats
 from mlfound.compiler import EXACT, PASSES, by_tape, difference, drawn_like, write
+from mlfound.convnet import ConvNet, Plan, Team, tape_scores
 from mlfound.training import cross_entropy
+from mlfound.transformer import (TransformerPlan, init_transformer, transformer_loss,
+                                 transformer_tensors, with_tensors)
 from oracle import dot
 from test_graphs import programs, run
 
@@ -89,3 +92,33 @@ def test_a_network_with_convolutions():
     for passes, bound in ((EXACT, 0.), (PASSES, 1e-6)):
         program = write(loss, *args, wrt=['k', 'b', 'w', 'c'], passes=passes)
         assert difference(program(*args), by_tape(loss, program.listing, args)) <= bound
+
+def equals_the_tape(loss, args):
+    "Exactly before the passes that change kernels, and nearly after them."
+    for passes, bound in ((EXACT, 0.), (PASSES, 1e-6)):
+        program = write(loss, *args, wrt=['params'], passes=passes)
+        assert difference(program(*args), by_tape(loss, program.listing, flat(args))) <= bound
+
+def flat(args): return [t for a in args for t in (a if isinstance(a, list) else [a])]
+
+def test_the_convolutional_network():
+    gen = torch.Generator().manual_seed(0)
+    net = ConvNet(Plan([[2,3,0], [3,2,0]], side=8, classes=3), gen)
+    layers = [*(look for look,_ in net.blocks), net.last]
+    params = [p for l in layers for p in (l.w, l.b)]
+    def loss(x, targ, params):
+        own = {id(l): params[2*k:2*k+2] for k,l in enumerate(layers)}
+        return cross_entropy(tape_scores(net, x, lambda l: own[id(l)], Team()), targ)
+    equals_the_tape(loss, [torch.rand(4, 64, generator=gen), torch.tensor([0, 2, 1, 2]), params])
+
+@pytest.mark.parametrize('kind', [dict(tokens=5), dict(inputs=2, causal=False, read='mean')],
+                         ids=['writes', 'reads'])
+def test_the_transformer(kind):
+    gen = torch.Generator().manual_seed(0)
+    plan = TransformerPlan(classes=5, length=4, width=4, heads=2, inner=2, **kind)
+    drawn = init_transformer(plan, gen)
+    x = torch.randint(5, (3, 4), generator=gen) if plan.tokens else torch.rand(3, 4, 2, generator=gen)
+    targ = torch.randint(5, (3, 4) if plan.tokens else (3,), generator=gen)
+    def loss(x, targ, params):
+        return transformer_loss(x, targ, with_tensors(drawn, params), plan)
+    equals_the_tape(loss, [x, targ, [*transformer_tensors(drawn).values()]])
