@@ -117,7 +117,8 @@ def test_the_transformer(kind):
     gen = torch.Generator().manual_seed(0)
     plan = TransformerPlan(classes=5, length=4, width=4, heads=2, inner=2, **kind)
     drawn = init_transformer(plan, gen)
-    x = torch.randint(5, (3, 4), generator=gen) if plan.tokens else torch.rand(3, 4, 2, generator=gen)
+    tokens, vectors = torch.randint(5, (3, 4), generator=gen), torch.rand(3, 4, 2, generator=gen)
+    x = tokens if plan.tokens else vectors
     targ = torch.randint(5, (3, 4) if plan.tokens else (3,), generator=gen)
     def loss(x, targ, params):
         return transformer_loss(x, targ, with_tensors(drawn, params), plan)
