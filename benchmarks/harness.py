@@ -19,19 +19,22 @@ from statistics import median
 
 here = Path(__file__).resolve().parent
 
-def interleaved(calls, rounds, block=1):
-    "Microseconds of each call: the median over `rounds` blocks, in turn with those of the others."
+def interleaved(calls, rounds, block=1, clock=time.perf_counter):
+    """Microseconds of each call: the median over `rounds` blocks, in turn with those of the others.
+
+    The `clock` of a single thread, `time.thread_time`, stands still while other programs run.
+    """
     times = {name: [] for name in calls}
     for _ in range(rounds):
         for name, f in calls.items():
             f() # brings its data back into the cache
             for _ in range(block):
-                begin = time.perf_counter()
+                begin = clock()
                 f()
-                times[name].append(1e6*(time.perf_counter() - begin))
+                times[name].append(1e6*(clock() - begin))
     return {name: median(ts) for name, ts in times.items()}
 
-def in_turn(sizes, ways, base, rounds, alone=()):
+def in_turn(sizes, ways, base, rounds, alone=(), clock=time.perf_counter):
     "Microseconds of each way for each size, after a test that all but those `alone` train alike."
     for title, size in sizes.items():
         calls = ways(*size)
@@ -39,7 +42,7 @@ def in_turn(sizes, ways, base, rounds, alone=()):
         for name, ls in losses.items():
             same = all(abs(a - b) < 1e-4 for a, b in zip(ls, losses[base], strict=True))
             assert same, f'{name}: other losses: {ls}'
-        yield title, interleaved(calls, rounds, 10)
+        yield title, interleaved(calls, rounds, 10, clock)
 
 def spread(values):
     return dict(median=median(values), low=min(values), high=max(values))
