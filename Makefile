@@ -50,6 +50,7 @@ bench: .venv/runtime ## time the library against PyTorch
 	@$(BIN)/python benchmarks/doctor.py
 	@$(BIN)/python benchmarks/conv.py
 	@$(BIN)/python benchmarks/compiler.py
+	@$(BIN)/python benchmarks/playground.py
 
 clean: ## remove what these targets made, .venv included
 	rm -rf .venv .fastcore2 build dist *.egg-info _proc _site .pytest_cache mlfound-demo

@@ -38,7 +38,7 @@ html_baseurl = online
 html_static_path = [str(theme/'static'), str(out/'static')]
 html_extra_path = [str(out/'extra')]
 html_css_files = ['fonts.css', 'katex.min.css', 'site.css']
-html_js_files = ['site.js', 'touch.js']
+html_js_files = ['site.js', 'touch.js', 'draw.js']
 html_math_renderer = 'katex'
 html_show_sourcelink = html_copy_source = html_domain_indices = False
 html_last_updated_fmt = None

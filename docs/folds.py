@@ -25,6 +25,7 @@ class Fold(NamedTuple):
     outputs:bool=False # are the outputs folded, too?
 
 OPEN = Fold('')
+SET_UP = 'Set-up: typing along? Run this first'
 IMPORTS = ast.Import, ast.ImportFrom
 CONTENT = ast.FunctionDef, ast.ClassDef, ast.Assert
 
@@ -40,13 +41,13 @@ def is_setup(code):
     def has(kinds): return any(isinstance(n, kinds) for n in parsed(code))
     return has(IMPORTS) and not has(CONTENT)
 
-def defined(code):
-    "The names of the functions and classes that a cell defines."
-    return [n.name for n in parsed(code) if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+def defined(statements):
+    "The names of the functions and classes that these statements define."
+    return [n.name for n in statements if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
 
 def named(code):
     "What stands on the fold over this code."
-    names = defined(code)
+    names = defined(parsed(code))
     if not names: return 'Show the code'
     return 'Show the code of ' + ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
 
@@ -54,7 +55,7 @@ def fold(text):
     "How a cell of code is folded, by its directives."
     found, code = directives(text)
     if found & {'hide', 'include:false'}:
-        return Fold('Set-up' if is_setup(code) else 'More tests', outputs=True)
+        return Fold(SET_UP if is_setup(code) else 'More tests', outputs=True)
     if found & {'code-fold:true', 'echo:false'}: return Fold(named(code))
     if 'export' in found and not only_imports(code): return Fold(named(code))
     return OPEN

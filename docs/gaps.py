@@ -1,5 +1,6 @@
 """Print what a page speaks of and does not show: prose that announces code which does not follow,
 names that nothing on the page defines or imports, and functions that the reader can see nowhere.
+In chapters of the path: what the code in sight needs, and only a fold has that does not say so.
 
     python docs/gaps.py          all chapters
     python docs/gaps.py 04 14    only these
@@ -10,8 +11,8 @@ import keyword
 import re
 import sys
 
-from book import cells, chapters, code_in_markdown, directives, source
-from folds import folds
+from book import cells, chapters, code_in_markdown, directives, path_chapters, source
+from folds import SET_UP, defined, folds
 from prepare import page
 from symbols import elsewhere, index
 
@@ -76,6 +77,34 @@ def unbound(path):
         for name in sorted((at_once(tree) - known) | (used(tree) - everything)):
             yield f'code uses a name that the page does not define or import before: {name}'
 
+def outermost(tree):
+    "The names that this code binds outside of functions and classes."
+    inner = ast.FunctionDef, ast.ClassDef
+    rest = [n for n in tree.body if not isinstance(n, inner)]
+    return bound(ast.Module(rest, [])) | {*defined(tree.body)}
+
+def promised(tree, title):
+    "The names that a reader expects in a fold of this title; of a set-up, what it imports."
+    imports = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]
+    if title == SET_UP: return bound(ast.Module(imports, []))
+    return {*re.findall(r'\w+', title)} & {*defined(tree.body)}
+
+def buried(path):
+    "Names of code in sight that only a fold binds, without a word of it in the fold's title."
+    seen, hidden, text = set(), {}, ''
+    for cell, how, inside in folds(cells(path)):
+        if cell['cell_type'] == 'markdown': text = source(cell)
+        tree = parsed(cell) if cell['cell_type'] == 'code' else None
+        if not tree: continue
+        title = re.findall('<summary>(.*?)</summary>', text)[-1] if inside else how.name
+        own = promised(tree, title) if title else outermost(tree)
+        if title: hidden |= dict.fromkeys(outermost(tree) - own, title)
+        else:
+            for name in sorted(at_once(tree) & {*hidden} - seen - own):
+                yield f'code in sight needs what is folded under "{hidden[name]}": {name}'
+                seen.add(name) # once is enough
+        seen |= own
+
 def spoken(path):
     "What a page's text has in backticks that can be called, or that is private."
     for cell in cells(path):
@@ -96,7 +125,9 @@ def unseen(path):
         if last not in words and not public and not elsewhere(last) and not elsewhere(first):
             yield f'text speaks of a function that the page shows nowhere: {name}'
 
-def gaps(path): return [*announcements(path), *unbound(path), *unseen(path)]
+def gaps(path):
+    found = [*announcements(path), *unbound(path), *unseen(path)]
+    return [*found, *buried(path)] if path in path_chapters() else found
 
 def main():
     asked = sys.argv[1:]

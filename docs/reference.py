@@ -22,7 +22,7 @@ def described(annotation, comment):
     "An annotation and the comment beside it, as texts."
     if annotation in (None, inspect.Parameter.empty, type(None)): return '', comment or ''
     kind = inspect.formatannotation(annotation).replace('torch.Tensor', 'Tensor')
-    return re.sub(r'\bmlfound\.\w+\.', '', kind), comment or ''
+    return re.sub(r'\b(mlfound\.\w+\.)', r'~\1', kind), comment or '' # two may share a name
 
 def fields(obj):
     "A function's arguments and result, from the comments beside them."

@@ -1,15 +1,17 @@
 """Write mlfound/assets/workbook.json from the book: of every exercise its words, from the page of
 exercises, and its solution, from the chapter that it points to. `--check` only says whether the
 file is up to date."""
+import ast
 import json
 import re
 import sys
+from importlib import import_module
 
 from book import nbs, read, root, source
 
 sys.path.insert(0, str(root))
-from mlfound.exercises import EXERCISES # noqa: E402 (the library beside this file)
-from mlfound.pieces import piece # noqa: E402
+from mlfound.exercises import CHAPTERS, EXERCISES # noqa: E402 (the library beside this file)
+from mlfound.pieces import WorkbookError, foreign, name_of, piece # noqa: E402
 
 PAGE, FILE = nbs/'73_Exercises.ipynb', root/'mlfound/assets/workbook.json'
 TITLE = re.compile(r'### (\d\d\.\d+) (.+)\n')
@@ -37,7 +39,28 @@ def solution(exercise):
     "Where the book solves it, with the source; a prediction is its own."
     home, _, name = exercise.home.partition('#')
     cells = code(nbs/f'{home}.ipynb') if home else []
-    return dict(source=piece(cells, name) if name else '', module=module(cells))
+    try: return dict(source=piece(cells, name) if name else '', module=module(cells))
+    except WorkbookError as e: raise SystemExit(f'exercise {exercise.name}: {home}: {e}') from None
+
+def names_of(code):
+    "What a piece of code imports or assigns."
+    nodes = [*ast.walk(ast.parse(code))]
+    names = {(a.asname or a.name).split('.')[0] for n in nodes
+             if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names}
+    return names | {n.id for n in nodes if isinstance(n, ast.Name) and type(n.ctx) is ast.Store}
+
+def needs(exercise, text):
+    "Lines that import what the solution uses and the chapter's set-up does not bring."
+    setup = CHAPTERS[exercise.name.split('.')[0]].setup
+    called = [name_of(solution(EXERCISES[u])['source']) for u in exercise.uses]
+    lost = foreign(text['source'], names_of(setup) | {*called}) if text['source'] else []
+    home = import_module(f"mlfound.{text['module']}") if lost else None
+    return [f'from {getattr(home, n).__module__} import {n}' for n in lost]
+
+def complete(exercise, words):
+    "An exercise with its words, its solution, and what that needs."
+    text = solution(exercise)
+    return words | text | dict(needs=needs(exercise, text))
 
 def pack():
     "Everything, by the exercise's name."
@@ -45,7 +68,7 @@ def pack():
     found = {TITLE.match(t)[1]: words(t) for t in texts if TITLE.match(t)}
     if lost := {*EXERCISES} ^ {*found}:
         raise SystemExit(f'{PAGE.name}: {sorted(lost)} have words and no script, or the reverse')
-    return {name: found[name] | solution(e) for name, e in EXERCISES.items()}
+    return {name: complete(e, found[name]) for name, e in EXERCISES.items()}
 
 def main():
     text = json.dumps(pack(), indent=1, ensure_ascii=False) + '\n'

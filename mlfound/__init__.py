@@ -20,6 +20,7 @@ names = dict( # the module in which each name is at home
     scale='find_device precision',
     pictures='read_digit',
     drawing='draw_tape step_through',
+    playground='write_page',
     verify='certificate',
     doctor='assert_gradients diagnose examine',
 )

@@ -7,15 +7,16 @@ __all__ = ['operation', 'composite', 'function', 'layer', 'network', 'tape', 'TR
            'rests', 'whole', 'pads', 'once', 'zeros', 'equations', 'loose', 'multiplied', 'drop_out', 'couples',
            'weights', 'images', 'chances', 'seen_once', 'strided', 'grouped', 'slides', 'backs', 'whys', 'torch_conv',
            'firsts', 'at_ties', 'means', 'torch_pools', 'measured', 'couple_of', 'some_digits', 'three', 'normal_three',
-           'seen_other', 'seen_some', 'lookups', 'spelled', 'spellings', 'bells', 'stretches', 'small_readers',
-           'some_signs', 'answers', 'readings', 'drawn', 'floats', 'Trial', 'Kink', 'entrywise', 'sigma',
-           'exponential_below', 'leaky', 'below', 'quotient', 'flat', 'opened', 'shifted', 'on_diagonal', 'in_one',
-           'cut', 'deviation', 'values_of', 'largest', 'with_seed', 'by_name', 'with_words', 'judged_loss',
+           'seen_other', 'seen_some', 'lookups', 'spelled', 'spellings', 'bells', 'stretches', 'twelve',
+           'small_readers', 'some_signs', 'answers', 'readings', 'drawn', 'floats', 'Trial', 'Kink', 'entrywise',
+           'sigma', 'exponential_below', 'leaky', 'below', 'quotient', 'flat', 'opened', 'shifted', 'on_diagonal',
+           'in_one', 'cut', 'deviation', 'values_of', 'largest', 'with_seed', 'by_name', 'with_words', 'judged_loss',
            'bent_formula', 'log_odds', 'meetings', 'framed', 'unframed', 'nulls', 'maps_of', 'slid', 'slid_input',
            'slid_weight', 'plainly', 'averaged', 'mean_back', 'standard', 'batch_normed', 'batch_normed_by', 'holding',
-           'normed', 'seeded', 'tiny_windows', 'windows_loss', 'parted', 'by_windows', 'looked_up', 'standard_rows',
-           'passed', 'passed_slope', 'reader_sizes', 'small_reader', 'reader_loss', 'by_reader', 'all_but_pixels',
-           'find', 'found']
+           'normed', 'seeded', 'tiny_windows', 'windows_loss', 'parted', 'by_windows', 'looked_up', 'shared_out',
+           'standard_rows', 'flat_and_straight', 'passed', 'passed_slope', 'torch_attention', 'around', 'of_two_heads',
+           'block_of_two_heads', 'rows_of', 'reader_sizes', 'small_reader', 'reader_loss', 'by_reader',
+           'all_but_pixels', 'find', 'found']
 
 # %% ../nbs/22_Catalogue.ipynb #imports
 import importlib.util, math
@@ -992,9 +993,17 @@ def looked_up(q, k, v, mask=None, causal=False, scale=None):
         like = {j: sp.exp((q[n]*k[(*n[:-1],j)]).sum()*scale) for j in sees}
         for j in sees: z[n] = z[n] + like[j]/sum(like.values())*v[(*n[:-1],j)]
     return z
+def shared_out(s, seen=None):
+    e = sp.exp(s)*(1 if seen is None else plain(seen).astype(int))
+    return e/e.sum(-1, keepdims=True)
 def standard_rows(x, eps=1e-5):
     m = x.mean(-1, keepdims=True)
     return (x-m)/sp.sqrt(((x-m)**2).mean(-1, keepdims=True) + sp.Rational(str(eps)))
+def flat_and_straight(y, x, eps):
+    "Without what is a shift or a stretch of its row."
+    hat,c = standard_rows(x, eps),y - y.mean(-1, keepdims=True)
+    v = ((x - x.mean(-1, keepdims=True))**2).mean(-1, keepdims=True) + sp.Rational(str(eps))
+    return (c - hat*(c*hat).mean(-1, keepdims=True))/sp.sqrt(v)
 def passed(x): return x*(1 + sp.erf(x/sp.sqrt(sp.Integer(2))))/2
 def passed_slope(x):
     density = sp.exp(-x**2/2)/sp.sqrt(2*sp.acos(sp.Integer(-1)))
@@ -1014,6 +1023,11 @@ TRIALS += [
                                          + nulls(size[1]) for r in range(size[0])])),
     function('attention.embedding_vjp', spellings, lambda i,t: t[i],
              f=torch.nn.functional.embedding),
+    function('attention.softmax_vjp', [([2,3],), ([3,1],), ([2],)],
+             shared_out, f='scores.softmax',
+             use=lambda vjp,g,x: vjp(g, found('scores.softmax')(x))),
+    operation('attention.shares', [([2,2,3],), ([2,3],seen_some,.7), ([3,1],None,1.4), ([2,17],)],
+              lambda s,seen=None,spread=1.: shared_out(s/sp.Rational(str(spread)), seen)),
     function('attention.attention_vjp', [*lookups, ([2,1,2,2],[3,3,2],[3,3,1]),
              ([2,2],[2,2],[2,1],seen_other,True), ([2,2],[2,2],[2,1],~seen_other.triu(1),True)],
              looked_up, f='attention.attention', small=8),
@@ -1021,26 +1035,68 @@ TRIALS += [
               torch.nn.functional.scaled_dot_product_attention(*a[:3], **dict(zip(
                   ('attn_mask','is_causal','scale'), a[3:])))),
     operation('attention.normalise', stretches, standard_rows, small=4),
-    function('attention.normalise_vjp', stretches, standard_rows, small=4,
-             f=lambda x,eps=1e-5: torch_pools.layer_norm(x, x.shape[-1:], eps=eps),
-             use=lambda vjp,g,x,eps=1e-5: vjp(g, x, found('attention.normalise')(x, eps), eps)),
+    operation('attention.unnormalise', [([2,3,4],[2,3,4]), ([1,2],[1,2],.1), ([2,3],[2,3])],
+              lambda y,x,eps=1e-5: flat_and_straight(y, x, eps), small=4),
+    operation('attention.layer_norm', [([2,3,4],[4],[4]), ([3,2],[2],[2],.1), ([2,1,3],[3],[3])],
+              lambda x,w,b,eps=1e-5: standard_rows(x, eps)*w + b, small=8),
     function('attention.layer_norm_vjp', [([2,3,4],[4],[4]), ([3,2],[2],[2],.1), ([1,3],[3],[3])],
              lambda x,w,b,eps=1e-5: standard_rows(x, eps)*w + b,
              f='attention.layer_norm', small=8,
              use=lambda vjp,g,x,w,b,eps=1e-5: vjp(g, x, w, b, eps)),
     operation('attention.gelu', bells, passed),
-    operation('attention.gelu_slope', bells, passed_slope),
+    operation('attention.gelu_back', [([3,4],[3,4]), ([2],[2]), ([],[])],
+              lambda y,x: y*passed_slope(x)),
     function('attention.gelu_vjp', bells, passed, f=torch_pools.gelu),
     composite('attention.torch_embedding', spellings, lambda i,t: t[i], f=torch_pools.embedding),
     composite('attention.torch_gelu', bells, passed, f=torch_pools.gelu),
     composite('attention.torch_layer_norm', [([2,3,4],(4,),[4],[4]), ([2,3,2],(3,2),[3,2]),
                                              ([3,2],(2,),None,None,.1)], f=torch_pools.layer_norm)]
 
+# %% ../nbs/22_Catalogue.ipynb #attention_blocks
+#| code-fold: true
+def torch_attention(q, k, v, causal=False, scale=None):
+    return torch_pools.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale)
+TRIALS += [
+    operation('blockwise.answer', [([2,9,2],3,True,.7), ([1,7,1],3,False,1.3),
+              ([1,390,1],130,True,1.3)], small=0, draw=dict(lo=.1, hi=1.),
+              parts=('blockwise.answer_vjp', 'blockwise.at_once')),
+    composite('blockwise.attention_in_blocks', [([2,3,2],[2,3,2],[2,3,3],True),
+              ([2,1,3,2],[2,1,4,2],[2,1,4,1],False,.3)], f=torch_attention),
+    composite('blockwise.torch_attention', [*lookups[:3], ([2,3,3],[2,3,3],[2,3,2],None,0.,True)],
+              f=torch_pools.scaled_dot_product_attention)]
+
+# %% ../nbs/22_Catalogue.ipynb #attention_layers
+#| code-fold: true
+def around(cls, *tensors): return cls(*tensors)
+def of_two_heads(cls, *params):
+    from mlfound.module import Linear
+    wqkv,bqkv,wo,bo,causal = params
+    return cls(Linear.holding(wqkv, bqkv), Linear.holding(wo, bo), 2, causal)
+def block_of_two_heads(cls, *params): return cls.holding(params, 2, True)
+def rows_of(w): return lambda x: x@w
+twelve = [[4],[4],[4,12],[12],[4,4],[4],[4],[4],[4,8],[8],[8,4],[4]]
+TRIALS += [
+    layer('attentionlayers.Embedding', [(spelled,spelled[:1],[5,2])], shared(lambda i,w: w[i]),
+          use=around),
+    layer('attentionlayers.Places', [([2,3,2],[1,2,2],[4,2])], use=around),
+    layer('attentionlayers.Project', [([2,3,2],[1,2,2],[2,4]), ([1,1,2],[1,1,2],[2,1])],
+          shared(lambda x,w: x@w), use=around),
+    layer('attentionlayers.Likeness', [([3,2],[1,2],[4,2],[4]), ([1,2],[1,2],[1,2],[1])],
+          shared(lambda x,w,b: x@w.T + b), use=around),
+    layer('attentionlayers.LayerNorm', [([2,3,4],[2,4],[4],[4])], use=around),
+    layer('attentionlayers.Attend', [([2,3,2],[2,4,2],[2,4,3],[1,2],[2,2],[2,1]),
+          ([2,1,2,2],[3,3,2],[3,3,1],[1,2],[2,2],[2,1])], inputs=3),
+    layer('attentionlayers.GELU', [([3,4],[2]), ([2],[1])], both(passed)),
+    layer('attentionlayers.SelfAttention', [([2,3,4],[1,2,4],[4,12],[12],[4,4],[4],True),
+          ([1,2,4],[2,3,4],[4,12],[12],[4,4],[4],False)], use=of_two_heads),
+    layer('attentionlayers.Block', [([2,3,4],[1,2,4],*twelve)], use=block_of_two_heads,
+          draw=dict(lo=.2, hi=1.))]
+
 # %% ../nbs/22_Catalogue.ipynb #attention_nets
 #| code-fold: true
 small_readers = dict(signs=dict(tokens=3), twice=dict(tokens=3, blocks=2),
                      tied=dict(tokens=3, tied=True), mean=dict(inputs=2, causal=False, read='mean'),
-                     last=dict(inputs=2, read='last'))
+                     last=dict(inputs=2, read='last'), each=dict(inputs=2, blocks=2))
 def reader_sizes(tokens=0, inputs=0, blocks=1, tied=False, **_):
     "Shapes of all parameters, in order."
     block = [[4],[4],[4,12],[12],[4,4],[4],[4],[4],[4,8],[8],[8,4],[4]]
@@ -1070,6 +1126,17 @@ TRIALS.append(network('transformer.transformer_loss_and_gradients', readings, f=
                       parts=('transformer.transformer_loss_and_gradients', 'transformer.folded_vjp',
                              'transformer.look_backward', 'transformer.think_backward',
                              'transformer.loss_and_back', 'transformer.enter_backward')))
+TRIALS += [
+    layer('transformer.Read', [([2,3,2],[1,2,2],how) for how in ('each','mean','last')],
+          use=around),
+    layer('transformer.TokenLoss', [([2,3,4],answers,[2,4],torch.tensor([3,-100])),
+                                    ([1,2],torch.tensor([1]),[2,2],torch.tensor([0,1]))],
+          inputs=2, wrt=(0,2)),
+    layer('transformer.Transformer', [
+          ([1,3,2],[2,2,2],*reader_sizes(inputs=2),'mean'),
+          ([1,3,2],[2,2,2],*reader_sizes(inputs=2),'last'),
+          ([1,3,2],[2,2,2],*reader_sizes(inputs=2, blocks=2),'each')], draw=dict(lo=.2, hi=1.),
+          use=lambda cls,*params: cls.holding(*small_reader(*parted(params))))]
 
 # %% ../nbs/22_Catalogue.ipynb #without_gradient_table
 compared = 'lt le gt ge eq ne isnan isinf isfinite isclose allclose equal'

@@ -75,7 +75,9 @@ def check_axes(fn, arrays):
     "Raise unless inputs and weights have two axes, and the bias has one."
     for (name,t),ndim,want in zip(arrays.items(), (2,2,1), ('(n, d)','(d, h)','(h,)')):
         if t.ndim!=ndim:
-            raise ValueError(f'{fn}: {name} has shape {tuple(t.shape)}; pass one shaped {want}')
+            alone = f'; a single example is {name}[None]' if want=='(n, d)' and t.ndim==1 else ''
+            raise ValueError(f'{fn}: {name} has shape {tuple(t.shape)}; '
+                             f'pass one shaped {want}{alone}')
 
 def check_meet(fn, arrays):
     "Raise unless the sizes agree where inputs, weights and bias meet."
@@ -118,9 +120,17 @@ def check_mse(pred, targ):
         raise ValueError(f'mse: pred is {tuple(pred.shape)}, without entries; pass at least one, '
                          'the mean of nothing is undefined')
 
+# %% ../nbs/21_Checks.ipynb #check_four
+def check_four(fn, params):
+    "Raise `TypeError` unless `params` are the four arrays of a two-layer network."
+    if isinstance(params, (tuple,list)) and len(params)==4: return
+    count = f', {len(params)} of them' if isinstance(params, (tuple,list)) else ''
+    raise TypeError(f'{fn}: params is {got(params)}{count}; pass all four, Params(w1, b1, w2, b2)')
+
 # %% ../nbs/21_Checks.ipynb #check_batch
 def check_batch(fn, x, targ, params):
     "Raise unless `x`, `targ` and `params` fit; return the targets as `(n, c)`, typed like `x`."
+    check_four(fn, params)
     w1,b1,w2,b2 = params
     check_lin(x, w1, b1, fn, ('x','w1','b1'))
     check_lin(w1, w2, b2, fn, ('w1','w2','b2'))
@@ -161,6 +171,15 @@ def check_number(fn:str, # the function that was called, for the message
         error = ValueError if number else TypeError
         within = ' and'.join(f' {word} {k:g}' for k,_,word in limits)
         raise error(f'{fn}: {name} is {got(v)}; pass a finite number{within}')
+
+# %% ../nbs/21_Checks.ipynb #check_generator
+def check_generator(fn:str, # the function that was called, for the message
+                    generator): # what it was given as its source of randomness
+    "Raise `TypeError` unless `generator` is `None` or a `torch.Generator`."
+    if generator is None or isinstance(generator, torch.Generator): return
+    seed = generator if isinstance(generator, Integral) else 0
+    raise TypeError(f'{fn}: generator is {got(generator)}; '
+                    f'pass torch.Generator().manual_seed({seed})')
 
 # %% ../nbs/21_Checks.ipynb #check_classes
 CLASSES = torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64

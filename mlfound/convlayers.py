@@ -9,7 +9,7 @@ __all__ = ['Conv2d', 'Pick', 'MaxPool2d', 'AvgPool2d', 'BatchNorm2d', 'drop_mask
 import torch
 from fastcore.basics import patch
 
-from .checks import check_number, check_whole
+from .checks import check_generator, check_number, check_whole
 from .conv import (How, as_window, batch_norm, check_kernels, check_maps, column, conv,
                           conv_vjp, largest, mean_pool, mean_pool_vjp, over, pair, pick,
                           standardise, standardise_vjp, unpick)
@@ -44,6 +44,7 @@ def __init__(self:Conv2d,
              dtype:torch.dtype=None, # None is torch's default
              device=None): # None is torch's default
     check_whole('Conv2d', c_in=c_in, c_out=c_out, groups=groups)
+    check_generator('Conv2d', generator)
     if c_in%groups or c_out%groups:
         raise ValueError(f'Conv2d: {c_in} channels and {c_out} kernels; '
                          f'pass multiples of groups, {groups}')
@@ -127,6 +128,7 @@ class Dropout(Module):
     "While training, zeros for a share `p` of the entries, and the others divided by `1-p`."
     def __init__(self, p=.5, generator=None):
         check_number('Dropout', at_least=0, at_most=1, p=p)
+        check_generator('Dropout', generator)
         self.p,self.generator,self.times = p,generator,Times()
 
     def forward(self, x):

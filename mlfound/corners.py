@@ -6,90 +6,204 @@
 __all__ = []
 
 # %% ../nbs/57_Corners.ipynb #imports
+import itertools
 import math
 
 import torch
 
 from .exam import accepted
 from .findings import Finding, as_code
-from .nudges import flat, nudged, one_entry, put
+from .nudges import flat, one_entry, put
+from .variations import alike
 
-# %% ../nbs/57_Corners.ipynb #corners
-def corners(exam):
-    "At zeros, ones and ties."
-    kinds = {'zeros': torch.zeros_like, 'ones': torch.ones_like,
-             'minus ones': lambda v: -torch.ones_like(v), 'ties': lambda v: torch.full_like(v, .7), 
-             'pairs of ties': paired}
-    for k in exam.subject.inputs():
-        if k in exam.bad or not exam.values[k].numel(): continue
-        for name,make in kinds.items():
-            values = put(exam.values, k, make(exam.values[k]))
-            if not accepted(exam.subject, values): continue
-            found = [*corner(exam, f'{name} in {exam.called(k)}', values, k)]
-            yield from found
-            if any(f.kind=='fault' for f in found): break
+# %% ../nbs/57_Corners.ipynb #slope
+H = 1e-6
 
+def moved(values, step, h):
+    "The leaves, those of `step` moved by `h` along their direction."
+    return [v + h*step[k] if k in step else v for k,v in enumerate(values)]
+
+def slope(exam, values, step, h):
+    "One-sided difference of all results; nan where the thing refuses what is beside the point."
+    middle = flat(exam.subject.numbers(values))
+    outs = accepted(exam.subject, moved(values, step, h))
+    if not outs or flat(outs).shape!=middle.shape: return torch.full_like(middle, math.nan)
+    return (flat(outs)-middle)/h
+
+# %% ../nbs/57_Corners.ipynb #around
+def around(exam, values, step, count, away=1e-3):
+    "The least and the greatest slope of each result, at the point and at `count` points beside it."
+    found = [slope(exam, values, step, H), slope(exam, values, step, -H)]
+    drawn = dict(generator=exam.generator, dtype=torch.float64)
+    for _ in range(count):
+        off = {k: torch.randn(values[k].shape, **drawn) for k in step}
+        near = moved(values, off, away)
+        if not accepted(exam.subject, near): continue
+        found.append((slope(exam, near, step, H) + slope(exam, near, step, -H))/2)
+    return torch.stack(found).amin(0),torch.stack(found).amax(0)
+
+# %% ../nbs/57_Corners.ipynb #places
 def paired(v):
     "Neighbours along the last axis are equal."
     if not v.ndim or v.shape[-1]<2: return v
     return v[..., torch.arange(v.shape[-1])//2*2]
 
-# %% ../nbs/57_Corners.ipynb #corner
-H = 1e-6
+def full_of(c): return lambda v: torch.full_like(v, c)
 
-def slope(exam, values, k, d, h):
-    "One-sided difference of all results along `d`."
-    middle = flat(exam.subject.numbers(values))
-    return (nudged(exam.subject, values, k, h*d, middle)-middle)/h
+def places(exam):
+    "`(words, values, leaves)`: where a corner may be."
+    subject,values = exam.subject,exam.values
+    at = [k for k in subject.inputs() if k not in exam.bad and values[k].numel()]
+    kinds = {'zeros': torch.zeros_like, 'ones': torch.ones_like, 'minus ones': full_of(-1),
+             'ties': full_of(.7), 'pairs of ties': paired}
+    given = [a for a in (*subject.args, *subject.kwargs.values()) if isinstance(a, float)]
+    kinds |= {f'{c:g}, an option,': full_of(c) for c in given}
+    for k in at:
+        for name,make in kinds.items():
+            yield f'{name} in {exam.called(k)}',put(values, k, make(values[k])),(k,)
+    for some in itertools.combinations(at[:4], 2): yield together(exam, some)
+    if 2<len(at)<5: yield together(exam, at)
 
-def around(exam, values, k, d, count):
-    "The least and the greatest slope of each result along `d`, at the point and round about."
-    found = [slope(exam, values, k, d, H), slope(exam, values, k, d, -H)]
-    for _ in range(count):
-        off = 1e-3*torch.randn(values[k].shape, generator=exam.generator, dtype=torch.float64)
-        near = put(values, k, values[k] + off)
-        if not accepted(exam.subject, near): continue
-        found.append((slope(exam, near, k, d, H) + slope(exam, near, k, d, -H))/2)
-    found = torch.stack(found)
-    return found.amin(0),found.amax(0)
+def together(exam, some):
+    "Several leaves, full of the same number."
+    names = ' and '.join(exam.called(k) for k in some)
+    same = [torch.full_like(v, .7) if k in some else v for k,v in enumerate(exam.values)]
+    return f'ties of {names}',same,tuple(some)
 
-def corner(exam, trial, values, k):
-    "Is the gradient of leaf `k` one that the slopes round about allow?"
+# %% ../nbs/57_Corners.ipynb #corners
+def corners(exam):
+    "At zeros, at ties, at the numbers of options."
+    told = set()
     if exam.dtype!=torch.float64: return
-    v = values[k]
+    for name,values,some in places(exam):
+        if told & {*some} or not accepted(exam.subject, values): continue
+        for what,fits in corner(exam, values, some):
+            told |= {*some}
+            code = as_code(exam.subject, values, exam.name)
+            yield Finding(f'corners: {name}', 'fault', what, fits, code)
+            break
+
+def corner(exam, values, some):
+    "What is wrong with the gradients of the leaves `some`: words, and what fits."
     p = exam.subject.run(values)
     picked = torch.randperm(sum(o.numel() for o in p.outs), generator=exam.generator)[:4].tolist()
-    rows = {o: pulled_row(p, o, k) for o in picked}
-    ones = [torch.ones_like(v)] if v.numel()>1 else []
-    some = torch.randperm(v.numel(), generator=exam.generator)[:4].tolist()
-    unit = [one_entry(v, j) for j in some]
-    for d in (*unit, *ones):
+    rows = {o: pulled_row(p, o) for o in picked}
+    ones = p.pull([torch.ones_like(o) for o in p.outs])
+    for step in directions(exam, values, some, ones):
+        if any(r[k] is None for r in rows.values() for k in step): continue
+        bounds = around(exam, values, step, 4)
         for o,row in rows.items():
-            if row is None: continue
-            if found := outside(exam, (values, k, d), o, (row*d).sum().item()):
-                yield Finding(f'corners: {trial}', 'fault', *found,
-                              as_code(exam.subject, values, exam.name))
-                return
+            got = sum((row[k]*d).sum().item() for k,d in step.items())
+            if fair(o, got, bounds): continue
+            bounds = around(exam, values, step, 60)
+            if fair(o, got, bounds): continue
+            if math.isfinite(got): yield unfair(step, o, got, bounds)
+            elif gone(ones, step) and tame(exam, values, step): yield none(o, got, bounds)
 
-def pulled_row(p, o, k):
-    "The gradient of result entry `o` for leaf `k`."
+# %% ../nbs/57_Corners.ipynb #directions
+def directions(exam, values, some, grads):
+    "Along which leaves are moved: a few entries and all, where it is one; all of them together."
+    if len(some)>1:
+        yield {k: torch.ones_like(values[k]) for k in some}
+        return
+    k,v = some[0],values[some[0]]
+    order = torch.randperm(v.numel(), generator=exam.generator).tolist()
+    if grads[k] is not None: order.sort(key=grads[k].reshape(-1).isfinite().tolist().__getitem__)
+    for j in order[:4]: yield {k: one_entry(v, j)}   # those that are no numbers first
+    if v.numel()>1: yield {k: torch.ones_like(v)}
+
+def pulled_row(p, o):
+    "The gradients of result entry `o`."
     gs = [torch.zeros(t.shape, dtype=t.dtype) for t in p.outs]
     for g in gs:
         if 0<=o<g.numel(): g.view(-1)[o] = 1
         o -= g.numel()
-    return p.pull(gs)[k]
+    return p.pull(gs)
 
-# %% ../nbs/57_Corners.ipynb #outside
-def outside(exam, where, o, got):
-    "What is wrong with a slope `got` of result entry `o`, and what fits; None if nothing."
-    for count in (4,60):
-        lo,hi = (t[o].item() for t in around(exam, *where, count))
-        slack = 1e-3 + 1e-2*max(abs(lo), abs(hi))
-        if not max(abs(lo), abs(hi))<1e3 or lo-slack<=got<=hi+slack: return None
-    if not math.isfinite(got):
-        return (f'it gives {got} where every slope round about is from {lo:.3g} to {hi:.3g}',
-                ['a number that is none: nan or inf at a corner, as of a root or a norm at zero'])
-    together = where[2].ne(0).sum()>1
-    fits = ['ties: each of them gets the whole gradient, or none, where they have to share it'] if \
-        together else ['a corner: what it gives there is the slope on neither side']
-    return f'it gives {got:.4g}; the slopes round about are from {lo:.4g} to {hi:.4g}', fits
+# %% ../nbs/57_Corners.ipynb #fair
+STEEP = 1e3 # beside a corner slopes are sampled at a distance of a thousandth
+
+def fair(o, got, bounds):
+    "Is the slope `got` of result entry `o` one of those round about, or can nobody tell?"
+    lo,hi = (t[o].item() for t in bounds)
+    steepest = max(abs(lo), abs(hi))
+    slack = 1e-3 + 1e-2*steepest
+    return not steepest<STEEP or lo-slack<=got<=hi+slack
+
+def unfair(step, o, got, bounds):
+    "What is wrong, in words, and which mistake fits."
+    lo,hi = (t[o].item() for t in bounds)
+    shared = len(step)>1 or any(d.ne(0).sum()>1 for d in step.values())
+    return f'it gives {got:.4g}; the slopes round about are from {lo:.4g} to {hi:.4g}', \
+           [SHARED if shared else CORNER]
+
+SHARED = 'ties: each of them gets the whole gradient, or none, where they have to share it'
+CORNER = 'a corner: what it gives there is the slope on neither side'
+
+# %% ../nbs/57_Corners.ipynb #none
+def tame(exam, values, step):
+    "Are the slopes of all results finite, however near one comes?"
+    return all((torch.stack(around(exam, values, step, 20, away)).abs()<STEEP).all()
+               for away in (1e-3, 1e-5))
+
+def gone(grads, step):
+    "Is it one entry, and none of the gradients `grads`, for a `g` of ones, is a number there?"
+    one = len(step)==1 and all(d.ne(0).sum()==1 for d in step.values())
+    return one and not any(grads[k][d!=0].isfinite().any() for k,d in step.items())
+
+def none(o, got, bounds):
+    "What is to be said of `nan` and `inf`."
+    lo,hi = (t[o].item() for t in bounds)
+    return f'it gives {got} where every slope round about is from {lo:.3g} to {hi:.3g}', \
+           ['a number that is none: nan or inf at a corner, as of a root or a norm at zero']
+
+# %% ../nbs/57_Corners.ipynb #modelled
+def modelled(exam):
+    "Results and gradients like those of a model, at corners too."
+    if exam.model is None: return
+    exam.model.to(exam.dtype)
+    for name,values,_ in [('as they came', exam.values, ()), *places(exam)]:
+        if not accepted(exam.subject, values): continue
+        found = [*unlike(exam, name, values)]
+        yield from found
+        if found: return
+
+def unlike(exam, name, values):
+    "How the thing differs from its model at these values, if it does."
+    try: pairs = [*answers(exam, values)]
+    except Exception: return   # one of them refuses
+    for what,got,want in pairs:
+        if got is None: got = torch.zeros_like(want)
+        if same_numbers(got, want, exam.dtype): continue
+        code = as_code(exam.subject, values, exam.name)
+        says = f'{what} is not that of its model' + apart(got, want)
+        fits = OTHER if what.startswith('result') else CONVENTION
+        yield Finding(f'like its model: {name}', 'fault', says, [fits], code)
+        return
+
+OTHER = 'not its model: it is another function'
+CONVENTION = 'another convention: at a corner its model gives another of the fair answers'
+
+# %% ../nbs/57_Corners.ipynb #answers
+def answers(exam, values):
+    "`(words, of the thing, of its model)` for results, gradients and their derivatives."
+    one,two = (s.run(values) for s in (exam.subject, exam.model))
+    gs,names = exam.drawn(one.outs),[leaf.name for leaf in exam.subject.leaves]
+    for i,pair in enumerate(zip(one.outs, two.outs)): yield f'result {i}',*pair
+    for n,*pair in zip(names, one.pull(gs), two.pull(gs)): yield f'the gradient of {n}',*pair
+    if min(exam.subject.orders, exam.model.orders)<2: return
+    vs = exam.drawn(values)
+    again = (s.second(values, gs, vs)[0] for s in (exam.subject, exam.model))
+    for n,*pair in zip([*names, *(f'g {i}' for i in range(len(gs)))], *again):
+        yield f'the second derivative for {n}',*pair
+
+def same_numbers(got, want, dtype):
+    "Alike, where the model has a number to compare with?"
+    if want is None or got.shape!=want.shape: return want is None
+    return alike(torch.where(want.isnan(), want, got), want, dtype)
+
+def apart(got, want):
+    "The first entry at which they differ."
+    if got.shape!=want.shape: return f': its shape is {tuple(got.shape)}, not {tuple(want.shape)}'
+    at = tuple((got!=want).nonzero()[0].tolist())
+    return f': at {at} it is {got[at].item():.6g}, there {want[at].item():.6g}'

@@ -19,6 +19,9 @@ from .files import packaged, read_arrays
 #| code-fold: true
 def _as_images(x):
     "Images as a float array `(n, 28, 28)`, whichever of the four shapes they came in."
+    if isinstance(x, tuple) and hasattr(x, '_fields'):
+        raise TypeError(f'show_images: x is a {type(x).__name__}, several arrays in one; '
+                        'pass one of them, e.g. train.x[:40]')
     x = torch.as_tensor(x).detach().cpu().float()
     if tuple(x.shape) in ((784,), (28,28)): x = x[None]
     if tuple(x.shape[1:]) not in ((784,), (28,28)) or len(x)==0:
@@ -46,7 +49,7 @@ def _draw_grid(ims, captions, cols, kwargs):
     canvas = np.full((rows*high, cols*wide), np.nan, np.float32)
     corners = [(i//cols*high + top, i%cols*wide) for i in range(len(ims))]
     for im,(r,c) in zip(ims, corners): canvas[r:r+28, c:c+28] = im
-    inches = min(.7, 7/cols)/wide
+    inches = min(.54, 5.4/cols)/wide   # as wide as a telephone
     _,ax = plt.subplots(figsize=(cols*wide*inches, rows*high*inches))
     ax.imshow(canvas, **{'cmap':'gray_r', 'interpolation':'nearest', **kwargs})
     for text,(r,c) in zip(captions or [], corners):

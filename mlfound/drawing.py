@@ -6,7 +6,7 @@
 __all__ = ['Given', 'Arrival', 'arrivals', 'Drawing', 'Note', 'draw_tape', 'step_through']
 
 # %% ../nbs/17_Drawing.ipynb #drawing-imports
-import ast, inspect, itertools, math, operator
+import ast, inspect, itertools, json, math, operator
 from functools import lru_cache
 from html import escape
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from torch import Tensor
 from .autograd import behind
 from .figure import Figure
 from .layout import columns, few, heights, number, ports, short, size, squares, table
+from .replay import tape_data
 
 # %% ../nbs/17_Drawing.ipynb #notes
 class Given:
@@ -26,7 +27,7 @@ class Given:
     def __init__(self, data, number): self.data,self.number = data,number
 
 def _arguments(entries, names):
-    "For each entry its arguments: their entries, `Given` data, or `None` for what is not drawn."
+    "For each entry its arguments: their entries, `Given` data, or `None`; in order of time."
     given,args = {},{}
     for e in entries:
         args[e] = [*e.nodes]
@@ -34,7 +35,8 @@ def _arguments(entries, names):
             if args[e][i] or not isinstance(v, Tensor) or not (v.ndim or id(v) in names): continue
             if id(v) not in given: given[id(v)] = Given(v, e.number-.5)
             args[e][i] = given[id(v)]
-    return args | dict.fromkeys(given.values(), ())
+    args |= dict.fromkeys(given.values(), ())
+    return {e: args[e] for e in sorted(args, key=operator.attrgetter('number'))}
 
 # %% ../nbs/17_Drawing.ipynb #labels
 _DIGITS = str.maketrans('0123456789', '₀₁₂₃₄₅₆₇₈₉')
@@ -117,7 +119,7 @@ class _Picture:
         tensors = {id(v): n for n,v in named[::-1] if isinstance(v, Tensor)}
         entries = sorted(behind(y.entry), key=operator.attrgetter('number'))
         self.args = _arguments(entries, tensors)
-        self.cards = sorted(self.args, key=operator.attrgetter('number'))
+        self.cards = [*self.args]
         self.ops,self.root = [e for e in self.cards if e.op],y.entry
         self.depth = columns(self.args)
         known = {e: tensors.get(id(e.data)) for e in self.cards if isinstance(e, Given)}
@@ -126,6 +128,7 @@ class _Picture:
         self.edges = {edge.to: edge for e in entries for edge in e.edges}
         self.step = dict.fromkeys(self.cards, 0) | {e: k for k,e in enumerate(self.ops, 1)}
         self.y,self.grads,self.sent = y,{},{}
+        self.first = 1+len(self.ops)   # the step at which the sweep starts
 
     def shape(self, e):
         if isinstance(e, Given): return e.data.shape
@@ -136,9 +139,8 @@ class _Picture:
 @patch
 def receive(self:_Picture, seed, seen):
     "Note what arrives where, and at which step."
-    start = 1+len(self.ops)
-    self.grads[self.root] = [(start, seed)]
-    for step,a in enumerate(seen, start+1):
+    self.grads[self.root] = [(self.first, seed)]
+    for step,a in enumerate(seen, self.first+1):
         self.sent[a.entry,a.k] = step,a.sent
         self.grads.setdefault(a.to, []).append((step, a.total))
 
@@ -186,6 +188,10 @@ def _timed(at, until, body, tag='g', more=''):
     until = f' data-until="{until}"' if until else ''
     return f'<{tag} data-at="{at}"{until}{more}>{body}</{tag}>'
 
+def _shows(way, of, k):
+    "That something shows the `k`-th of the values, of what was sent, or of the totals."
+    return f' data-show="{way} {of} {k}"'
+
 def _moved(x, y): return f' transform="translate({x:g} {y:g})"'
 
 def _tensor(t, words=''):
@@ -199,7 +205,8 @@ def card(self:_Picture, e):
     label,value = self.label[e],self.value[e]
     op = e.op.name if e.op and label.rstrip('₀₁₂₃₄₅₆₇₈₉')!=e.op.name else ''
     words = '' if value is None or value.isfinite().all() else 'not finite'
-    seen = _timed(self.step[e], None, _tensor(value, words), more=_moved(11, 27))
+    seen = _timed(self.step[e], None, _tensor(value, words),
+                  more=_moved(11, 27)+_shows('card', 'values', self.cards.index(e)))
     return (f'<rect class="card" width="{_W}" height="{_H}" rx="{11 if e.op else 2}"/>'
             + _text(11, 19, _cut(label, 8 if op else 13), 'name')
             + _text(_W-10, 19, _cut(op, 9), 'small', True) + (seen if value is not None else '')
@@ -210,13 +217,14 @@ def _states(grads):
     ends = [step for step,_ in grads[1:]]+[None]
     return [(step, end, g) for (step,g),end in zip(grads, ends)]
 
-def _drawer(grads):
+def _drawer(grads, first):
     "The drawer under a card: what the gradient is after each step that adds to it."
     if not grads: return ''
     states = ''
     for at,until,g in _states(grads):
         words = f'up to {number(g.abs().max().item())}' if g.numel() else 'empty'
-        states += _timed(at, until, _tensor(g, words), more=_moved(15, 0))
+        more = _moved(15, 0)+_shows('drawer', 'totals', at-first)
+        states += _timed(at, until, _tensor(g, words), more=more)
     path = f'M-8-4v{_DRAWER-9}q0 9 9 9h{_W-36}q9 0 9-9v{9-_DRAWER}z'
     body = f'<path class="drawer" d="{path}"/>{_text(0, 13, "∂")}{states}'
     return _timed(grads[0][0], None, body, more=' class="arrived"'+_moved(17, _H+4))
@@ -234,14 +242,15 @@ def _arrow(way, end):
     return (f'<path d="{path}C{X-_PITCH+_W+40} {y:g} {X-50} {Y:g} {X-9} {Y:g}"/>'
             f'<path class="head" d="M{X-1} {Y:g}l-9-4.5v9z"/>')
 
-def _chip(step, g, x, y):
-    "What a rule sent along the arrow that ends at `x,y`."
+def _chip(k, step, g, x, y):
+    "What a rule sent along the arrow that ends at `x,y`, the `k`-th of the sweep."
     picture,words = '' if few(g) else squares(g, 36, 11),short(g)
     half = 21 if picture else 3.3*len(words)+5
     inside = f'<text y="4" text-anchor="middle">{words}</text>'
     if picture: inside = f'<g{_moved(-18, -5.5)}>{picture}</g>'
     box = f'<rect x="{-half:g}" y="-7.5" width="{2*half:g}" height="15" rx="7.5"/>'
-    return _timed(step, None, box+inside, more=' class="chip"'+_moved(x-32, y))
+    more = ' class="chip"'+_moved(x-32, y)+_shows('chip', 'sent', k)
+    return _timed(step, None, box+inside, more=more)
 
 # %% ../nbs/17_Drawing.ipynb #arrows
 #| code-fold: true
@@ -264,7 +273,7 @@ def arrows(self:_Picture):
             plain = sent and (len(self.grads[p])>1 or math.prod(self.shape(p))==1)
             more = f' class="arrow" data-edge="{self.cards.index(e)}-{i}"'
             yield _timed(self.step[e], None, _arrow(way, end), more=more)
-            if plain: yield _chip(*sent, *end)
+            if plain: yield _chip(sent[0]-self.first, *sent, *end)
 
 # %% ../nbs/17_Drawing.ipynb #svg
 #| code-fold: true
@@ -275,8 +284,9 @@ def nodes(self:_Picture):
         said = [self.label[e], self.call(e).split('(')[0], 'shape '+size(self.shape(e))]
         kind = 'node' if e.op else 'node leaf given' if isinstance(e, Given) else 'node leaf'
         said = escape(', '.join(said))
-        ring = f'<rect class="ring" x="-5" y="-5" width="{_W+10}" height="{tall}" rx="15"/>'
-        yield _timed(self.step[e], None, ring+_drawer(self.grads.get(e))+self.card(e), more=
+        drawn = f'<rect class="ring" x="-5" y="-5" width="{_W+10}" height="{tall}" rx="15"/>'
+        drawn += _drawer(self.grads.get(e), self.first) + self.card(e)
+        yield _timed(self.step[e], None, drawn, more=
                      f' class="{kind}"{_moved(*self.spot(e))} data-node="{i}" aria-label="{said}"')
 
 @patch
@@ -303,6 +313,7 @@ _CONTROLS = """<div class="tape-controls" role="group" aria-label="Steps">
 <button type="button" data-step="play">▶ Play</button>
 <button type="button" data-step="forward" aria-label="Next step">Next ›</button>
 <input type="range" min="0" value="0" aria-label="Step">
+<button type="button" data-step="again" hidden>Start again</button>
 <p class="tape-status" role="status"></p></div>"""
 
 # %% ../nbs/17_Drawing.ipynb #draw_tape
@@ -332,13 +343,16 @@ def draw_tape(y, # the result whose history to draw
 _UNKEPT = ('<p class="none">not kept: no rule asked for it.<br>'
            'Record inside <code>with keep_values():</code> to see it.</p>')
 
-def _div(at, until, body): return _timed(at, until, body, 'div')
+def _div(at, until, body, more=''): return _timed(at, until, body, 'div', more)
+def _live(way, of, k, words): return f'<span{_shows(way, of, k)}>{escape(words)}</span>'
 
 @patch
 def value_panel(self:_Picture, e):
     shown = _UNKEPT if self.value[e] is None else table(self.value[e])
     early = _div(0, self.step[e], '<p class="none">not computed yet</p>') if self.step[e] else ''
-    return f'<div class="of-value"><div>value</div>{early}{_div(self.step[e], None, shown)}</div>'
+    more = '' if self.value[e] is None else _shows('table', 'values', self.cards.index(e))
+    shown = _div(self.step[e], None, shown, more)
+    return f'<div class="of-value"><div>value</div>{early}{shown}</div>'
 
 @patch
 def grad_panel(self:_Picture, e):
@@ -348,9 +362,12 @@ def grad_panel(self:_Picture, e):
     arrived = sorted((s,self.label[u],g) for (u,k),(s,g) in self.sent.items()
                      if u.edges[k].to is e) if e is not self.root else []
     for (at,until,total),(_,label,g) in zip(_states(self.grads[e]), arrived or [(0, '', None)]):
-        came.append(f'{few(g)+" " if g is not None and few(g) else ""}from {label}')
-        said = ' + '.join(came) if label else 'here the sweep starts'
-        states += _div(at, until, f'<div>{escape(said)}</div>{table(total)}')
+        k,said = at-self.first,'here the sweep starts'
+        if label:
+            came.append(f'{_live("few", "sent", k, few(g))} from {escape(label)}')
+            said = ' + '.join(came)
+        shown = f'<div class="shown"{_shows("table", "totals", k)}>{table(total)}</div>'
+        states += _div(at, until, f'<div>{said}</div>{shown}')
     return f'<div class="of-grad"><div>gradient</div>{states}</div>'
 
 @patch
@@ -358,9 +375,10 @@ def rules_panel(self:_Picture, e):
     if isinstance(e, Given): return '<li class="with">Data: nobody asks for its gradient.</li>'
     if not e.op: return '<li class="with">A leaf: what arrives goes to its <code>.grad</code>.</li>'
     said = ''
+    def what(step, g): return _live('short', 'sent', step-self.first, short(g))
     for k,edge in enumerate(e.edges):
         sent = self.sent.get((e, k))
-        gave = _timed(sent[0], None, f' sends {escape(short(sent[1]))}', 'span') if sent else ''
+        gave = _timed(sent[0], None, f' sends {what(*sent)}', 'span') if sent else ''
         said += (f'<li>to <b>{escape(self.label[edge.to])}</b>: '
                  f'<code>{escape(self.rule(e, k))}</code>{gave}</li>')
     return said
@@ -385,29 +403,31 @@ def forward_log(self:_Picture):
     given = ', '.join(name(e) for e in self.cards if not e.op)
     yield _said(0, 'Start', f'Given: {given}.')
     for k,e in enumerate(self.ops, 1):
-        value = short(self.value[e]) if self.value[e] is not None else size(self.shape(e))
+        value,i = size(self.shape(e)),self.cards.index(e)
+        if self.value[e] is not None: value = _live('short', 'values', i, short(self.value[e]))
         text = f'{name(e)} = {escape(self.call(e))} gives {value}.'
-        yield _said(self.cards.index(e), f'Forward {k} of {len(self.ops)}', text)
+        yield _said(i, f'Forward {k} of {len(self.ops)}', text)
 
 @patch
 def backward_log(self:_Picture, seed, seen, why):
     "One sentence for each gradient that is sent."
     def name(e): return f'<i>{escape(self.label[e])}</i>'
     at,n,before = self.cards.index,1+len(seen),{}
+    def sent(k,a): return _live('short', 'sent', k, short(a.sent))
     text = f'The sweep starts at {name(self.root)}, {why} {short(seed)}.'
     yield _said(at(self.root), f'Backward 1 of {n}', text, ' data-back')
-    for j,a in enumerate(seen, 2):
+    for j,a in enumerate(seen, 1):
         fitted = f' {size(a.shape)}, summed to' if a.shape!=tuple(a.sent.shape) else ''
         text = (f'From {name(a.entry)} to {name(a.to)}: '
-                f'<code>{escape(self.rule(a.entry, a.k))}</code> sends{fitted} {short(a.sent)}.')
+                f'<code>{escape(self.rule(a.entry, a.k))}</code> sends{fitted} {sent(j, a)}.')
         if a.to in before and few(a.sent):
-            sum_ = f'{short(before[a.to])} + {short(a.sent)} = {short(a.total)}'
-            text += f' Together with what was there: {sum_}.'
+            was,total = before[a.to],_live('short', 'totals', j, short(a.total))
+            text += f' Together with what was there: {was} + {sent(j, a)} = {total}.'
         elif a.to in before: text += ' It is added to what was there.'
         port = self.places(a.entry)[a.k]
         edge = f' data-back data-edge="{at(a.entry)}-{port}"'
-        yield _said(at(a.to), f'Backward {j} of {n}', text, edge)
-        before[a.to] = a.total
+        yield _said(at(a.to), f'Backward {j+1} of {n}', text, edge)
+        before[a.to] = _live('short', 'totals', j, short(a.total))
 
 # %% ../nbs/17_Drawing.ipynb #step_through
 def step_through(y, # the result to compute, and to differentiate
@@ -421,7 +441,9 @@ def step_through(y, # the result to compute, and to differentiate
     seed,seen = arrivals(y, torch.ones_like(y.data) if g is None else g)
     picture = _Picture(y, names)
     picture.receive(seed, seen)
+    tape = tape_data(picture.args, picture.value, seed, seen)
+    held = f' data-tape="{escape(json.dumps(tape))}"' if tape else ''
     sections = ''.join(map(picture.section, picture.cards))
     log = ''.join([*picture.forward_log(), *picture.backward_log(seed, seen, why)])
-    return Drawing(picture.svg(), f'<div class="tape-panel">{sections}</div>'
+    return Drawing(picture.svg(), f'<div class="tape-panel"{held}>{sections}</div>'
                                   f'<ol class="tape-log">{log}</ol>')

@@ -19,7 +19,7 @@ from .findings import Finding, as_code, shrink
 from .nudges import MOST_ENTRIES, chance_to_miss, flat, measure
 from .subject import PairSubject, Subject, is_float
 from .suspects import (Trial, close, explanations, fits_axes, fits_error, fits_place,
-                              fits_shape, fits_shared, fits_table)
+                              fits_shape, fits_shared, fits_table, fits_weight)
 
 # %% ../nbs/54_Exam.ipynb #accepted
 def accepted(subject, values):
@@ -52,6 +52,7 @@ def precision_of(subject):
 # %% ../nbs/54_Exam.ipynb #Exam
 class Exam:
     "What is examined, at which point, and what has been found out so far."
+    model = None # a subject whose conventions hold, if there is one
     def __init__(self, subject:Subject, name:str='f', seed:int=1, most:int=MOST_ENTRIES):
         self.subject,self.name,self.most,self.bad = subject,name,most,set()
         self.generator = torch.Generator().manual_seed(seed)
@@ -79,6 +80,12 @@ class Exam:
         other.generator = torch.Generator().manual_seed(1)
         other.values,other.outs = values,self.subject.numbers(values)
         other.table,other.bad = other.measured(values, full=True),set()
+        return other
+
+    def on(self, subject):
+        "The same examination of the thing called in another way."
+        other = copy.copy(self)
+        other.subject = subject
         return other
 
     def measured(self, values, full=False):
@@ -209,16 +216,20 @@ def fits_numbers(exam, w, values, gs, table):
         return ['a number that is none: nan or inf where the derivative is finite']
     trial = trial_of(exam, w, values, gs, table)
     if close(w.got, trial.found[k]): return [DIGITS]
+    row,x = w.got.reshape(-1),values[k].double()
     fits = [*explanations(trial, k)] if want.any() or w.got.any() else []
-    if len(gs)>1: fits += fits_results(table.slopes[k], w.got.reshape(-1), gs)
-    fits += fits_table(table.slopes[k], w.got.reshape(-1), flat(gs), trial.out.shape)
-    fits += fits_shared(w.got, want, values[k].double(), trial.out)
-    fits += fits_axes(want-w.got, values[k].double(), trial.out)
-    wrong = w.rows.reshape(values[k].shape)
-    fits += fits_place(wrong, w.got, want, values[k])
+    if len(gs)>1: fits += fits_results(table.slopes[k], row, gs)
+    return [*fits, *fits_table(table.slopes[k], row, flat(gs), trial.out.shape),
+            *fits_shared(w.got, want, x, trial.out), *fits_form(w, want, x, trial.out)]
+
+def fits_form(w, want, x, out):
+    "What the places say, and the size of what is missing."
+    yield from fits_axes(want-w.got, x, out)
+    wrong = w.rows.reshape(x.shape)
+    yield from fits_place(wrong, w.got, want, x)
+    yield from fits_weight(wrong, w.got, want)
     off = (w.got-want).abs().max()/want.abs().max()
-    if off<.02: fits.append(f'an approximation, or a small term left out: it is off by {off:.1g}')
-    return fits
+    if off<.02: yield f'an approximation, or a small term left out: it is off by {off:.1g}'
 
 def fits_results(slopes, got, gs):
     "Of several results: whose upstream gradient is left out, or taken for another's?"

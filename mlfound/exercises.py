@@ -7,11 +7,16 @@ __all__ = []
 
 # %% ../nbs/73_Exercises.ipynb #imports
 import math
+from types import SimpleNamespace
 
 import torch
+import torch.nn.functional as F
 
-from .judge import CHAPTERS, EXERCISES, Chapter, Exercise
-from .forward import mse, relu
+from .attention import attention
+from .forward import Params, lin, mlp, mse, relu
+from .judge import CHAPTERS, EXERCISES, Chapter, Exercise, solved
+from .optimizers import Adam
+from .tiny import tiny_network
 
 # %% ../nbs/73_Exercises.ipynb #registry
 #| code-fold: true
@@ -38,6 +43,92 @@ def drawn(*shape, seed=0):
     "Numbers that every run draws again."
     gen = torch.Generator().manual_seed(seed)
     return torch.randn(shape, dtype=torch.float64, generator=gen)
+
+# %% ../nbs/73_Exercises.ipynb #setup-00
+CHAPTERS['00'] = Chapter('00_Data', '''import torch
+from mlfound.data import mnist''')
+
+# %% ../nbs/73_Exercises.ipynb #try-00-1
+@predict('00.1', {60: 'counted from 1?', 86: 'line and column are exchanged',
+                  87: 'line and column are exchanged'})
+def _place_in_row(): return torch.arange(784).view(28, 28)[2,3].item()
+
+# %% ../nbs/73_Exercises.ipynb #try-00-2
+@predict('00.2', {(1,784): 'the axis would stay with keepdim=True',
+                  (): 'that is mean(), of everything',
+                  (10,784): 'that would be one for each digit'})
+def _shape_of_mean(): return tuple(torch.zeros(9, 784)[torch.arange(9)==7].mean(0).shape)
+
+# %% ../nbs/73_Exercises.ipynb #try-00-3
+@predict('00.3', {1.: 'that would be u/255', 256/255: 'upside down'})
+def _full_ink(): return 255/256
+
+# %% ../nbs/73_Exercises.ipynb #setup-01
+CHAPTERS['01'] = Chapter('01_Forward', '''import torch
+from torch import Tensor
+from mlfound.forward import Params''')
+
+# %% ../nbs/73_Exercises.ipynb #try-01-1
+@write('01.1', '01_Forward#lin')
+def _lin(lin):
+    yield lin(t([1., 2.]), t([1., 0.], [5., 3.]), t(10., 20.))
+    yield lin(drawn(5, 3), drawn(3, 4, seed=1), drawn(4, seed=2))
+    yield lin(drawn(1, 3), drawn(3, 3, seed=1), drawn(3, seed=2))
+
+# %% ../nbs/73_Exercises.ipynb #try-01-2
+@write('01.2', '01_Forward#relu')
+def _bend(relu):
+    yield relu(t(-1., 0., 3.))
+    yield relu(drawn(4, 3))
+    yield relu(t(math.nan, -math.inf, math.inf))
+
+# %% ../nbs/73_Exercises.ipynb #try-01-3
+def _refused(f, *args):
+    try: f(*args)
+    except ValueError: return True
+    return False
+
+@write('01.3', '01_Forward#mse')
+def _mse_itself(mse):
+    yield mse(t(3., 5.), t(1., 1.))
+    yield mse(drawn(4, 3), drawn(4, 3, seed=1))
+    yield mse(t([1.], [2.]), torch.tensor([[3], [4]]))
+    yield 'are shapes (4, 1) and (4,) refused?', _refused(mse, drawn(4, 1), drawn(4))
+
+# %% ../nbs/73_Exercises.ipynb #try-01-4
+def _params(*sizes):
+    (d,h,c),seeds = sizes,range(1, 5)
+    return Params(*(drawn(*s, seed=k) for s,k in zip(((d,h), (h,), (h,c), (c,)), seeds)))
+
+@write('01.4', '01_Forward#mlp', uses=('01.1','01.2'))
+def _mlp(mlp):
+    x,_,params = tiny_network()
+    yield mlp(x, params)
+    yield mlp(drawn(5, 3), _params(3, 4, 2))
+
+# %% ../nbs/73_Exercises.ipynb #try-01-5
+@write('01.5', '01_Forward#init_params')
+def _init_params(init_params):
+    def gen(): return torch.Generator().manual_seed(5)
+    yield 'shapes for d, h, c = 3, 2, 1', tuple(tuple(p.shape) for p in init_params(3, 2, 1, gen()))
+    yield 'the numbers', tuple(init_params(3, 2, 1, gen()))
+    yield 'in float64', tuple(init_params(4, 3, 2, gen(), dtype=torch.float64))
+
+# %% ../nbs/73_Exercises.ipynb #try-01-6
+@predict('01.6', {(4,): 'shapes are lined up from the right', (4,1): 'the 1 is stretched, too'})
+def _trap(): return tuple((torch.zeros(4, 1) - torch.zeros(4)).shape)
+
+# %% ../nbs/73_Exercises.ipynb #try-01-7
+@predict('01.7', {9.: 'that is the loss with the old x',
+                  16.: 'has the bend stopped the second unit?'})
+def _nine_numbers():
+    x,targ,params = tiny_network()
+    x[0,1] = 1
+    return mse(mlp(x, params), targ).item()
+
+# %% ../nbs/73_Exercises.ipynb #try-01-8
+@predict('01.8', {784.: 'that is the variance', 1.: 'sums of many spread more than one'})
+def _spread(): return math.sqrt(784)
 
 # %% ../nbs/73_Exercises.ipynb #setup-02
 CHAPTERS['02'] = Chapter('02_Backward', '''import torch
@@ -85,3 +176,645 @@ def _lin_vjp_b(f):
     yield f(drawn(3, 3))
     yield f(drawn(5, 4))
     yield f(drawn(1, 4))
+
+# %% ../nbs/73_Exercises.ipynb #try-02-6
+def _layer(vjp):
+    def rule(g, x, w, b): return vjp(g, x, w)
+    return lin, rule, drawn(5, 3), drawn(3, 4, seed=1), drawn(4, seed=2)
+
+@write('02.6', '02_Backward#lin_vjp', _layer, ('02.3','02.4','02.5'))
+def _lin_vjp(vjp):
+    yield vjp(t([1., 2.]), t([3., 5.]), t([1., 0.], [5., 3.]))
+    yield vjp(drawn(5, 4), drawn(5, 3, seed=1), drawn(3, 4, seed=2))
+    yield vjp(drawn(3, 3), drawn(3, 3, seed=1), drawn(3, 3, seed=2))
+    yield vjp(drawn(5, 4), drawn(5, 3, seed=1), drawn(3, 4, seed=2), input_grad=False)
+
+# %% ../nbs/73_Exercises.ipynb #try-02-7
+def _abs_trial(vjp): return torch.abs, vjp, drawn(3, 2)
+
+@write('02.7', '02_Backward#abs_vjp', _abs_trial)
+def _abs_vjp(vjp):
+    yield vjp(t(1., 2.), t(-1., 3.))
+    yield vjp(t(1., 2.), t(0., -5.))
+    yield vjp(drawn(4, 3), drawn(4, 3, seed=1))
+
+# %% ../nbs/73_Exercises.ipynb #try-02-8
+@write('02.8', '02_Backward#nudge')
+def _nudge(nudge):
+    yield 'for f = square, x = [3], g = [1]', nudge(torch.square, t(3.), t(1.)).round(decimals=6)
+    yield 'for f = exp on (3, 2)', nudge(torch.exp, drawn(3, 2), drawn(3, 2, seed=1)).float()
+    def total(x): return x.square().sum()
+    yield 'for a sum of squares', nudge(total, drawn(4), t(2.)[0]).float()
+    yield 'with eps=.5, f = x**3', nudge(lambda x: x**3, t(1., 2.), t(1., -1.), .5)
+
+# %% ../nbs/73_Exercises.ipynb #try-02-9
+@write('02.9', '02_Backward#kept', uses=('01.1','01.2'))
+def _kept(kept):
+    x,_,params = tiny_network()
+    yield kept(x, params)
+    yield kept(drawn(5, 3), _params(3, 4, 2))
+
+# %% ../nbs/73_Exercises.ipynb #try-02-10
+@write('02.10', '02_Backward#by_the_rules', uses=('01.3','02.1','02.2','02.6','02.9'))
+def _by_the_rules(walk):
+    loss,grads = walk(*tiny_network())
+    yield 'the loss of the tiny network', loss
+    yield 'its gradients', tuple(grads)
+    loss,grads = walk(drawn(5, 3), drawn(5, 2, seed=9), _params(3, 4, 2))
+    yield 'the loss of a larger one', loss
+    yield 'its gradients', tuple(grads)
+
+# %% ../nbs/73_Exercises.ipynb #try-02-11
+@predict('02.11', {'missing sum': '(1, h) is not the shape of a bias',
+                   'sign': 'that is wrong for any n'})
+def _approved():
+    wrong = {'mean': lambda g: g.mean(0), 'sign': lambda g: -g.sum(0), 'missing sum': lambda g: g}
+    g = drawn(1, 4)
+    return next(n for n,f in wrong.items() if f(g).shape==(4,) and f(g).equal(g.sum(0)))
+
+# %% ../nbs/73_Exercises.ipynb #try-02-12
+find('02.12', '02.1')
+
+# %% ../nbs/73_Exercises.ipynb #try-02-13
+find('02.13', '02.5')
+
+# %% ../nbs/73_Exercises.ipynb #setup-03
+CHAPTERS['03'] = Chapter('03_Module', '''import torch
+from torch import Tensor
+from mlfound.blocks import Grads
+from mlfound.module import Module, accumulate''')
+
+# %% ../nbs/73_Exercises.ipynb #try-03-1
+@write('03.1', '03_Module#Layer')
+def _remembers(Layer):
+    class Times(Layer):
+        def forward(self, x, y): return x*y
+        def bwd(self, g, x, y): return g*y, g*x
+    layer = Times()
+    yield 'the result of x*y for 3 and 5', layer(t(3.), t(5.))
+    yield 'its backward(2)', layer.backward(t(2.))
+
+# %% ../nbs/73_Exercises.ipynb #try-03-2
+class _Scale:
+    def __init__(self, c): self.c = c
+    def __call__(self, x): return self.c*x + 1
+    def backward(self, g): return self.c*g + 3  # no rule of anything: it shows the order
+
+@write('03.2', '03_Module#Chain', uses=('03.1',))
+def _chain(Chain):
+    chain = Chain(_Scale(2.), _Scale(5.), _Scale(7.))
+    yield 'forward of three layers', chain(t(1.))
+    yield 'backward of three layers', chain.backward(t(1.))
+    yield 'forward of no layer', Chain()(t(4.))
+
+# %% ../nbs/73_Exercises.ipynb #try-03-3
+@write('03.3', '03_Module#Lin', uses=('03.1','01.1','02.6'))
+def _lin_layer(Lin):
+    layer = Lin(drawn(3, 4), drawn(4, seed=1))
+    yield 'forward', layer(drawn(5, 3, seed=2))
+    yield 'what backward returns', layer.backward(drawn(5, 4, seed=3))
+    yield 'gw', layer.gw
+    yield 'gb', layer.gb
+
+# %% ../nbs/73_Exercises.ipynb #try-03-4
+@write('03.4', '03_Module#Bend', uses=('03.1','01.2','02.2'))
+def _bend_layer(Bend):
+    layer = Bend()
+    yield 'forward', layer(drawn(4, 3))
+    yield 'backward', layer.backward(drawn(4, 3, seed=1))
+
+# %% ../nbs/73_Exercises.ipynb #try-03-5
+@write('03.5', '03_Module#Loss', uses=('03.1','01.3','02.1'))
+def _loss_layer(Loss):
+    layer = Loss()
+    yield 'forward', layer(drawn(4, 3), drawn(4, 3, seed=1))
+    yield 'backward', layer.backward(t(2.)[0])
+
+# %% ../nbs/73_Exercises.ipynb #try-03-6
+@write('03.6', '03_Module#Linear', uses=('01.1','02.6'))
+def _linear(Linear):
+    layer = Linear.__new__(Linear)
+    layer.w,layer.b,layer.input_grad = drawn(3, 4),drawn(4, seed=1),True
+    for k in (2,3):
+        yield 'forward', layer.forward(drawn(5, 3, seed=k))
+        yield 'what bwd returns', layer.bwd(drawn(5, 4, seed=k+2), drawn(5, 3, seed=k))
+        yield 'w.grad', layer.w.grad.clone()
+        yield 'b.grad', layer.b.grad.clone()
+    layer.input_grad = False
+    yield 'with input_grad=False', layer.bwd(drawn(5, 4), drawn(5, 3))
+
+# %% ../nbs/73_Exercises.ipynb #try-03-7
+@predict('03.7', {12.: 'that would be right', 6.: 'that is kept first, and then overwritten',
+                  24.: 'that would be added up, from the wrong inputs'})
+def _forgets():
+    f = solved('03.3')(t([3.]), t(0.))
+    both = solved('03.2')(f, f)
+    both(t([2.]))
+    both.backward(t([1.]))
+    return f.gw.item()
+
+# %% ../nbs/73_Exercises.ipynb #try-03-8
+find('03.8', '02.10')
+
+# %% ../nbs/73_Exercises.ipynb #setup-04
+CHAPTERS['04'] = Chapter('04_Autograd', '''import itertools
+import torch
+from heapq import heapify, heappop, heappush
+from torch import Tensor
+from mlfound.forward import relu as relu_forward''')
+
+# %% ../nbs/73_Exercises.ipynb #try-04-1
+class _Line(SimpleNamespace):
+    __hash__ = object.__hash__
+    def __eq__(self, other): return self is other
+    def __lt__(self, other): return self.number<other.number
+def _line(number, *edges): return _Line(number=number, edges=edges)
+
+def _fork():
+    "L = y + y*y with y = 2x = 6."
+    x = _line(0)
+    y = _line(1, (x, lambda g: g*2))
+    s = _line(2, (y, lambda g: g*6), (y, lambda g: g*6))
+    return x, y, s, _line(3, (y, lambda g: g), (s, lambda g: g))
+
+@write('04.1', '04_Autograd#heart')
+def _heart(heart):
+    x,y,s,end = _fork()
+    yield 'y = 2x, at x', heart(y)[x]
+    grads = heart(end)
+    yield 'L = y + y*y with y = 2x = 6, at s, y, x', (grads[s], grads[y], grads[x])
+    lines = [_line(0)]
+    for k in range(1, 3000):
+        lines.append(_line(k, (lines[-1], lambda g: g), (lines[k//2], lambda g: 2*g)))
+    yield 'how many lines, of a long tape', len(heart(lines[-1]))
+    yield 'a tape of 20 lines, at the first', heart(lines[20])[lines[0]]
+
+# %% ../nbs/73_Exercises.ipynb #try-04-2
+def _swept(end, start=1.):
+    "By the book's way."
+    grads = {end: start}
+    for v in sorted(_reached(end), key=lambda v: -v.number):
+        for to,rule in v.edges:
+            g = rule(grads[v])
+            grads[to] = grads[to] + g if to in grads else g
+    return grads
+
+def _reached(end):
+    seen,todo = {end},[end]
+    while todo:
+        new = {to for to,_ in todo.pop().edges} - seen
+        seen |= new
+        todo += new
+    return seen
+
+@write('04.2', '04_Autograd#Value')
+def _value(Value):
+    x,y = Value(3.),Value(5.)
+    yield '3 + 5', (x + y).data
+    yield '3 * 5', (x*y).data
+    grads = _swept(x*y)
+    yield 'x*y at x = 3, y = 5: gradients for x, y', (grads[x], grads[y])
+    z = x*y + x
+    grads = _swept(z*z + y)
+    yield '(xy + x)² + y: gradients for x, y', (grads[x], grads[y])
+    yield 'are results numbered later than what they came from?', z.number>max(x.number, y.number)
+
+# %% ../nbs/73_Exercises.ipynb #try-04-3
+def _value_of(f):
+    "The class that an answer calls `Value`: numbers in time must come from one clock."
+    return getattr(f, 'f', f).__globals__.get('Value') or solved('04.2')
+
+@write('04.3', '04_Autograd#__matmul__', uses=('04.2',))
+def _matmul(product):
+    Value = _value_of(product)
+    x,w = Value(drawn(5, 3)),Value(drawn(3, 4, seed=1))
+    y = product(x, w)
+    yield 'x@w', y.data
+    grads = _swept(y, drawn(5, 4, seed=2))
+    yield 'gradients for x, w', (grads[x], grads[w])
+
+# %% ../nbs/73_Exercises.ipynb #try-04-4
+@write('04.4', '04_Autograd#bend', uses=('04.2',))
+def _bend_on_tape(bend):
+    x = _value_of(bend)(t([-1., 2.], [3., 0.]))
+    y = bend(x)
+    yield 'forward', y.data
+    yield 'backward', _swept(y, t([5., 6.], [7., 8.]))[x]
+
+# %% ../nbs/73_Exercises.ipynb #try-04-5
+@write('04.5', '04_Autograd#small_sweep', uses=('04.2',))
+def _small_sweep(sweep):
+    Value = solved('04.2')
+    x,y = Value(t(3.)),Value(t(5.))
+    grads = sweep(x*y + x)
+    yield 'x*y + x: gradients for x, y', (grads[x], grads[y])
+    a,b = Value(drawn(4, 3)),Value(drawn(3, seed=1))
+    grads = sweep(a*b + b)
+    yield 'a*b + b with a (4, 3) and b (3,): for a, b', (grads[a], grads[b])
+    c = a*a
+    yield 'c + c*c with c = a*a: for a', sweep(c + c*c)[a]
+
+# %% ../nbs/73_Exercises.ipynb #try-04-6
+def _exp_trial(vjp): return torch.exp, lambda g,x: vjp(g, x.exp()), drawn(3, 2)
+
+@write('04.6', '04_Autograd#exp[0]', _exp_trial)
+def _exp_vjp(vjp):
+    yield vjp(t(1., 2.), t(3., 5.))
+    yield vjp(drawn(4, 3), drawn(4, 3, seed=1).exp())
+
+# %% ../nbs/73_Exercises.ipynb #try-04-7
+def _div_trial(vjp):
+    x = drawn(3, 2, seed=3)
+    return lambda y: x/y, lambda g,y: vjp(g, y, x/y), drawn(3, 2) + 3
+
+@write('04.7', '04_Autograd#div[1]', _div_trial)
+def _div_vjp(vjp):
+    yield vjp(t(1., 1.), t(2., 4.), t(6., 1.))
+    yield vjp(drawn(4, 3), drawn(4, 3, seed=1) + 3, drawn(4, 3, seed=2))
+
+# %% ../nbs/73_Exercises.ipynb #try-04-8
+def _log_trial(vjp): return torch.log, vjp, drawn(3, 2).abs() + 1
+
+@write('04.8', '04_Autograd#log[0]', _log_trial)
+def _log_vjp(vjp):
+    yield vjp(t(1., 2.), t(4., 5.))
+    yield vjp(drawn(4, 3), drawn(4, 3, seed=1).abs() + 1)
+
+# %% ../nbs/73_Exercises.ipynb #try-04-9
+@write('04.9', '04_Autograd#expand[0]')
+def _expand_vjp(vjp):
+    yield vjp(t([1., 2.], [3., 5.]), (1,2))
+    yield vjp(drawn(4, 3), (4,1))
+    yield vjp(drawn(2, 4, 3), (3,))
+
+# %% ../nbs/73_Exercises.ipynb #try-04-10
+@write('04.10', '04_Autograd#matmul_stacks[1]')
+def _matmul_vjp(vjp):
+    yield vjp(t([1., 2.]), t([3., 5.]))
+    yield vjp(drawn(5, 4), drawn(5, 3, seed=1))
+    yield vjp(drawn(2, 5, 4), drawn(2, 5, 3, seed=1))
+
+# %% ../nbs/73_Exercises.ipynb #try-04-11
+@predict('04.11', {13.: 'that is dL/dy', 14.: 'the product has two factors, and both are y',
+                   2.: 'that is one path only'})
+def _fork_by_hand():
+    x,_,_,end = _fork()
+    return float(solved('04.1')(end)[x])
+
+# %% ../nbs/73_Exercises.ipynb #try-04-12
+find('04.12', '04.5')
+
+# %% ../nbs/73_Exercises.ipynb #setup-05
+CHAPTERS['05'] = Chapter('05_Training', '''import math
+import torch
+from torch import Tensor
+from mlfound.optimizers import Adam, Optimizer
+from mlfound.scores import log_softmax, softmax''')
+
+# %% ../nbs/73_Exercises.ipynb #try-05-1
+@write('05.1', '05_Training#naive_softmax')
+def _naive_softmax(softmax):
+    yield softmax(t([0., 0.]))
+    yield softmax(t(1., 2., 3.))
+    yield softmax(drawn(4, 3))
+    yield softmax(drawn(3, 3))
+
+# %% ../nbs/73_Exercises.ipynb #try-05-2
+def _first(out): return out[0] if isinstance(out, tuple) else out
+
+@write('05.2', '05_Training#cross_entropy')
+def _cross_entropy(price):
+    yield _first(price(t([0., 0.]), torch.tensor([1])))
+    yield _first(price(drawn(5, 4), torch.tensor([3, 1, 0, 1, 2])))
+    yield _first(price(1000*drawn(3, 3), torch.tensor([2, 1, 0])))
+
+# %% ../nbs/73_Exercises.ipynb #try-05-3
+def _price_trial(vjp):
+    return (lambda z,y: F.cross_entropy(z, y), lambda g,z,y: (vjp(g, z, y), None), drawn(4, 3),
+            torch.tensor([0, 2, 1, 1]))
+
+@write('05.3', '05_Training#cross_entropy_vjp', _price_trial)
+def _cross_entropy_vjp(vjp):
+    yield vjp(t(1.)[0], t([0., 0.]), torch.tensor([1]))
+    yield vjp(t(3.)[0], drawn(5, 4), torch.tensor([3, 1, 0, 1, 2]))
+    yield vjp(t(-2.)[0], drawn(3, 3), torch.tensor([2, 1, 0]))
+
+# %% ../nbs/73_Exercises.ipynb #try-05-4
+@write('05.4', '05_Training#gradients', uses=('01.1','01.2','02.2','02.6','05.3'))
+def _gradients(gradients):
+    yield gradients(drawn(5, 3), torch.tensor([1, 0, 1, 1, 0]), *_params(3, 4, 2))
+    yield gradients(drawn(1, 3), torch.tensor([1]), *_params(3, 2, 3))
+
+# %% ../nbs/73_Exercises.ipynb #try-05-5
+@write('05.5', '47_Scores#accuracy')
+def _accuracy(accuracy):
+    yield accuracy(t([1., 2.], [5., 3.], [0., 1.]), torch.tensor([1, 0, 0]))
+    yield accuracy(drawn(20, 4), torch.arange(20)%4)
+    yield accuracy(t([1., 2., 3.]), torch.tensor([2]))
+
+# %% ../nbs/73_Exercises.ipynb #try-05-6
+def _rows(batches): return [tuple(b) for b in batches]
+
+@write('05.6', '05_Training#minibatches')
+def _minibatches(minibatches):
+    x,y = torch.arange(7.),torch.arange(7)
+    batches = _rows(minibatches(x, y, size=3, shuffle=False))
+    for k in range(3): yield f'batch {k} of 7 rows, 3 at a time, not shuffled', batches[k]
+    batches = _rows(minibatches(x, y, size=3, generator=torch.Generator().manual_seed(1)))
+    yield 'sizes', tuple(len(b[0]) for b in batches)
+    yield 'do rows of x and y stay together?', all(torch.equal(a, b.float()) for a,b in batches)
+    seen = torch.cat([b for _,b in batches])
+    yield 'each row once', seen.sort().values
+    yield 'is it shuffled?', not torch.equal(seen, y)
+
+# %% ../nbs/73_Exercises.ipynb #try-05-7
+def _steps(optimizer, p, gs):
+    for g in gs:
+        p.grad = g.clone()
+        optimizer.step()
+    return p.clone()
+
+@write('05.7', '45_Optimizers#SGD')
+def _sgd(SGD):
+    p = t(1., 2.)
+    yield 'a plain step with lr=.5 from [1, 2] along [1, -1]', _steps(SGD([p], .5), p, [t(1., -1.)])
+    gs = [drawn(3, seed=k) for k in range(4)]
+    p = drawn(3, seed=9)
+    yield 'four steps with momentum', _steps(SGD([p], .1, .9), p, gs)
+    p = drawn(3, seed=9)
+    yield 'with weight decay', _steps(SGD([p], .1, weight_decay=.3), p, gs)
+    p = drawn(3, seed=9)
+    yield 'with both', _steps(SGD([p], .1, .9, .3), p, gs)
+
+# %% ../nbs/73_Exercises.ipynb #try-05-8
+def _adam_with(update):
+    class Mine(Adam): pass
+    Mine.update = getattr(update, 'f', update)
+    return Mine
+
+@write('05.8', '45_Optimizers#update')
+def _adam(update):
+    Mine,gs = _adam_with(update),[drawn(3, seed=k) for k in range(4)]
+    p = t(1., 2., 3.)
+    yield 'one step with lr=.1 along [1, -1, 10]', _steps(Mine([p], .1), p, [t(1., -1., 10.)])
+    p = drawn(3, seed=9)
+    yield 'four steps', _steps(Mine([p], .1), p, gs)
+    p = drawn(3, seed=9)
+    yield 'with a large eps', _steps(Mine([p], .1, (.8,.9), .5), p, gs)
+    for decoupled in (False,True):
+        p = drawn(3, seed=9)
+        optimizer = Mine([p], .1, weight_decay=.3, decoupled=decoupled)
+        yield f'with weight decay, decoupled={decoupled}', _steps(optimizer, p, gs)
+
+# %% ../nbs/73_Exercises.ipynb #try-05-9
+@write('05.9', '46_Forms#init_he')
+def _init_he(init_he):
+    def gen(): return torch.Generator().manual_seed(5)
+    yield 'for [3, 2]', tuple(init_he([3,2], gen()))
+    yield 'for [4, 3, 3, 2] in float64', tuple(init_he([4,3,3,2], gen(), dtype=torch.float64))
+
+# %% ../nbs/73_Exercises.ipynb #try-05-10
+@write('05.10', '64_Curves#descend')
+def _descend(descend):
+    yield 'two plain steps with rate .05', torch.tensor(descend(.05, 0., 2)).double()
+    yield 'ten with momentum .5', torch.tensor(descend(.05, .5, 10)).double()
+    yield 'how many places after sixty', len(descend(.05, .5))
+
+# %% ../nbs/73_Exercises.ipynb #try-05-11
+@predict('05.11', {1.: 'that is the logarithm to base 10', .1: 'that is the probability'})
+def _knows_nothing(): return F.cross_entropy(torch.zeros(1, 10).double(), torch.tensor([3])).item()
+
+# %% ../nbs/73_Exercises.ipynb #try-05-12
+@write('05.12', '05_Training#by_hand', uses=('05.4',))
+def _loop(loop):
+    loop = getattr(loop, 'f', loop)   # it is to change what it is given
+    params = [p.clone() for p in _params(3, 4, 2)]
+    batches = [(drawn(5, 3, seed=k), torch.tensor([1, 0, 1, 1, 0])) for k in (5,6)]
+    loop(params, batches[:1], .5)
+    yield 'parameters after one batch', tuple(p.clone() for p in params)
+    loop(params, batches)
+    yield 'after two more', tuple(params)
+
+# %% ../nbs/73_Exercises.ipynb #try-05-13
+find('05.13', '05.3')
+
+# %% ../nbs/73_Exercises.ipynb #try-05-14
+find('05.14', '05.4')
+
+# %% ../nbs/73_Exercises.ipynb #setup-06
+CHAPTERS['06'] = Chapter('06_Operations', '''import math
+import torch
+from torch import Tensor''')
+
+# %% ../nbs/73_Exercises.ipynb #try-06-1
+def _tanh_trial(vjp): return torch.tanh, lambda g,x: vjp(g, torch.tanh(x)), drawn(3, 2)
+
+@write('06.1', '30_Pointwise#tanh[0]', _tanh_trial)
+def _tanh_rule(vjp):
+    yield vjp(t(1., 2.), t(.5, .25))
+    yield vjp(drawn(4, 3), torch.tanh(drawn(4, 3, seed=1)))
+
+# %% ../nbs/73_Exercises.ipynb #try-06-2
+def _sigmoid_trial(vjp): return torch.sigmoid, lambda g,x: vjp(g, torch.sigmoid(x)), drawn(3, 2)
+
+@write('06.2', '30_Pointwise#sigmoid[0]', _sigmoid_trial)
+def _sigmoid_rule(vjp):
+    yield vjp(t(1., 2.), t(.5, .25))
+    yield vjp(drawn(4, 3), torch.sigmoid(drawn(4, 3, seed=1)))
+
+# %% ../nbs/73_Exercises.ipynb #try-06-3
+def _sqrt_trial(vjp): return torch.sqrt, lambda g,x: vjp(g, torch.sqrt(x)), drawn(3, 2).abs() + 1
+
+@write('06.3', '30_Pointwise#sqrt[0]', _sqrt_trial)
+def _sqrt_rule(vjp):
+    yield vjp(t(1., 2.), t(.5, .25))
+    yield vjp(drawn(4, 3), torch.sqrt(drawn(4, 3, seed=1).abs() + 1))
+
+# %% ../nbs/73_Exercises.ipynb #try-06-4
+def _logsigmoid_trial(vjp): return F.logsigmoid, lambda g,x: vjp(g, x), drawn(3, 2)
+
+@write('06.4', '30_Pointwise#logsigmoid[0]', _logsigmoid_trial)
+def _logsigmoid_rule(vjp):
+    yield vjp(t(1., 2.), t(.5, .25))
+    yield vjp(drawn(4, 3), drawn(4, 3, seed=1))
+
+# %% ../nbs/73_Exercises.ipynb #try-06-5
+def _cumsum_trial(vjp): return lambda x: x.cumsum(1), lambda g,x: vjp(g, 1), drawn(3, 4)
+
+@write('06.5', '06_Operations#cumsum[0]', _cumsum_trial)
+def _cumsum_rule(vjp):
+    yield vjp(t(1., 2., 5.), 0)
+    yield vjp(drawn(3, 4), 1)
+    yield vjp(drawn(3, 3), 0)
+
+# %% ../nbs/73_Exercises.ipynb #try-06-6
+def _softmax_trial(vjp):
+    return lambda x: x.softmax(1), lambda g,x: vjp(g, x.softmax(1), 1), drawn(3, 4)
+
+@write('06.6', '47_Scores#softmax[0]', _softmax_trial)
+def _softmax_rule(vjp):
+    yield vjp(t([1., 3.]), t([.5, .5]), 1)
+    yield vjp(drawn(3, 4), drawn(3, 4, seed=1).softmax(1), 1)
+    yield vjp(drawn(3, 3), drawn(3, 3, seed=1).softmax(0), 0)
+
+# %% ../nbs/73_Exercises.ipynb #try-06-7
+def _log_softmax_trial(vjp):
+    return lambda x: x.log_softmax(1), lambda g,x: vjp(g, x.log_softmax(1), 1), drawn(3, 4)
+
+@write('06.7', '47_Scores#log_softmax[0]', _log_softmax_trial)
+def _log_softmax_rule(vjp):
+    yield vjp(t([1., 3.]), t([.5, .5]).log(), 1)
+    yield vjp(drawn(3, 4), drawn(3, 4, seed=1).log_softmax(1), 1)
+    yield vjp(drawn(3, 3), drawn(3, 3, seed=1).log_softmax(0), 0)
+
+# %% ../nbs/73_Exercises.ipynb #try-06-8
+@predict('06.8', {1: 'that would move it further'})
+def _rolled():
+    x,g = t(1., 2., 3.).requires_grad_(),t(1., 2., 5.)
+    back, = torch.autograd.grad(x.roll(1, 0), x, g)
+    return next(k for k in (-1,0,1) if torch.equal(g.roll(k, 0), back))
+
+# %% ../nbs/73_Exercises.ipynb #try-06-9
+find('06.9', '06.6')
+
+# %% ../nbs/73_Exercises.ipynb #setup-10
+CHAPTERS['10'] = Chapter('10_Convolution', '''import torch
+from torch import Tensor
+from mlfound.conv import How, conv, conv_input, over''')
+
+# %% ../nbs/73_Exercises.ipynb #try-10-1
+@predict('10.1', {26: 'that is with steps of 1', 14: 'the last one would stick out',
+                  12: 'the first counts, too'})
+def _places():
+    picture,window = torch.zeros(1, 1, 28, 28),torch.zeros(1, 1, 3, 3)
+    return F.conv2d(picture, window, stride=2).shape[-1]
+
+# %% ../nbs/73_Exercises.ipynb #try-10-2
+@write('10.2', '10_Convolution#conv[2]')
+def _conv_bias(vjp):
+    yield vjp(torch.arange(8.).double().view(1, 2, 2, 2))
+    yield vjp(drawn(3, 4, 5, 2))
+    yield vjp(drawn(3, 3, 3, 3))
+
+# %% ../nbs/73_Exercises.ipynb #try-10-3
+def _standard(x): return F.batch_norm(x, None, None, training=True)
+
+def _standardise_trial(vjp):
+    return _standard, lambda g,x: vjp(g, x, _standard(x)), drawn(2, 2, 3, 2)
+
+@write('10.3', '10_Convolution#standardise_vjp', _standardise_trial)
+def _standardise_rule(vjp):
+    for shape in ((3,1,2,2),(4,3,2,5)):
+        x = drawn(*shape)
+        yield vjp(drawn(*shape, seed=1), x, _standard(x))
+    x = drawn(3, 3, 3, 3)
+    yield vjp(drawn(3, 3, 3, 3, seed=1), x, _standard(x), 1e-3)
+
+# %% ../nbs/73_Exercises.ipynb #try-10-4
+def _window(k, l):
+    return SimpleNamespace(kernel=(k,l), stride=(k,l), padding=(0,0))
+
+@write('10.4', '10_Convolution#mean_pool_vjp')
+def _mean_pool_rule(vjp):
+    yield vjp(t([1., 2.], [3., 4.]).view(1, 1, 2, 2), drawn(1, 1, 4, 4), _window(2, 2))
+    yield vjp(drawn(3, 2, 2, 3), drawn(3, 2, 4, 9), _window(2, 3))
+
+# %% ../nbs/73_Exercises.ipynb #setup-11
+CHAPTERS['11'] = Chapter('11_Attention', '''import torch
+from torch import Tensor
+from mlfound.attention import attention_weights, spread''')
+
+# %% ../nbs/73_Exercises.ipynb #try-11-1
+def _attention_trial(vjp):
+    return attention, vjp, drawn(3, 4), drawn(5, 4, seed=1), drawn(5, 2, seed=2)
+
+@write('11.1', '11_Attention#attention_vjp', _attention_trial)
+def _attention_rule(vjp):
+    yield vjp(t([1.]), t([1.]), t([1.], [3.]), t([2.], [5.]))
+    yield vjp(drawn(3, 2), drawn(3, 4, seed=1), drawn(5, 4, seed=2), drawn(5, 2, seed=3))
+    same = [drawn(2, 3, 3, seed=k) for k in range(4)]
+    yield vjp(*same)
+    yield vjp(*same, causal=True)
+    yield vjp(*same, scale=2.)
+
+# %% ../nbs/73_Exercises.ipynb #try-11-2
+def _row(x): return F.layer_norm(x, x.shape[-1:])
+
+def _normalise_trial(vjp): return _row, vjp, drawn(3, 4)
+
+@write('11.2', '11_Attention#unnormalise', _normalise_trial)
+def _normalise_rule(vjp):
+    for shape in ((1,3),(3,4),(3,3),(2,3,4)): yield vjp(drawn(*shape, seed=1), drawn(*shape))
+    yield vjp(drawn(3, 4, seed=1), drawn(3, 4), 1e-2)
+
+# %% ../nbs/73_Exercises.ipynb #try-11-3
+@predict('11.3', {1.: 'that would be assigned, not added'})
+def _twice():
+    table = torch.zeros(5, 2, requires_grad=True)
+    F.embedding(torch.tensor([3,1,3]), table).sum().backward()
+    return table.grad[3,0].item()
+
+# %% ../nbs/73_Exercises.ipynb #try-11-4
+find('11.4', '11.1')
+
+# %% ../nbs/73_Exercises.ipynb #setup-19
+LAST = '''from mlfound.data import mnist
+from mlfound.forms import SCALING, loss_and_gradients, network
+
+(x,y),_,(test_x,test_y) = mnist()
+def scaled(x): return (x - SCALING[0])/SCALING[1]
+def digits(): return minibatches(scaled(x), y, size=64, generator=torch.Generator().manual_seed(0))
+
+start = init_he([784, 50, 10], torch.Generator().manual_seed(0))
+own,book = [Value(p.clone()) for p in start],[p.clone() for p in start]
+train_on_tape(own, digits(), .1)                        # yours
+for xb,yb in digits():                                  # the same, by the book's rules
+    for p,g in zip(book, loss_and_gradients(xb, yb, book)[1]): p -= .1*g
+
+read = accuracy(network(scaled(test_x), [p.data for p in own]), test_y)
+apart = max(((p.data-q).abs().max()/q.abs().max()).item() for p,q in zip(own, book))
+print(f'your network, on your engine, reads {100*read:.1f} % of the test digits')
+print(f'its parameters are within {apart:.0e} of those of the book')'''
+
+CHAPTERS['19'] = Chapter('19_Workbook', '''import torch
+from torch import Tensor
+from mlfound.scores import log_softmax
+Value,product,bend = best('04.2', '04.3', '04.4')
+Value.__matmul__,Value.bend = product,bend
+accuracy,minibatches,init_he = best('05.5', '05.6', '05.9')''', LAST)
+
+# %% ../nbs/73_Exercises.ipynb #try-19-1
+class _Traced:
+    "Stands for a `Value`: computes on tensors."
+    def __init__(self, data): self.data = data
+    def __add__(self, other): return _Traced(self.data + other.data)
+    def __matmul__(self, other): return _Traced(self.data@other.data)
+    def bend(self): return _Traced(self.data.clamp_min(0))
+
+@write('19.1', '73_Exercises#network_of_values')
+def _network_of_values(network):
+    x,_,params = tiny_network()
+    yield 'the tiny network', network(_Traced(x), [*map(_Traced, params)]).data
+    params = [*map(_Traced, _params(3, 4, 2))]
+    yield 'a larger one', network(_Traced(drawn(5, 3)), params).data
+
+# %% ../nbs/73_Exercises.ipynb #try-19-2
+@write('19.2', '73_Exercises#price', uses=('04.2','05.3'))
+def _price_on_tape(price):
+    logits = _value_of(price)(drawn(5, 4))
+    loss = price(logits, torch.tensor([3, 1, 0, 1, 2]))
+    yield 'the price', loss.data
+    yield 'where its edge leads: to the logits?', len(loss.edges)==1 and loss.edges[0][0] is logits
+    yield 'what its rule gives for g = 2', loss.edges[0][1](t(2.)[0])
+
+# %% ../nbs/73_Exercises.ipynb #try-19-3
+@write('19.3', '73_Exercises#train_on_tape', uses=('04.2','04.5','19.1','19.2'))
+def _train_on_tape(train):
+    Value,train = _value_of(train),getattr(train, 'f', train)
+    if not hasattr(Value, 'bend'): Value.__matmul__,Value.bend = solved('04.3'),solved('04.4')
+    params = [Value(p) for p in _params(3, 4, 2)]
+    batches = [(drawn(5, 3, seed=k), torch.tensor([1, 0, 1, 1, 0])) for k in (5,6)]
+    train(params, batches[:1], .5)
+    yield 'after one batch', tuple(p.data for p in params)
+    train(params, batches, .1)
+    yield 'after two more', tuple(p.data for p in params)

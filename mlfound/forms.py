@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .autograd import Var, linear, raw, relu
+from .checks import check_generator
 from .data import Split
 from .module import Linear, Module, ReLU, Sequential
 from .optimizers import check_apart
@@ -27,6 +28,7 @@ def init_he(sizes, # `[d, h, ..., c]`: inputs, hidden units of each layer, class
     if len(sizes)<2 or not all(isinstance(k, int) and k>0 for k in sizes):
         raise ValueError(f'init_he: sizes are {sizes!r}; '
                          'pass whole numbers of at least 1: inputs, hidden units, classes')
+    check_generator('init_he', generator)
     params = []
     for d,h in zip(sizes, sizes[1:]):
         w = torch.randn(d, h, generator=generator, dtype=dtype, device=device)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .checks import check_lin, check_mse, check_whole
+from .checks import (check_four, check_generator, check_lin, check_mse, check_tensors,
+                            check_whole)
 
 # %% ../nbs/01_Forward.ipynb #lin
 def lin(x:Tensor, # `(n, d)` inputs, one example a row
@@ -26,6 +27,7 @@ def lin(x:Tensor, # `(n, d)` inputs, one example a row
 def relu(x:Tensor, # `(...)` pre-activations
         )->Tensor: # `(...)`, the negative entries replaced by 0
     "The rectified linear unit, `max(x, 0)`, entry by entry; `nan`, not a number, stays `nan`."
+    if not isinstance(x, Tensor): check_tensors('relu', x=x)
     return x.clamp_min(0)
 
 # %% ../nbs/01_Forward.ipynb #Params
@@ -51,6 +53,7 @@ def init_params(d:int, # inputs
                )->Params: # `w1 (d, h)`, `b1 (h,)`, `w2 (h, c)`, `b2 (c,)`
     "Draw `w1`, then `w2`, from the standard normal distribution; biases are zero."
     check_whole('init_params', d=d, h=h, c=c)
+    check_generator('init_params', generator)
     kw = dict(dtype=dtype, device=device)
     w1 = torch.randn(d, h, generator=generator, **kw)
     w2 = torch.randn(h, c, generator=generator, **kw)
@@ -61,6 +64,7 @@ def mlp(x:Tensor, # `(n, d)` inputs, one example a row
         params:Params, # `w1 (d, h)`, `b1 (h,)`, `w2 (h, c)`, `b2 (c,)`
        )->Tensor: # `(n, c)` outputs
     "A two-layer network (multi-layer perceptron), `lin` → `relu` → `lin`; raises like `lin`."
+    check_four('mlp', params)
     w1,b1,w2,b2 = params
     check_lin(x, w1, b1, 'mlp', ('x','w1','b1'))    # to name the layer
     a = relu(lin(x, w1, b1))                        # (n, h)

@@ -14,8 +14,8 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from .backward import Grads, lin_vjp, mse_vjp, relu_vjp
-from .checks import (check_batch, check_same_dtype, check_same_shape, check_tensors,
-                            check_whole, got)
+from .checks import (check_batch, check_generator, check_same_dtype, check_same_shape,
+                            check_tensors, check_whole, got)
 from .forward import Params, lin, mse, relu
 from .records import (Call, Parts, check_call, check_grads, check_unchanged, name_of,
                              pending, recording, remember, running, settle, upstream, watch,
@@ -99,6 +99,7 @@ def __init__(self:Linear,
              dtype:torch.dtype=None, # None is torch's default
              device=None): # None is torch's default
     check_whole('Linear', n_in=n_in, n_out=n_out)
+    check_generator('Linear', generator)
     self.w = torch.randn(n_in, n_out, generator=generator, dtype=dtype, device=device)
     self.b = torch.zeros(n_out, dtype=dtype, device=device)
     self.input_grad = input_grad

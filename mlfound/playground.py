@@ -19,7 +19,7 @@ from .convnet import ConvNet
 from .data import mnist
 from .fit import load
 from .saved import DRAW, MARK, MODEL, ModelError, is_ours, write_whole
-from .terminal import expand, one_line
+from .terminal import expand, one_line, several
 from .training import parameters_of
 from .ways import find_kind
 
@@ -101,7 +101,7 @@ def about(kind, layers, facts):
     count = sum(l.get('w', 0) + l.get('b', 0) for l in layers)
     said = f'This network holds {count:,} numbers (kind: {kind})'
     if 'epochs_done' in facts:
-        said += f', trained in {facts["epochs_done"]} passes through the training digits'
+        said += f', trained for {several(facts["epochs_done"], "epoch")}'
     test = facts.get('results', {}).get('test')
     if not test: return said + '.'
     return f'{said}. It reads {100*test["accuracy"]:.2f} % of {test["digits"]:,} test digits.'
@@ -135,7 +135,7 @@ def write_page(model=None, # a file that `save` wrote, a training's folder, the 
     write_whole(path, page.encode())
     return page
 
-# %% ../nbs/18_Playground.ipynb #play-24
+# %% ../nbs/18_Playground.ipynb #play-41
 def draw(model:Path=None, # a file that `mlfound train` wrote, or its folder (default: the network that comes along)
          *, out=DRAW, # the file to write
          no_open:bool=False, # only write it, and leave the browser alone

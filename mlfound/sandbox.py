@@ -57,7 +57,7 @@ def listed(v):
 def brief(v):
     "A value in a few words: small tensors as numbers, large ones as a shape."
     if isinstance(v, Tensor):
-        return listed(v.tolist()) if v.numel()<=12 else f'a tensor {tuple(v.shape)}'
+        return listed(v.tolist()) if v.numel()<=6 else f'a tensor {tuple(v.shape)}'
     if isinstance(v, tuple): return f"({', '.join(map(brief, v))})"
     if isinstance(v, Other): return f'a {v.kind}'
     return number(v) if isinstance(v, (bool,int,float)) else repr(v)[:60]
@@ -211,16 +211,18 @@ def interrupt(thread, done, seconds):
 
 def here(work, seconds):
     "What `work()` returns, in this process, called off when the time is over."
-    done = threading.Event()
+    done,threads = threading.Event(),torch.get_num_threads()
     watch = threading.Thread(target=interrupt, args=(threading.get_ident(), done, seconds),
                              daemon=True)
     try:
         with own_randomness():
+            torch.set_num_threads(1)
             watch.start()
             try: out = work()
             finally:
                 done.set()
                 watch.join()
+                torch.set_num_threads(threads)
     except TooLong: return Outcome(ended='time')
     return Outcome(ended='time') if out.error.startswith('TooLong') else out
 
@@ -229,12 +231,13 @@ FORKS = sys.platform.startswith('linux')
 
 def attempt(script, # `script(answer)` yields results, or pairs of words and a result
             answer, # a function or a class
-            seconds:float=SECONDS, # that it may take
+            seconds:float=None, # that it may take; None is `SECONDS`
             megabytes:int=MEGABYTES, # that it may ask for, where it runs in a process of its own
             forks:bool=None, # in a process of its own? None: where that is safe
            )->Outcome: # what came out, or what became of it
     "Play a script with an answer that nobody has read, and survive it."
     def work(): return played(script, answer)
+    seconds = seconds or SECONDS
     if FORKS if forks is None else forks: out = forked(work, seconds, megabytes)
     else: out = here(work, seconds)
     memory = 'MemoryError' in out.error or 'allocate' in out.error

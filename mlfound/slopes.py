@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mlfound.checks import check_same_shape, check_tensors, got as seen
+from mlfound.checks import check_generator, check_same_shape, check_tensors, got as seen
 
 # %% ../nbs/36_Slopes.ipynb #relative_error
 def relative_error(got:Tensor, # `(...)` the answer to judge
@@ -127,10 +127,11 @@ def largest_error(what, got, found, rtol):
     if not bad.any(): return off.max().item()
     worst = (off/allowed).nan_to_num(nan=-1.).argmax()
     at = tuple(int(i) for i in torch.unravel_index(worst, off.shape))
+    corner = '' if bad.all() else '; unless f has a corner there'
     raise GradientError(f'{what} is wrong in {bad.sum()} of {bad.numel()} entries, '
                         f'relative error {relative_error(got, found.slope):.2g}; '
                         f"worst at entry {at}: got {got[at]:.6g}, "
-                        f"central difference {found.slope[at]:.6g}{said_wide(found, at)}")
+                        f"central difference {found.slope[at]:.6g}{said_wide(found, at) or corner}")
 
 def said_wide(found, at):
     "What to add where a wider nudge was necessary."
@@ -184,6 +185,7 @@ def is_float(a): return torch.is_tensor(a) and a.is_floating_point()
 
 def prepare(f, args, g, generator, fn='check_vjp'):
     "Copies of the arguments in float64, and the upstream gradient for `f(*args)`."
+    check_generator(fn, generator)
     args = [a.detach().double() if is_float(a) else a for a in args]
     args,lent = copies(args),copies(args)
     out = f(*lent)
@@ -198,7 +200,12 @@ def prepare(f, args, g, generator, fn='check_vjp'):
 # %% ../nbs/36_Slopes.ipynb #one_each
 def one_each(got, args, fn='check_vjp'):
     "What a rule returned, as a list with a gradient or None for each argument."
-    if not isinstance(got, (tuple,list)): got = [got] + [None]*(len(args)-1)
+    if not isinstance(got, (tuple,list)):
+        can = [k for k,a in enumerate(args) if is_float(a)] or [0]
+        if len(can)>1 and got is not None:
+            raise GradientError(f'{fn}: vjp returned one gradient for {len(can)} arguments that '
+                                'can have one; return a tuple, with None for what is not checked')
+        got = [got if k==can[0] else None for k in range(len(args))]
     if len(got)!=len(args):
         raise GradientError(f'{fn}: vjp returned {len(got)} gradients for {len(args)} arguments; '
                             'return one each, or None')

@@ -23,6 +23,10 @@ def close(a, found):
     off,allowed = judge(a, found, 1e-5)
     return bool((off<=allowed).all())
 
+def exactly(t): return Slopes(t, 0*t, 0*t, t)
+def scaled(found, c): return Slopes(c*found.slope, *(abs(c)*t for t in found[1:4]))
+
+# %% ../nbs/52_Suspects.ipynb #fits_shape
 def fits_shape(got, found):
     "What explains a gradient of the wrong shape."
     shape = found.slope.shape
@@ -35,8 +39,6 @@ def fits_shape(got, found):
         yield f'a shape not restored: reshaped to {tuple(shape)} it is right'
 
 # %% ../nbs/52_Suspects.ipynb #fits_factor
-def scaled(found, c): return Slopes(c*found.slope, *(abs(c)*t for t in found[1:4]))
-
 def fits_factor(got, found, args):
     "What explains a multiple of the right gradient."
     want = found.slope
@@ -48,8 +50,9 @@ def fits_factor(got, found, args):
         factor = f'a factor: it is {c:.6g} times the right one'
         yield from [factor, *sizes] if .45<abs(c)<2.05 else [*sizes, factor]
 
+# %% ../nbs/52_Suspects.ipynb #fits_size
 def fits_size(c, args):
-    "What in `args` has the size of a factor `c`, or of its inverse, or of the square of them."
+    "What in `args` has the size of a factor `c`, or of its inverse."
     sizes = {(f'the number of entries of argument {i}', args[i].numel()) for i in floats(args)}
     sizes |= {(f'the size of axis {d} of argument {i}', n)
               for i in floats(args) for d,n in enumerate(args[i].shape)}
@@ -60,7 +63,7 @@ def fits_size(c, args):
 # %% ../nbs/52_Suspects.ipynb #fits_term
 def terms(g, x, out):
     "What a rule may have left out, by name, as far as the shapes allow."
-    found = {'g': g, 'the argument': x, 'the result': out, '1': torch.ones_like(x)}
+    found = {'g': g, 'the argument': x, 'the result': out}
     if g.shape==x.shape: found['g times the argument'] = g*x
     if g.shape==out.shape: found['g times the result'] = g*out
     return {name: t for name,t in found.items() if t.shape==x.shape}
@@ -75,7 +78,24 @@ def fits_term(got, found, g, x, out):
         if (t!=0).all() and close(got/t, found):
             yield f'a factor too many: without {name} it is right'
 
-# %% ../nbs/52_Suspects.ipynb #fits_call
+# %% ../nbs/52_Suspects.ipynb #fits_flat
+def fits_flat(got, want, g):
+    "Is something handed on where the function is flat?"
+    if got.shape!=g.shape or want.any(): return
+    c = (got*g).sum()/(g*g).sum()
+    if torch.allclose(got, c*g, rtol=1e-5, atol=0.):
+        yield f'a straight-through gradient: {c.item():.6g} times g is handed on, though the ' \
+              'function is flat here'
+
+def fits_order(got, found):
+    "Is it right in another order?"
+    for d in range(got.ndim):
+        if close(got.flip(d), found): yield f'the order: reversed along axis {d} it is right'
+        for step,says in ((1, 'forth'), (-1, 'back')):
+            if got.shape[d]>2 and close(got.roll(step, d), found):
+                yield f'the order: shifted {says} along axis {d} it is right'
+
+# %% ../nbs/52_Suspects.ipynb #Trial
 class Trial(NamedTuple):
     "A rule, what it was called with, and what came out."
     rule:object # `rule(g, *args)` gives a gradient or None for each argument
@@ -90,30 +110,6 @@ def gives(trial, k, g, args, turn=lambda t: t):
     try: return close(turn(trial.rule(g, *args)[k]), trial.found[k])
     except Exception: return False   # it does not take such arguments, so this explains nothing
 
-def exactly(t): return Slopes(t, 0*t, 0*t, t)
-
-def fits_call(trial, k):
-    "What calling the rule in other ways explains."
-    rule,g,args,got = trial.rule,trial.g,list(trial.args),trial.got[k]
-    for j,found in trial.found.items():
-        if j!=k and close(got, found): yield f'swapped results: it is the gradient of argument {j}'
-    if not close(rule(g, *args)[k], exactly(got)):
-        yield 'memory: called again it returns something else'
-    else: yield from fits_upstream(trial, k)
-    if gives(trial, k, g, args[:k]+[trial.out]+args[k+1:]):
-        yield 'input for output: given the result in place of the argument it is right'
-    turned = [a.mT if isinstance(a, Tensor) and a.ndim>1 else a for a in args]
-    if g.ndim==2 and args[k].ndim==2 and gives(trial, k, g.T, turned, Tensor.t):
-        yield 'the wrong axis: on the transposed problem it is right'
-    yield from fits_transposed(trial, k)
-
-def fits_transposed(trial, k):
-    "Is it right for one square argument transposed?"
-    for j,a in enumerate(trial.args):
-        if not isinstance(a, Tensor) or a.ndim<2 or a.shape!=a.mT.shape: continue
-        if gives(trial, k, trial.g, [*trial.args[:j], a.mT, *trial.args[j+1:]]):
-            yield f'a missing transpose: with argument {j} transposed it is right'
-
 # %% ../nbs/52_Suspects.ipynb #fits_upstream
 def fits_upstream(trial, k):
     "What becomes of a gradient when `g` is doubled or turned."
@@ -125,7 +121,31 @@ def fits_upstream(trial, k):
     elif not close(twice, exactly(2*got)) or not close(turned, exactly(-got)):
         yield 'not linear in g: for 2g or -g it does not return the double or the negative'
 
-# %% ../nbs/52_Suspects.ipynb #fits_swap
+# %% ../nbs/52_Suspects.ipynb #fits_call
+def fits_call(trial, k):
+    "What calling the rule in other ways explains."
+    args,got = list(trial.args),trial.got[k]
+    for j,found in trial.found.items():
+        if j!=k and close(got, found): yield f'swapped results: it is the gradient of argument {j}'
+    if not close(trial.rule(trial.g, *args)[k], exactly(got)):
+        yield 'memory: called again it returns something else'
+    else: yield from fits_upstream(trial, k)
+    if gives(trial, k, trial.g, args[:k]+[trial.out]+args[k+1:]):
+        yield 'input for output: given the result in place of the argument it is right'
+    yield from fits_transposed(trial, k)
+
+# %% ../nbs/52_Suspects.ipynb #fits_transposed
+def fits_transposed(trial, k):
+    "Is it right on the transposed problem, or for one square argument transposed?"
+    args = trial.args
+    turned = [a.mT if isinstance(a, Tensor) and a.ndim>1 else a for a in args]
+    if trial.g.ndim==2 and args[k].ndim==2 and gives(trial, k, trial.g.T, turned, Tensor.t):
+        yield 'the wrong axis: on the transposed problem it is right'
+    for j,a in enumerate(args):
+        if not isinstance(a, Tensor) or a.ndim<2 or a.shape!=a.mT.shape: continue
+        if gives(trial, k, trial.g, [*args[:j], a.mT, *args[j+1:]]):
+            yield f'a missing transpose: with argument {j} transposed it is right'
+
 def fits_swap(trial, k):
     "What exchanging two arguments explains."
     args = trial.args
@@ -139,17 +159,12 @@ def fits_swap(trial, k):
 # %% ../nbs/52_Suspects.ipynb #fits_table
 def fits_table(table, got, g, shape):
     "What explains the row `got`, given the table, the upstream row `g` and the result's shape."
-    wants = {'g taken for ones: it is right for a g of ones': torch.ones_like(g),
-             'the sign of g is lost: it is right for |g|': g.abs(),
-             'g summed first: it is right for its sum in every place': g.sum().expand(g.shape),
-             'g averaged first: it is right for its mean in every place': g.mean().expand(g.shape),
-             'one entry of g used in every place: the first': g[:1].expand(g.shape)}
-    wants |= picked(g, shape)
-    for says,other in wants.items():
+    for says,other in (other_g(g) | picked(g, shape)).items():
         if near(got, table@other) and not near(table@other, table@g): yield says
-    if len(table)==len(g) and near(got, table.T@g) and not near(table.T@g, table@g):
+    square = len(table)==len(g)
+    if square and near(got, table.T@g) and not near(table.T@g, table@g):
         yield 'a missing transpose: the derivative itself is applied, in place of its transpose'
-    if len(table)==len(g) and near(got, table.diagonal()*g):
+    if square and near(got, table.diagonal()*g):
         yield 'only the diagonal: how an entry acts on the other results is left out'
     if one_of_several(table*g, got):
         yield 'an assignment where a sum belongs: one contribution of several is there'
@@ -157,6 +172,15 @@ def fits_table(table, got, g, shape):
 def near(a, b):
     if not len(b): return False
     return bool(((a-b).abs() <= 1e-5*b.abs() + 1e-8*b.abs().amax()).all())
+
+# %% ../nbs/52_Suspects.ipynb #other_g
+def other_g(g):
+    "What a rule may have made of `g`."
+    return {'g taken for ones: it is right for a g of ones': torch.ones_like(g),
+            'the sign of g is lost: it is right for |g|': g.abs(),
+            'g summed first: it is right for its sum in every place': g.sum().expand(g.shape),
+            'g averaged first: it is right for its mean in every place': g.mean().expand(g.shape),
+            'one entry of g used in every place: the first': g[:1].expand(g.shape)}
 
 def picked(g, shape):
     "Upstream rows of which only a part was used, or that were used in another order."
@@ -166,11 +190,12 @@ def picked(g, shape):
         first,last = t.clone(),t.clone()
         first.narrow(d, 1, n-1).zero_()
         last.narrow(d, 0, n-1).zero_()
-        wants[f'a missing sum: only what comes first along axis {d} of g is used'] = first
-        wants[f'a missing sum: only what comes last along axis {d} of g is used'] = last
-        wants[f'the order: with g reversed along axis {d} it is right'] = t.flip(d)
-        wants[f'the order: with g shifted along axis {d} it is right'] = t.roll(1, d)
-        wants[f'the order: with g shifted back along axis {d} it is right'] = t.roll(-1, d)
+        used = f'along axis {d} of g is used'
+        wants |= {f'a missing sum: only what comes first {used}': first,
+                  f'a missing sum: only what comes last {used}': last}
+        wants |= {f'the order: with g {how} along axis {d} it is right': other for how,other in
+                  {'reversed': t.flip(d), 'shifted': t.roll(1, d), 'shifted back': t.roll(-1, d)}
+                  .items()}
     return {says: other.reshape(-1) for says,other in wants.items()}
 
 # %% ../nbs/52_Suspects.ipynb #one_of_several
@@ -185,37 +210,67 @@ def one_of_several(parts, got):
     return bool((off<=1e-6*size).all())
 
 # %% ../nbs/52_Suspects.ipynb #fits_place
+def regions(x):
+    "Where a branch may have been taken."
+    return {'negative': x<0, 'positive': x>0, 'above 1 or below -1': x.abs()>1,
+            'from -1 to 1': x.abs()<=1}
+
 def fits_place(wrong, got, want, x):
     "What the places say at which a gradient of some shape is wrong."
-    if wrong.any() and not wrong.all():
-        signs = {'negative': x<0, 'positive': x>0, 'above 1 or below -1': x.abs()>1,
-                 'from -1 to 1': x.abs()<=1}
-        for name,mask in signs.items():
-            if not torch.equal(wrong, mask & (wrong | (want.abs()>0))) or not mask.any(): continue
-            what = 'zero' if not got[mask].any() else 'another number'
-            yield f'a branch: it is wrong where the argument is {name}, and only there ({what})'
-        if x.ndim and wrong.ndim:
-            for d,n in enumerate(x.shape):
-                lines = wrong.movedim(d, 0).reshape(n, -1).any(1)
-                if 0<lines.sum()<n: yield along_axis(d, lines)
+    if not wrong.any() or wrong.all(): return
+    yield from fits_extreme(wrong, x)
+    for name,mask in regions(x).items():
+        if not torch.equal(wrong, mask & (wrong | (want.abs()>0))) or not mask.any(): continue
+        what = 'zero' if not got[mask].any() else 'another number'
+        yield f'a branch: it is wrong where the argument is {name}, and only there ({what})'
+    for d,n in enumerate(x.shape):
+        at = wrong.movedim(d, 0).reshape(n, -1).any(1).nonzero().flatten().tolist()
+        if 0<len(at)<n:
+            yield f'a part of axis {d}: it is wrong only at {", ".join(map(str, at[:6]))} along it'
 
-def along_axis(d, lines):
-    at = lines.nonzero().flatten().tolist()
-    return f'a part of axis {d}: it is wrong only at {", ".join(map(str, at[:6]))} along it'
+def fits_extreme(wrong, x):
+    "Is it wrong at the largest or the least number, of all or along an axis, and only there?"
+    for says,t in {'largest': x, 'least': -x, 'largest in size': x.abs()}.items():
+        tops = [t.amax(), *(t.amax(d, keepdim=True) for d in range(t.ndim) if t.shape[d]>1)]
+        if t.numel()>2 and any(torch.equal(wrong, t==top) for top in tops):
+            yield f'an extreme taken for a constant: it is wrong only where the argument is {says}'
+            return
+
+# %% ../nbs/52_Suspects.ipynb #fits_shared
+SHARED = 'a shared term: something is missing that is the same {}, as the gradient of a sum or a ' \
+         'mean is that was taken for a constant'
+DIVIDED = 'a shared term: a multiple of the result along axis {} is missing, as the gradient of ' \
+          'a sum by which was divided is'
 
 def fits_shared(got, want, x, out):
     "Is what is missing the same, or a multiple of something, all along an axis?"
     missing = want-got
-    several = dict.fromkeys(d for d,n in enumerate(x.shape) if n>2)
-    for d in several:
-        if spans(missing, [torch.ones_like(x)], d):
-            yield f'a shared term: something is missing that is the same all along axis {d}, ' \
-                  'as the gradient of a sum or a mean is'
-        elif out.shape==x.shape and spans(missing, [out], d):
-            yield f'a shared term: a multiple of the result along axis {d} is missing, as the ' \
-                  'gradient of a sum by which was divided is'
+    if missing.numel()>2 and (missing-missing.mean()).abs().max()<=1e-5*missing.abs().max():
+        yield SHARED.format('everywhere')
+        return
+    for d in [d for d,n in enumerate(x.shape) if n>2]:
+        if spans(missing, [torch.ones_like(x)], d): yield SHARED.format(f'all along axis {d}')
+        elif out.shape==x.shape and spans(missing, [out], d): yield DIVIDED.format(d)
         elif x.shape[d]>3 and spans(missing, [torch.ones_like(x), x], d):
             yield f'a shared term: mean and spread along axis {d} are taken for constants'
+
+def spans(t, basis, d):
+    "Is `t`, along axis `d`, a combination of the tensors in `basis`?"
+    rows = t.movedim(d, -1).reshape(-1, t.shape[d], 1)
+    of = torch.stack([b.movedim(d, -1).reshape(-1, t.shape[d]) for b in basis], -1)
+    left = rows - of@torch.linalg.lstsq(of, rows).solution
+    return bool(left.abs().max() <= 1e-5*rows.abs().max())
+
+# %% ../nbs/52_Suspects.ipynb #fits_axes
+def fits_weight(wrong, got, want):
+    "Is what is wrong off by a factor that is the same all along an axis?"
+    for d in range(got.ndim):
+        rows = [t.movedim(d, -1).reshape(-1, t.shape[d]) for t in (wrong, got, want)]
+        several = (rows[0].sum(1)>1).sum()>1 and (rows[1][rows[0]]!=0).all()
+        if several and all(constant(b[w]/a[w]) for w,a,b in zip(*rows) if w.any()):
+            yield f'a factor left out: it is the same all along axis {d}, where it is wrong'
+
+def constant(t): return (t-t.mean()).abs().max()<=1e-5*t.abs().max()
 
 def fits_axes(missing, x, out):
     "Is what is missing a sum over one axis where one over the other belongs?"
@@ -228,14 +283,7 @@ def fits_axes(missing, x, out):
             yield 'the wrong axis: a sum is taken over one axis where it belongs over the other'
             return
 
-def spans(t, basis, d):
-    "Is `t`, along axis `d`, a combination of the tensors in `basis`?"
-    rows = t.movedim(d, -1).reshape(-1, t.shape[d], 1)
-    of = torch.stack([b.movedim(d, -1).reshape(-1, t.shape[d]) for b in basis], -1)
-    left = rows - of@torch.linalg.lstsq(of, rows).solution
-    return bool(left.abs().max() <= 1e-5*rows.abs().max())
-
-# %% ../nbs/52_Suspects.ipynb #fits_error
+# %% ../nbs/52_Suspects.ipynb #MESSAGES
 MESSAGES = {r'view size is not compatible|view\(\) .*stride|\.is_contiguous\(\)|contiguous':
                 'a contiguous assumption: view where reshape belongs, or a missing contiguous()',
             r'NoneType': 'a missing None: it takes for granted that every result has an upstream '
@@ -265,7 +313,8 @@ def explanations(trial, k):
     got,found,args = trial.got[k],trial.found[k],trial.args
     calls = [*fits_call(trial, k)]
     about_g = [w for w in calls if w.startswith(ABOUT_G)] if got.any() else []
-    fits = [*about_g, *fits_factor(got, found, args), *calls, *fits_swap(trial, k)]
+    fits = [*fits_flat(got, found.slope, trial.g), *about_g, *fits_factor(got, found, args),
+            *fits_order(got, found), *calls, *fits_swap(trial, k)]
     fits = [*dict.fromkeys(fits)]
     named = any('factor:' in w or 'sign' in w for w in fits)
     if got.any() and not named: fits += fits_term(got, found, trial.g, args[k], trial.out)

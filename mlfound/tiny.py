@@ -27,8 +27,8 @@ def shown(name, value, grad=None):
     text = (f'{name} = ' if name else '') + number(value).replace('-', '−')
     return text if grad is None else f'{text}\n$\\mathbf{{{number(grad)}}}$'
 
-PLACES = {'x₁': (0, 1), 'x₂': (0, -1), 'z₁': (3.5, 1), 'z₂': (3.5, -1),
-          'a₁': (6, 1), 'a₂': (6, -1), 'p': (8.8, 0), 'L': (11.6, 0)}
+PLACES = {'x₁': (0, 1), 'x₂': (0, -1), 'z₁': (3.1, 1), 'z₂': (3.1, -1),
+          'a₁': (5.6, 1), 'a₂': (5.6, -1), 'p': (8.1, 0), 'L': (8.1, -1.8)}
 STEPS = ('z₁','a₁'), ('z₂','a₂'), ('p','L')     # lines without a weight: relu, relu, mse
 
 # %% ../nbs/26_Tiny.ipynb #values_of
@@ -69,27 +69,28 @@ def draw_tiny(x, # `(1, 2)` one example
     for a,b in STEPS: draw_line(ax, a, b, 'relu' if b[0]=='a' else 'mse', above=True)
     for name,unit in {'b₁': 'z₁', 'b₂': 'z₂', 'b': 'p'}.items():
         draw_bias(ax, unit, shown(f'bias {name}', values[name], below.get(name)))
-    ax.text(10.2, -.35, f'target {float(targ):.4g}', ha='center', va='center', fontsize=9)
-    if grads: ax.text(11.6, -1.75, 'in bold: gradients', ha='center', va='center', fontsize=9)
+    ax.text(7.4, -1.8, f'target {float(targ):.4g}', ha='right', va='center', fontsize=9)
+    if grads: ax.text(-.6, -2.3, 'in bold: gradients', va='center', fontsize=9)
     return ax
 
 # %% ../nbs/26_Tiny.ipynb #draw_line
 def draw_boxes(values, below):
     "Axes with a box for each unit, its number in it."
     import matplotlib.pyplot as plt
-    _,ax = plt.subplots(figsize=(7.4, 2.9))
+    _,ax = plt.subplots(figsize=(5.2, 3))
     for name,at in PLACES.items():
         ax.text(*at, shown(name, values[name], below.get(name)), ha='center', va='center',
                 fontsize=9, bbox=dict(boxstyle='round,pad=.4', fc='white', ec='black'))
-    ax.set(xlim=(-.9, 12.5), ylim=(-2.15, 2.15))
+    ax.set(xlim=(-.8, 9.1), ylim=(-2.6, 2.1))
     ax.axis('off')
     return ax
 
 def draw_line(ax, a, b, text, above=False, **look):
-    "The line from one box to the next, with a text on it or above it."
+    "The line from one box to the next, with a text on it, above it or beside it."
     (x0,y0),(x1,y1) = PLACES[a],PLACES[b]
     ax.annotate('', (x1,y1), (x0,y0), zorder=0,
                 arrowprops=dict(arrowstyle='-', color='0.4', lw=1, shrinkA=0, shrinkB=0) | look)
+    if above and x0==x1: return ax.text(x0+.15, (y0+y1)/2, text, va='center', fontsize=9)
     if above: return ax.text((x0+x1)/2, (y0+y1)/2+.12, text, ha='center', fontsize=9)
     share = .32 if a[0]=='x' else .5
     ax.text(x0+share*(x1-x0), y0+share*(y1-y0), text, ha='center', va='center', fontsize=9,
@@ -117,10 +118,10 @@ def draw_paths(x, # `(1, 2)` one example
     slopes,ax = slopes_of(x, targ, params), draw_boxes(values_of(x, targ, params), {})
     for ends,slope in slopes.items():
         draw_line(ax, *ends, f'× {slope:.4g}', arrowstyle='->', color='black', shrinkB=22)
-    for path,i,up in ('upper','₁',1.45), ('lower','₂',-1.45):
+    for path,i,at in ('upper','₁',(9.1, 1.5)), ('lower','₂',(6.9, -2.1)):
         route = 'x₁', f'z{i}', f'a{i}', 'p', 'L'
         way = [slopes[ends] for ends in pairwise(route)]
         product = ' · '.join(f'{s:.4g}' for s in way)
-        ax.text(12.5, up, f'{path} path:\n{product} = {math.prod(way):.4g}', ha='right',
+        ax.text(*at, f'{path} path:\n{product} = {math.prod(way):.4g}', ha='right',
                 va='center', fontsize=9)
     return ax

@@ -9,7 +9,7 @@ __all__ = ['cross_entropy', 'cross_entropy_vjp', 'CrossEntropyLoss', 'minibatche
 import torch, torch.nn.functional as F
 from torch import Tensor
 from .autograd import op, raw, torch_functions
-from .checks import check_classes, check_whole
+from .checks import check_classes, check_generator, check_whole
 from .module import Module
 
 # %% ../nbs/05_Training.ipynb #other-homes
@@ -71,6 +71,7 @@ def minibatches(*tensors, # `(n, ...)` each: inputs, targets, ...
     if len({*lengths})!=1:
         raise ValueError(f'minibatches: the tensors have {lengths} rows; give all the same number')
     check_whole('minibatches', size=size)
+    check_generator('minibatches', generator)
     n = lengths[0]
     order = torch.randperm(n, generator=generator) if shuffle else torch.arange(n)
     order = order.to(tensors[0].device)
@@ -84,6 +85,7 @@ def shift(x:Tensor, # `(n, side*side)` images, a row each
           side:int=28, # of an image
          )->Tensor: # `(n, side*side)`
     "Move all images by one random step, up to `most` pixels each way; paper enters at the border."
+    check_generator('shift', generator)
     if x.ndim!=2 or x.shape[1]!=side*side:
         raise ValueError(f'shift: x is {tuple(x.shape)}; '
                          f'pass (n, {side*side}), an image of {side} by {side} a row')

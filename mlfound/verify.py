@@ -196,8 +196,9 @@ def _layer(trial):
     def first(g, *args):
         layer,ys = call(args)
         g1,g2 = _split(g, ys)
-        back = [layer.backward(g1, out=ys[0]), layer.backward(g2, out=ys[1])]
-        return [*back, *(p.grad for p in layer.parameters())]
+        back = layer.backward(g1, out=ys[0]),layer.backward(g2, out=ys[1])
+        each = [t for r in back for t in (r if isinstance(r, tuple) else (r,)) if t is not None]
+        return [*each, *(p.grad for p in layer.parameters())]
     def run(*args):
         layer,inputs = make(args[2*k:]),args[:k]
         g = torch.ones_like(make(args[2*k:])(*inputs))

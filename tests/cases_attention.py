@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
 from cases import Case, case, laid_out, one_of, seeded, shapes, tensors
-import mlfound.attention # noqa: F401
+import mlfound.blockwise # noqa: F401
 
 some = st.integers(1, 4)
 
@@ -25,3 +25,16 @@ def layer_norm(draw, name):
     def f(x, w=None, b=None): return F.layer_norm(x, rows, w, b, eps)
     return one_of(draw, Case(f, [x,w,b], 'layer_norm'), Case(f, [x,w], 'layer_norm'),
                   Case(f, [x], 'layer_norm'))
+
+@case('scaled_dot_product_attention')
+def scaled_dot_product_attention(draw, name):
+    b,t,s,d,e = (draw(some) for _ in range(5))
+    causal = draw(st.booleans())
+    if causal: s = t # PyTorch counts from the first query and key, we refuse to guess
+    q,k,v = tensors(draw, [b,t,d], [b,s,d], [b,s,e])
+    scale = one_of(draw, None, .3)
+    mask = torch.rand(t, s, generator=seeded(draw)) < .5
+    mask[:,0] = True
+    def f(q, k, v): return F.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale)
+    def g(q, k, v): return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+    return Case(one_of(draw, f, g), [q,k,v], f'attention {causal} {scale}')

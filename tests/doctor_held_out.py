@@ -8,6 +8,7 @@ from torch import nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from doctor_faults import function, saved
 from doctor_sound import drawn, uniform
 
 def memory(t): return torch.as_strided(t, (t.numel(),), (1,), t.storage_offset())
@@ -172,16 +173,14 @@ def root_or_zero(x):
 def softplus(x): return F.softplus(x)
 def softplus_rule(g, x): return g*x.exp()/(1 + x.exp())
 
-class Exchanged(Function):
+def product(ctx, x, w): return x@w, x, w
+def exchanged(ctx, g):
     "Gradients in the order of another signature."
-    @staticmethod
-    def forward(ctx, x, w):
-        ctx.save_for_backward(x, w)
-        return x@w
-    @staticmethod
-    def backward(ctx, g):
-        x, w = ctx.saved_tensors
-        return x.mT@g, g@w.mT
+    x, w = saved(ctx)
+    return x.mT@g, g@w.mT
+def of_a_product(ctx, g):
+    "Under autocast forward computes in bfloat16, and backward meets float32."
+    return exchanged(ctx, g)[::-1]
 
 class Unscaled(Function):
     "Dropout that scales forward only."
@@ -269,18 +268,11 @@ def rms_without_eps(g, x):
     y = x*r
     return r*(g - y*(g*y).mean(-1, keepdim=True))
 
-class Gelu(Function):
+def approximated(ctx, g):
     "Forward is exact, backward the approximation."
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return F.gelu(x)
-    @staticmethod
-    def backward(ctx, g):
-        x, = ctx.saved_tensors
-        with torch.enable_grad():
-            y = x.detach().requires_grad_()
-            return g*torch.autograd.grad(F.gelu(y, approximate='tanh').sum(), y)[0]
+    with torch.enable_grad():
+        x = saved(ctx)[0].detach().requires_grad_()
+        return g*torch.autograd.grad(F.gelu(x, approximate='tanh').sum(), x)[0]
 
 def between(x): return x.clamp(-1, 1)
 def from_below(g, x): return g*(x >= -1)
@@ -297,17 +289,6 @@ class Power(Function):
 def huber(x, delta=1.):
     return torch.where(x.abs() < delta, x*x/2, delta*(x.abs() - delta/2))
 def huber_rule(g, x, delta=1.): return g*torch.where(x.abs() < delta, x, x.sign())
-
-class Mixed(Function):
-    "Under autocast forward computes in bfloat16, and backward meets float32."
-    @staticmethod
-    def forward(ctx, x, w):
-        ctx.save_for_backward(x, w)
-        return x@w
-    @staticmethod
-    def backward(ctx, g):
-        x, w = ctx.saved_tensors
-        return g@w.mT, x.mT@g
 
 def scores(q, k): return (q@k.mT)/q.shape[-1]**.5
 def unscaled_scores(g, q, k): return g@k, g.mT@q
@@ -356,7 +337,8 @@ FAULTS = { # name → thing, arguments, words of the right name
     'float32 buffer': ((torch.log, single_buffer), (positive(5, 4),), 'dtype'),
     'where and nan': (root_or_zero, (x,), 'number that is none'),
     'softplus overflows': ((softplus, softplus_rule), (x,), 'number that is none'),
-    'exchanged': (Exchanged, (drawn(4, 4), drawn(4, 4, seed=1)), 'swapped results'),
+    'exchanged': (function(product, exchanged), (drawn(4, 4), drawn(4, 4, seed=1)),
+                  'swapped results'),
     'dropout unscaled': (Unscaled, (x, .4), 'factor|option|1/n'),
     'look up overwrites': ((look_up, look_up_rule), (drawn(4, 3), labels), 'assignment'),
     'weight over the wrong axis': ((scaled, scaled_rule), (drawn(4, 4), drawn(4, seed=1)), 'axis'),
@@ -366,11 +348,12 @@ FAULTS = { # name → thing, arguments, words of the right name
     'clamps its argument': (ClampsItsArgument, (x,), 'in place'),
     'warms up': ((torch.square, WarmsUp()), (x,), 'memory|factor'),
     'without eps': ((rms, rms_without_eps), (x,), 'shared|term'),
-    'gelu approximated': (Gelu, (x,), 'approximat|digits'),
+    'gelu approximated':
+        (function(lambda ctx, x: (F.gelu(x), x), approximated), (x,), 'approximat|digits'),
     'clamped from below': ((between, from_below), (2*x,), 'branch'),
     'made for squares': (Power, (x, 2), 'option'),
     'huber without delta': ((huber, huber_rule), (2*x, 1.), 'option'),
-    'autocast': (Mixed, (x, w), 'autocast'),
+    'autocast': (function(product, of_a_product), (x, w), 'autocast'),
     'scores unscaled': ((scores, unscaled_scores), (x, y), 'factor|1/n'),
     'NumPy bias mean': ((numpy_lin, numpy_lin_rule),
                         (x.numpy(), w.numpy(), drawn(3).numpy()), '1/n too much'),

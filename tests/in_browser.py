@@ -61,7 +61,8 @@ PRUNE = '''() => {
 
 # What axe finds. A card of the tape's figure is named in words and shows signs: gradient 26, ∂26.
 AXE = '''async (options) => {
-  const found = await axe.run(document, {preload: false, resultTypes: ["violations"], ...options});
+  const how = {preload: false, iframes: false, resultTypes: ["violations"]}; // no frames: own pages
+  const found = await axe.run(document, {...how, ...options});
   const inFigure = (n) => document.querySelector(n.target[0]).closest(".moving");
   const where = (n) => n.target.join(" ") + " " + n.html.slice(0, 120);
   for (const v of found.violations)

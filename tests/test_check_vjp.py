@@ -166,6 +166,8 @@ layer = rand(5, 3), rand(3, 4), x[:4,0]
 @pytest.mark.parametrize('f,rule,args,error,says', [
     (lin, lambda g, x, w, b: (g@w.T, x.T@g), layer, GradientError,
      'returned 2 gradients for 3 arguments'),
+    (lin, lambda g, x, w, b: g@w.T, layer, GradientError,
+     'returned one gradient for 3 arguments that can have one'),
     (lin, lambda g, x, w, b: (None,)*3, layer, GradientError, 'no gradient at all'),
     (relu, lambda g, x: g*math.nan, [away], GradientError,
      'wrong in 18 of 18 entries, relative error inf'),
@@ -190,6 +192,7 @@ def softmax_vjp(g, x): return (s := x.softmax(1))*(g - (g*s).sum(1, keepdim=True
     (lambda x: x.T, lambda g, x: g.T, [away], {}),
     (lambda x: 0*x, lambda g, x: 0*g, [away], {}),
     (take, lambda g, x, k: (take_vjp(g, x, k), None), [away, tensor([1, 1, 4])], {}),
+    (take, take_vjp, [away, tensor([1, 1, 4])], {}), # one argument can have a gradient
     (relu, relu_vjp, [away.float()], {}),
     (relu, relu_vjp, [away.T[::2]], {}),
     (relu, relu_vjp, [away[:0]], {}),

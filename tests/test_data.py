@@ -95,6 +95,10 @@ def test_captions_stand_as_they_are_on_one_line(show):
 def test_what_cannot_be_shown(show, args, says):
     with pytest.raises(ValueError, match=says): show(*args)
 
+def test_images_and_labels_in_one_cannot_be_shown(show):
+    with pytest.raises(TypeError, match=r'x is a Split, .*; pass one of them, e.g. train.x'):
+        show(train)
+
 def test_pixels_that_are_always_blank_make_nan_when_standardised():
     "Exercise 3: 0/0 is nan, and one nan makes every sum that it enters nan."
     x, never = train.x[:2000], train.x.amax(0) == 0

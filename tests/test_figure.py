@@ -36,7 +36,10 @@ def color(page, selector, what='backgroundColor'):
     return page.eval_on_selector(selector, f'e => getComputedStyle(e).{what}')
 def status(page): return page.locator('.tape-status').inner_text()
 def panel(page): return page.locator('.tape-panel').inner_text()
-def cells(page, where=''): return page.locator(f'.tape-panel {where} td:visible').all_inner_texts()
+def cells(page, where=''):
+    "The numbers of a table; those of a leaf stand in fields."
+    found = page.locator(f'.tape-panel {where} td:visible').all()
+    return [td.evaluate('e => e.querySelector("input")?.value ?? e.innerText') for td in found]
 
 def test_forward_and_back(show):
     page = show(fork())
@@ -195,3 +198,17 @@ def test_names_are_text(show):
     page = show(step_through(x*x, {evil: x}))
     page.locator('[data-node]').first.click()
     assert page.locator('.title b').inner_text() == evil and page.locator('img').count() == 0
+
+@pytest.mark.parametrize('width', [1100, 390])
+def test_no_empty_strip(show, width):
+    "The panel is as high as the largest of what it shows at the end, and no higher."
+    for figure in fork(), network()[0]:
+        page = show(figure, width=width)
+        room = page.locator('.tape-panel').evaluate('e => e.offsetHeight')
+        page.get_by_role('slider').focus()
+        page.keyboard.press('End')
+        tall = []
+        for card in page.locator('[data-node]').all():
+            card.click()
+            tall.append(page.locator('.tape-panel section').evaluate('e => e.offsetHeight'))
+        assert max(tall) <= room <= max(tall) + 40, (room, tall)

@@ -1,9 +1,14 @@
 "The page that reads what one draws, in a real browser: against the library, by pen and by key."
 import base64
+import sys
+import time
+from pathlib import Path
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from in_browser import AXE
+from mlfound.cli import main
 from mlfound.convnet import BEST_PLAN, ConvNet
 from mlfound.data import mnist
 from mlfound.pictures import read_digit
@@ -17,6 +22,13 @@ pytest.importorskip('playwright.sync_api',
 SIDE = 280 # pixels of the field
 
 # The page, opened --------------------------------------------------------------------------------
+
+def until(page, holds, seconds=20):
+    "Wait until an expression is true. Playwright's own way is `eval`, which the page refuses."
+    end = time.time() + seconds
+    while not page.evaluate(holds):
+        assert time.time() < end, f'never true: {holds}'
+        page.wait_for_timeout(50)
 
 @pytest.fixture(scope='module')
 def open_page(browser, tmp_path_factory):
@@ -33,7 +45,7 @@ def open_page(browser, tmp_path_factory):
         page.on('pageerror', lambda e: said.append(str(e)))
         page.on('request', asked)
         page.goto(path.as_uri())
-        page.wait_for_function('playground.app.reading')
+        until(page, 'playground.app.reading !== null')
         pages.append(page)
         return page
     yield open_page
@@ -227,3 +239,173 @@ def test_what_is_drawn_is_read(page):
         page.evaluate('playground.app.frame()')
         right += page.locator('#answer').inner_text() == str(k % 10)
     assert right >= 95, right
+
+# Everyone -----------------------------------------------------------------------------------------
+
+def text(page, selector): return page.locator(selector).inner_text()
+
+def settled(page):
+    "Paint now what the browser would paint in its next frame."
+    page.evaluate('playground.app.frame()')
+    return page
+
+def test_by_keyboard(open_page):
+    "A test digit is chosen, its pixels are edited, and all is taken back, without a pointer."
+    page = open_page()
+    page.get_by_role('button', name='test digit 6').focus()
+    page.keyboard.press('Enter')
+    assert text(settled(page), '#answer') == '5'
+    for _ in range(20): # whatever can be reached before the pixels
+        page.keyboard.press('Tab')
+        if page.evaluate('document.activeElement.id') == 'seen': break
+    assert 'Point at a pixel' in text(page, '#readout')
+    page.keyboard.press('ArrowUp')
+    assert text(settled(page), '#readout').startswith('Row 14, column 15: ink ')
+    page.keyboard.press('Delete')
+    assert 'ink 0,' in text(settled(page), '#readout')
+    page.keyboard.press('+')
+    assert 'ink 0.1,' in text(settled(page), '#readout')
+    page.keyboard.press(' ')
+    assert 'ink 1,' in text(settled(page), '#readout')
+    for _ in range(4): page.keyboard.press('Control+z')
+    assert page.evaluate('playground.app.state.pictures.length') == 1
+    until(page, 'document.querySelector("#said").textContent.includes("reads 7")')
+    page.context.close()
+
+def test_the_pixels_move_and_come_back(open_page):
+    page = open_page(reduced_motion='reduce')
+    before = page.evaluate('[...playground.app.reading.x]')
+    page.locator('#target').select_option('2')
+    page.locator('#step').click()
+    assert text(settled(page), '#changed').startswith('After 1 step a 2 has probability')
+    for _ in range(30):
+        if page.evaluate('playground.app.reading.answer') == 2: break
+        page.evaluate('document.querySelector("#step").click(); playground.app.frame()')
+    assert text(page, '#answer') == '2' and page.locator('#all-back').is_enabled()
+    page.locator('#all-back').click()
+    assert text(settled(page), '#answer') == '7'
+    assert page.evaluate('[...playground.app.reading.x]') == before
+    page.locator('#grey').click()
+    until(page, 'playground.app.running && playground.app.reading.answer === 2')
+    page.locator('#run').click()
+    assert not page.evaluate('playground.app.running')
+    page.context.close()
+
+def test_one_step_of_training_and_back(open_page):
+    "The loss falls as the library's own step makes it fall; taken back, every weight is as before."
+    page = open_page()
+    page.locator('#truth').select_option('3')
+    page.locator('#rate').fill('-3')
+    page.locator('#train').click()
+    settled(page)
+    said = page.evaluate('playground.app.taught')
+    assert '1 step taken. Loss' in text(page, '#trained')
+    rate = 10**float(page.locator('#rate').input_value())
+    net, x = find_model(None)[1], got(page.evaluate(
+        'btoa(String.fromCharCode(...new Uint8Array(playground.app.reading.x.buffer)))'))
+    layers = layers_of(net)
+    def loss():
+        z = net.chain(x.view(1, 1, 28, 28))
+        return torch.nn.functional.cross_entropy(z, torch.tensor([3])), z
+    before, z = loss()
+    g = z.softmax(1)
+    g[0, 3] -= 1
+    net.chain.backward(g)
+    for m in layers:
+        for t in [getattr(m, n) for n in 'wb' if getattr(m, n, None) is not None]: t -= rate*t.grad
+    with torch.no_grad(): after, _ = loss()
+    assert abs(said['before'][0] - before) < 1e-4*before
+    assert abs(said['after'][0] - after) < 1e-3*after
+    page.locator('#untrain').click()
+    assert text(settled(page), '#trained') == 'The network is as it came.'
+    assert page.evaluate('playground.app.state.nets.length') == 1
+    page.context.close()
+
+def test_nothing_drawn(open_page):
+    page = open_page()
+    page.locator('#clear').evaluate('e => { e.disabled = false; e.click(); }')
+    assert text(settled(page), '#answer') == '–' and text(page, '#sure') == 'Nothing is drawn yet.'
+    assert page.locator('#step').is_disabled() and page.locator('#train').is_disabled()
+    page.context.close()
+
+def test_a_finger(open_page):
+    "On a telephone: a line drawn by touch is read, and the page stays where it is."
+    page = open_page(viewport=dict(width=390, height=844), has_touch=True, is_mobile=True)
+    box = page.locator('#field').bounding_box()
+    touch = page.context.new_cdp_session(page)
+    def send(kind, *at):
+        points = [dict(x=box['x'] + x*box['width'], y=box['y'] + y*box['height']) for x, y in at]
+        touch.send('Input.dispatchTouchEvent', dict(type=kind, touchPoints=points))
+    send('touchStart', (.5, .2))
+    for y in (.3, .4, .5, .6, .7, .8): send('touchMove', (.5, y))
+    send('touchEnd')
+    assert text(settled(page), '#answer') == '1' and page.evaluate('scrollY') == 0
+    assert page.evaluate('document.documentElement.scrollWidth') <= 390
+    page.context.close()
+
+@pytest.mark.parametrize('width', [390, 1180])
+def test_accessible(browser, open_page, width):
+    "What axe finds, at first and after all was tried, in the light and in the dark."
+    npm = Path(sys.prefix)/'npm/node_modules/axe-core/axe.min.js'
+    if not npm.exists(): pytest.skip('no axe; make docs installs it')
+    page = open_page(viewport=dict(width=width, height=900), bypass_csp=True)
+    page.add_script_tag(path=npm)
+    page.add_style_tag(content='* { transition: none !important }')
+    for act in '', '#step', '#train', '.map', '#bars button':
+        if act: page.locator(act).first.click()
+        for scheme in 'light', 'dark':
+            page.emulate_media(color_scheme=scheme)
+            settled(page)
+            assert page.evaluate(AXE, {}) == [], (act, scheme)
+    page.context.close()
+
+def test_dark(open_page):
+    "As the system says, or as the page around it does."
+    page = open_page(color_scheme='light')
+    def ground(): return page.evaluate('getComputedStyle(document.body).backgroundColor')
+    light = ground()
+    page.emulate_media(color_scheme='dark')
+    dark = ground()
+    page.evaluate('postMessage({ mlfound: "theme", theme: "light" }, "*")')
+    until(page, 'document.documentElement.dataset.theme === "light"')
+    assert dark != light == ground()
+    page.context.close()
+
+# Nothing else runs ------------------------------------------------------------------------------
+
+INTRUDE = '''async () => {
+  const refused = [];
+  addEventListener('securitypolicyviolation', (e) => refused.push(e.effectiveDirective));
+  const add = (tag, more) => document.body.append(Object.assign(document.createElement(tag), more));
+  add('script', { textContent: 'globalThis.intruded = true' });
+  add('img', { src: 'https://example.org/x.png' });
+  add('p', { innerHTML: '<b style="color: red" onclick="globalThis.intruded = true">x</b>' });
+  document.querySelector('p b').click();
+  setTimeout('globalThis.intruded = true');
+  await fetch('https://example.org/').catch(() => 0);
+  await new Promise((done) => setTimeout(done, 300));
+  return [globalThis.intruded ?? null, [...new Set(refused)].sort()];
+}'''
+
+def test_nothing_else_runs(browser, tmp_path):
+    "No script, style, picture or request but what the page came with."
+    write_page(None, tmp_path/'draw.html')
+    page = browser.new_page()
+    page.goto((tmp_path/'draw.html').as_uri())
+    intruded, refused = page.evaluate(INTRUDE)
+    assert intruded is None
+    assert {'connect-src', 'img-src', 'script-src-elem', 'script-src-attr'} <= {*refused}, refused
+    assert 'style-src-attr' in refused
+    page.close()
+
+def test_it_is_small_and_from_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(['draw', '--no-open']) == 0 and 'to draw on draw.html' in capsys.readouterr().out
+    assert (tmp_path/'draw.html').stat().st_size <= 400_000
+    (tmp_path/'mine.html').write_text('years of work')
+    assert main(['draw', '--no-open', '--out', 'mine.html']) == 2
+    assert (tmp_path/'mine.html').read_text() == 'years of work'
+    monkeypatch.setattr('webbrowser.open', lambda url: bool(opened.append(url)))
+    opened = []
+    assert main(['draw']) == 0 and opened == [(tmp_path/'draw.html').as_uri()]
+    assert 'no browser was found' in capsys.readouterr().out

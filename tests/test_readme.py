@@ -1,6 +1,9 @@
 "docs/readme.py: a notebook becomes a README that GitHub shows well."
 
+import re
+
 import pytest
+from book import cells, nbs, source
 from readme import note, readme, relink
 
 
@@ -109,3 +112,11 @@ def test_image_output():
 def test_failed_cell():
     with pytest.raises(SystemExit, match='stopped with NameError'):
         made(code('x', dict(output_type='error', ename='NameError')))
+
+
+def test_chapters_go_by_their_numbers():
+    "The number that a link of the first page shows is that of the notebook it leads to."
+    text = '\n'.join(source(c) for c in cells(nbs/'index.ipynb') if c['cell_type'] == 'markdown')
+    found = re.findall(r'\[(\d\d) [^]]*\]\((\d\d)_\w+\.ipynb\)', text)
+    assert len(found) > 40 and all(shown == number for shown, number in found)
+    assert len({*(n for _, n in found)}) == len(found)

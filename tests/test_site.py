@@ -172,6 +172,14 @@ def test_gaps_are_found(tmp_path):
     found = ' '.join(gaps.gaps(path))
     assert all(w in found for w in ('Here it comes', 'somewhere', '_hidden')) and 'len' not in found
 
+def test_what_lies_in_a_fold_is_found(tmp_path, monkeypatch):
+    "A set-up may import; data, and functions that no title names, belong in sight."
+    path = notebook(tmp_path, cell('#| hide\nimport math\nrows = [1]'),
+                    cell('#| code-fold: true\ndef named(): pass'),
+                    cell('#| code-fold: true\nlost = 2'), cell('math.pi, named(), rows, lost'))
+    monkeypatch.setattr(gaps, 'path_chapters', lambda: [path])
+    assert [g.rsplit(' ', 1)[1] for g in gaps.gaps(path)] == ['lost', 'rows']
+
 def test_folds():
     "What each directive folds, and that a solution and its code share one fold."
     test = cell('#| hide\nassert 1', outputs=[1])
@@ -194,7 +202,7 @@ def test_what_the_cells_need_is_called_set_up():
         first = next(i for i, c in enumerate(cells) if 'from mlfound' in book.source(c))
         for c, how, _ in list(folds.folds(cells))[first:]:
             if c['cell_type'] != 'code': break
-            if how.outputs: assert how.name == 'Set-up', f"{path.name}: {c['id']}"
+            if how.outputs: assert how.name == folds.SET_UP, f"{path.name}: {c['id']}"
 
 def test_every_notebook_has_its_page(site):
     for path, name in zip(book.chapters(), chapters):
@@ -326,6 +334,22 @@ def test_nothing_scrolls_sideways(visits):
 def test_accessible(visits, scheme):
     found = [f'{n}: {s}' for n, v in visits.items() for s in v[scheme]]
     assert not found, '\n'.join(found)
+
+def test_the_first_page_reads_what_is_drawn(tab):
+    "The page to draw on stands near the top, as tall as it wants to be, in the page's own light."
+    t = tab(color_scheme='light')
+    page = t.open('index.html')
+    frame = page.frame_locator('.draw-here iframe')
+    assert frame.locator('#answer').inner_text() == '7'
+    box = page.locator('.draw-here iframe').bounding_box()
+    assert box['y'] < 500 and 300 < box['height'] < 800
+    ground = 'getComputedStyle(document.querySelector(".card")).backgroundColor'
+    light = page.frames[1].evaluate(ground)
+    page.locator('.theme-toggle-content button').click()
+    page.locator('.theme-toggle-content button').click()
+    dark = page.evaluate('document.body.dataset.theme') == 'dark'
+    assert dark == (page.frames[1].evaluate(ground) != light)
+    assert not t.foreign() and not t.complaints
 
 # Search -------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 import { paintInk, paintSigned } from './paint.js';
 import { farthest, netOf, picture, rightOf, show, stepPixels } from './state.js';
 import { takeStepsBack, train, undo, untrain } from './state.js';
-import { article, number, percent } from './words.js';
+import { article, count, number, percent } from './words.js';
 
 const ENOUGH = 0.99, LONGEST = 80, PAUSE = { moving: 90, still: 500 }; // milliseconds
 
@@ -88,10 +88,11 @@ export function paintChange(one, app) {
   one('#back').disabled = one('#all-back').disabled = !steps;
   one('#run').textContent = on ? '❚❚ Stop' : '▶ Run';
   const p = reading && percent(reading.p[digit]);
-  if (!reading) one('#changed').textContent = 'Draw something first.';
-  else if (!steps) one('#changed').textContent = `Now ${article(digit)} ${digit} has probability ${p}.`;
-  else one('#changed').textContent = `After ${now.steps} ${now.steps > 1 ? 'steps' : 'step'} ${article(digit)} ${digit} has `
-      + `probability ${p}; no pixel has moved by more than ${number(farthest(now), 2)}.`;
+  const has = `${article(digit)} ${digit} has probability ${p}`;
+  const after = `After ${count(now.steps, 'step')} ${has}; no pixel has moved by more than `
+    + `${number(farthest(now), 2)}.`;
+  const said = steps ? after : `Now ${has}.`;
+  one('#changed').textContent = reading ? said : 'Draw something first.';
 }
 
 // "Teach it: this is a 3."
@@ -122,7 +123,7 @@ export function paintTeaching(one, app) {
   one('#rate-said').textContent = number(10 ** Number(one('#rate').value), 2);
   one('#train').disabled = !reading;
   one('#untrain').disabled = !steps;
-  const taken = steps ? `${steps} ${steps > 1 ? 'steps' : 'step'} taken. ` : 'The network is as it came. ';
+  const taken = steps ? `${count(steps, 'step')} taken. ` : 'The network is as it came. ';
   if (!taught) one('#trained').textContent = taken;
   else {
     const [[l0, p0], [l1, p1]] = [taught.before, taught.after], n = app.digits.length;

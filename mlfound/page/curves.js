@@ -1,6 +1,6 @@
 // Moves a figure of curves: its settings go through a model to numbers, and these become lines.
 
-// `[[x, y], …]` in pixels, as `points` of chapter 64 has them; `axes` are the limits in the drawing.
+// `[[x, y], …]` in pixels, as `points` of chapter 64 has them; `axes` are the drawing's limits.
 export const path = (line, axes) => {
   const [width, height, x0, x1, y0, y1, log] = axes.split(' ').map(Number);
   const up = log ? v => Math.log10(Math.max(v, 1e-300)) : v => v, low = up(y0), high = up(y1);

@@ -6,8 +6,9 @@ import { FIELD } from './strokes.js';
 // Where on the field an event is, in the field's own pixels.
 function pointOf(field, event) {
   const box = field.getBoundingClientRect(), inner = field.clientWidth;
-  const at = (v, start, edge) => ((v - start - edge) * FIELD) / inner;
-  return [at(event.clientX, box.left, field.clientLeft), at(event.clientY, box.top, field.clientTop)];
+  const at = (v, start) => ((v - start) * FIELD) / inner;
+  const [left, top] = [box.left + field.clientLeft, box.top + field.clientTop];
+  return [at(event.clientX, left), at(event.clientY, top)];
 }
 
 // Lets a pointer draw: one at a time, all the points that the browser has noted.

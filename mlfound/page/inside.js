@@ -1,6 +1,7 @@
 // The answer with its ten probabilities, and the hidden layers as pictures.
+import { backward } from './network.js';
 import { paintInk, paintSigned } from './paint.js';
-import { contributions, hiddenLayers } from './reading.js';
+import { contributions, hiddenLayers, oneOf } from './reading.js';
 import { netOf } from './state.js';
 import { percent, short, signed, unitLine } from './words.js';
 
@@ -11,10 +12,9 @@ export function addBars(box, app) {
   for (let k = 0; k < 10; k++) {
     const button = document.createElement('button');
     button.type = 'button';
-    button.innerHTML = '<span class="name"></span><span class="track"><span class="fill"></span></span>'
+    button.innerHTML = '<span class="name"></span>'
+      + '<span class="track" aria-hidden="true"><span class="fill"></span></span>'
       + '<span class="p"></span>';
-    button.querySelector('.track').setAttribute('aria-hidden', 'true');
-    for (const e of button.querySelectorAll('.track, .fill')) e.style.setProperty('display', 'block');
     button.firstChild.textContent = k;
     button.onclick = () => {
       app.unit = null;
@@ -51,8 +51,8 @@ export function addLayers(box, app) {
     part.className = 'layer';
     part.append(title, grid);
     box.append(part);
-    const cells = Array.from({ length: Math.min(maps, MOST_UNITS) }, () => addMap(grid, app, layer));
-    return { layer, cells };
+    const some = { length: Math.min(maps, MOST_UNITS) };
+    return { layer, cells: Array.from(some, () => addMap(grid, app, layer)) };
   });
 }
 
@@ -71,21 +71,22 @@ function addMap(grid, app, layer) {
   return cell;
 }
 
-// What a unit of a layer without maps looks for: its weights for the pixels, or those of before.
-function lookedFor(net, layer, index) {
+// What a unit of a layer without maps looks for, pixel by pixel: its weights, or, further inside,
+// the gradient of its sum.
+function lookedFor(net, kept, layer, index) {
   const { w, d, maps } = net[layer - 1];
-  const v = Float32Array.from({ length: d }, (_, i) => w[i * maps + index]);
-  return { v, side: Math.ceil(Math.sqrt(d)) };
+  if (layer === 1) return Float32Array.from({ length: d }, (_, i) => w[i * maps + index]);
+  return backward(net, kept, oneOf(maps, index), layer - 1)[0];
 }
 
 // A map as ink, or a unit as its weights; and what it adds to the score.
 function paintMap({ button, canvas, share, index }, app, { layer, sums, most }) {
   const net = netOf(app.state), { side } = net[layer], n = side * side;
   const values = app.reading.kept[layer].out.subarray(index * n, index * n + n);
-  if (side > 1) paintInk(canvas, values, side, app.palette, most);
-  else {
-    const looks = lookedFor(net, layer, index);
-    paintSigned(canvas, looks.v, looks.side, app.palette);
+  if (side > 1) {
+    paintInk(canvas, values, side, app.palette, most);
+  } else {
+    paintSigned(canvas, lookedFor(net, app.reading.kept, layer, index), 28, app.palette);
   }
   share.textContent = signed(sums[index]);
   share.className = sums[index] > 0 ? 'plus' : sums[index] < 0 ? 'minus' : '';
@@ -99,6 +100,7 @@ function paintMap({ button, canvas, share, index }, app, { layer, sums, most }) 
 export function paintLayers(one, app) {
   const { reading, unit, parts } = app, net = netOf(app.state);
   one('#layers').hidden = !reading;
+  one('#inside').hidden = !parts.length;
   if (!reading) return;
   for (const { layer, cells } of parts) {
     const sums = contributions(net, reading, layer), all = [...sums.keys()];

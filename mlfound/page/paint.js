@@ -32,7 +32,9 @@ function put(canvas, bytes, side) {
 // Values from 0 to `most` as ink on paper.
 export function paintInk(canvas, v, side, { inks }, most = 1) {
   const pixels = new Uint32Array(side * side);
-  for (let i = 0; i < v.length; i++) pixels[i] = inks[Math.min(Math.max(v[i] / most, 0), 1) * 255 | 0];
+  for (let i = 0; i < v.length; i++) {
+    pixels[i] = inks[Math.floor(255 * Math.min(Math.max(v[i] / most, 0), 1))];
+  }
   put(canvas, new Uint8ClampedArray(pixels.buffer), side);
 }
 

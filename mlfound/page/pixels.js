@@ -2,7 +2,7 @@
 import { paintInk, paintSigned } from './paint.js';
 import { unitGradients } from './reading.js';
 import { editPixel, netOf, picture } from './state.js';
-import { pixelLine, unitName } from './words.js';
+import { article, pixelLine, unitName } from './words.js';
 
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
@@ -47,7 +47,8 @@ export function listenToPixels(box, app) {
 
 // Whose gradient is shown, and the gradients: of a score, or of the unit that is looked at.
 function looked({ state, reading, unit }) {
-  if (!unit) return { name: `a ${reading.of}`, what: `the score of ${reading.of}`, back: reading.back };
+  const { of, back } = reading;
+  if (!unit) return { name: `${article(of)} ${of}`, what: `the score of ${of}`, back };
   const { layer, index } = unit, net = netOf(state), name = unitName(net, layer, index);
   const what = net[layer].side > 1 ? `the sum of ${name}` : name;
   return { name, what, back: unitGradients(net, reading, layer, index) };

@@ -1,5 +1,6 @@
-// The page: what it carries is unpacked, its parts are put together, and painted when things change.
-import { addTargets, listenToChange, listenToTeaching, paintChange, paintTeaching } from './change.js';
+// The page: what it carries is unpacked, its parts put together, and painted when things change.
+import { addTargets, listenToChange, listenToTeaching } from './change.js';
+import { paintChange, paintTeaching } from './change.js';
 import { addDigits, listenToPen, listenToTools, paintField } from './field.js';
 import { addBars, addLayers, paintAnswer, paintLayers } from './inside.js';
 import { backward, forward, unpack, weightGradients } from './network.js';
@@ -29,7 +30,8 @@ const shelfOf = (digits) => Array.from({ length: SHELF }, (_, y) => digits.find(
 function newApp(one, data) {
   const digits = digitsIn(data), painters = [], frames = [];
   const app = { state: newState(unpack(data.network)), digits, shelf: shelfOf(digits), frames,
-    unit: null, pixel: null, byKey: false, chosen: {}, goal: 'probability', taught: null, running: false, reading: null };
+    unit: null, pixel: null, byKey: false, chosen: {}, goal: 'probability',
+    taught: null, running: false, reading: null };
   let wanted = null, settled = null;
   app.penWidth = () => Number(one('#width').value);
   app.onPalette = (painter) => painters.push(painter);
@@ -39,7 +41,7 @@ function newApp(one, data) {
     wanted = null;
     app.reading = pixelsOf(app.state) ? app.readNow(netOf(app.state)) : null;
     paintAll(one, app);
-    frames.push(performance.now() - start);
+    if (app.reading) frames.push(performance.now() - start);
     if (frames.length > 500) frames.shift();
   };
   app.paint = () => { wanted ??= requestAnimationFrame(app.frame); };
@@ -65,7 +67,8 @@ function say(one, { reading, state }) {
   const { note } = picture(state), but = note ? ` But this looks like ${note}.` : '';
   const steps = picture(state).steps ? ` ${one('#changed').textContent}` : '';
   one('#said').textContent = reading ? answerLine(reading) + but + steps : '';
-  one('#note').textContent = note ? `This looks like ${note}: what the network says of it means little.` : '';
+  const little = `This looks like ${note}: what the network says of it means little.`;
+  one('#note').textContent = note ? little : '';
 }
 
 function paintAll(one, app) {
@@ -79,7 +82,8 @@ function paintAll(one, app) {
   [...one('#digits').children].forEach((b, k) => b.setAttribute('aria-pressed', taken === k));
 }
 
-// Light or dark: as the system says, or as the page around this one does. It is told our height.
+// Light or dark: as the system says, or as the page around this one does, which is told our height.
+// #compact shows what one draws and what is read, #compact-dark does so in the dark.
 function obeySurroundings(app) {
   const root = document.documentElement;
   const dress = (theme) => {
@@ -89,9 +93,13 @@ function obeySurroundings(app) {
   };
   addEventListener('message', ({ data }) => { if (data?.mlfound === 'theme') dress(data.theme); });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', app.repaint);
-  dress(location.hash.slice(1));
+  const wishes = location.hash.slice(1).split('-');
+  root.classList.toggle('compact', wishes.includes('compact'));
+  document.querySelector('#whole').href = location.href.split('#')[0];
+  dress(wishes.at(-1));
   if (parent === window) return;
-  const tell = () => parent.postMessage({ mlfound: 'height', height: root.scrollHeight }, '*');
+  const tall = () => document.body.getBoundingClientRect().height;
+  const tell = () => parent.postMessage({ mlfound: 'height', height: tall() }, '*');
   new ResizeObserver(tell).observe(document.body);
 }
 

@@ -40,8 +40,9 @@ function patches(grid) {
     left.delete(start);
     for (const at of cells)
       for (const near of around(at, grid)) if (left.delete(near)) cells.push(near);
-    const rows = cells.map((at) => Math.floor(at / grid.cols)), cols = cells.map((at) => at % grid.cols);
-    const size = Math.max(...[rows, cols].map((s) => Math.max(...s) - Math.min(...s) + 1));
+    const long = (s) => Math.max(...s) - Math.min(...s) + 1, { cols } = grid;
+    const tall = long(cells.map((at) => Math.floor(at / cols)));
+    const size = Math.max(tall, long(cells.map((at) => at % cols)));
     found.push({ cells, size, mass: cells.reduce((sum, at) => sum + grid.mass[at], 0) });
   }
   return found;
@@ -55,7 +56,7 @@ function kept(found, longest) {
   return those.filter((p) => p.mass >= 0.1 * mass && p.size > 0.2 * size);
 }
 
-// The ink of the digit alone, from a field n pixels wide: the squares worth keeping, and those around.
+// The ink of the digit alone, from a field n pixels wide: squares worth keeping, and those around.
 function alone(z, n, k) {
   const grid = squares(z, k), keep = new Set(), found = patches(grid), worth = kept(found, n / k);
   if (worth.length === found.length) return z;

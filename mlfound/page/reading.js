@@ -36,7 +36,7 @@ export function unitGradients(net, { kept }, k, unit) {
 
 // How many sums of the first layer use pixel i, and how many of them something comes back from.
 export function paths(net, back, i) {
-  const layer = net[0], g = back[1] ?? [];
+  const layer = net[0], g = back[1] ?? [1]; // without hidden layers one score is all there is
   if (layer.rule === 'lin') return { all: layer.maps, live: g.filter((v) => v !== 0).length };
   const { side, k } = layer, r = Math.floor(i / 28), c = i % 28;
   let [all, live] = [0, 0];

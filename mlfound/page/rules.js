@@ -32,7 +32,7 @@ export function linWeight(g, x) {
 export const relu = (x) => x.map((v) => Math.max(v, 0));
 export const reluInput = (g, x) => g.map((v, i) => (x[i] <= 0 ? 0 : v));
 
-// A number for each map: x (c, n) times s (c), plus t (c). Normalisation in use is no more than that.
+// A number for each map: x (c, n) times s (c), plus t (c). Normalisation in use is no more.
 export function scale(x, s, t) {
   const n = x.length / s.length;
   return x.map((v, i) => v * s[Math.floor(i / n)] + t[Math.floor(i / n)]);

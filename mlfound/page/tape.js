@@ -1,3 +1,5 @@
+import { edit } from './edit.js';
+
 // Makes the figure of a tape step. All that is shown stands in the page already; this says what is shown when.
 for (const root of document.querySelectorAll('.tape-steps:not(.live)')) {
   const all = s => [...root.querySelectorAll(s)], one = s => root.querySelector(s);
@@ -21,6 +23,10 @@ for (const root of document.querySelectorAll('.tape-steps:not(.live)')) {
     inView(nodes[i]);
     if (move) nodes[i].focus({preventScroll: true});
   };
+  const tell = () => {
+    status.innerHTML = log[now].innerHTML;
+    range.setAttribute('aria-valuetext', log[now].textContent);
+  };
   const show = step => {
     now = Math.min(Math.max(step, 0), last);
     const {on, edge, back} = log[now].dataset, sweeping = back !== undefined, from = edge?.split('-')[0];
@@ -34,9 +40,8 @@ for (const root of document.querySelectorAll('.tape-steps:not(.live)')) {
       a.classList.toggle('used', !sweeping && now > 0 && a.dataset.edge.split('-')[0] == on);
       a.classList.toggle('back', a.dataset.edge == edge);
     }
-    status.innerHTML = log[now].innerHTML;
+    tell();
     range.value = now;
-    range.setAttribute('aria-valuetext', log[now].textContent);
     previous.disabled = now == 0;
     next.disabled = now == last;
     choose(+on);
@@ -80,6 +85,7 @@ for (const root of document.querySelectorAll('.tape-steps:not(.live)')) {
     panel.replaceChildren(...kept);
     panel.style.minHeight = Math.min(height, 480) + 'px';
   };
+  edit(root, () => { stop(); tell(); });
   root.classList.add('live');
   one('svg').setAttribute('role', 'group');
   range.max = last;

@@ -1,0 +1,33 @@
+// Ink becomes 28 x 28 pixels: where it lies, how thick, and what is not taken for ink.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { prepare } from '../../mlfound/page/prepare.js';
+import { FIELD, inked } from '../../mlfound/page/strokes.js';
+
+const rows = (x) => Array.from({ length: 28 }, (_, r) => Math.max(...x.subarray(28 * r, 28 * r + 28)));
+const tall = (x) => rows(x).filter((v) => v > 0.3).length;
+const stroke = (width, ...points) => ({ width, points });
+
+test('nothing is nothing', () => {
+  assert.equal(prepare(inked([]), FIELD).x, null);
+});
+
+test('a line is 20 pixels tall, whatever its size, and in the middle', () => {
+  const small = prepare(inked([stroke(12, [30, 30], [30, 110])]), FIELD).x;
+  const large = prepare(inked([stroke(30, [200, 20], [200, 220])]), FIELD).x;
+  for (const x of [small, large]) {
+    assert.equal(tall(x), 20);
+    const mass = x.reduce((s, v) => s + v), right = x.reduce((s, v, i) => s + v * (i % 28), 0) / mass;
+    assert.ok(Math.abs(right - 14) <= 0.6, right);
+  }
+});
+
+test('a speck beside a digit is left out', () => {
+  const line = stroke(20, [140, 40], [140, 240]), speck = stroke(8, [20, 20]);
+  assert.deepEqual(prepare(inked([line, speck]), FIELD).x, prepare(inked([line]), FIELD).x);
+});
+
+test('a blot and a lying line are noted', () => {
+  assert.match(prepare(inked([stroke(90, [140, 140])]), FIELD).note, /blot/);
+  assert.match(prepare(inked([stroke(16, [40, 140], [240, 140])]), FIELD).note, /twice as wide/);
+});
