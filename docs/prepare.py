@@ -174,6 +174,12 @@ def download(path):
 def downloads(to):
     for path in chapters(): write(to/path.name, download(path))
 
+def workbook(to):
+    "The blank notebooks of the workbook, as the library carries them; they install it themselves."
+    file = root/'mlfound/assets/workbook.json'
+    for name, nb in json.loads(file.read_text(encoding='utf-8'))['notebooks'].items():
+        write(to/f'{name}.ipynb', json.dumps(nb, indent=1, ensure_ascii=False) + '\n')
+
 # Fonts and style sheets ---------------------------------------------------------------------------
 
 FACE = ('@font-face{{font-family:"{family}";font-style:{style};font-weight:200 900;'
@@ -233,5 +239,7 @@ def main():
     remove_stale()
 
 if __name__ == '__main__':
-    if sys.argv[1:2] == ['--colab']: downloads(Path(sys.argv[2]))
+    if sys.argv[1:2] == ['--colab']:
+        downloads(Path(sys.argv[2]))
+        workbook(Path(sys.argv[2])/'workbook')
     else: main()

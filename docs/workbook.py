@@ -11,7 +11,9 @@ from book import nbs, read, root, source
 
 sys.path.insert(0, str(root))
 from mlfound.exercises import CHAPTERS, EXERCISES # noqa: E402 (the library beside this file)
+from mlfound.judge import packed # noqa: E402
 from mlfound.pieces import WorkbookError, foreign, name_of, piece # noqa: E402
+from mlfound.workbook import notebook # noqa: E402
 
 PAGE, FILE = nbs/'73_Exercises.ipynb', root/'mlfound/assets/workbook.json'
 TITLE = re.compile(r'### (\d\d\.\d+) (.+)\n')
@@ -70,8 +72,14 @@ def pack():
         raise SystemExit(f'{PAGE.name}: {sorted(lost)} have words and no script, or the reverse')
     return {name: complete(e, found[name]) for name, e in EXERCISES.items()}
 
+def everything():
+    "The exercises, and the blank notebooks that are made of them."
+    packed()['exercises'] = pack() # in memory: the notebooks are made of this, not of the file
+    return dict(exercises=packed()['exercises'],
+                notebooks={c.file: notebook(n) for n, c in sorted(CHAPTERS.items())})
+
 def main():
-    text = json.dumps(pack(), indent=1, ensure_ascii=False) + '\n'
+    text = json.dumps(everything(), indent=1, ensure_ascii=False) + '\n'
     if '--check' not in sys.argv: FILE.write_text(text, encoding='utf-8', newline='\n')
     elif FILE.read_text(encoding='utf-8') != text:
         raise SystemExit('mlfound/assets/workbook.json does not say what the notebooks say; '

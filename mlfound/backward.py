@@ -52,6 +52,7 @@ def lin_vjp(g:Tensor, # `(n, h)` upstream gradient
     return gx, lin_vjp_w(g, x), lin_vjp_b(g)
 
 # %% ../nbs/02_Backward.ipynb #check_vjp
+#| code-fold: true
 def check_vjp(f, # `f(*args)` returns a tensor `(...)`
               vjp, # `vjp(g, *args)` returns a gradient, or None, for each argument
               *args, # tensors, checked in float64, away from kinks; all else is passed along

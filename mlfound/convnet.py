@@ -6,7 +6,7 @@
 __all__ = ['SMALL', 'TWO', 'BEST_PLAN', 'BEST', 'Plan', 'ConvNet', 'Kept', 'block_forward', 'block_backward', 'Team',
            'conv_gradients', 'housed', 'by_functions', 'by_layers', 'by_tape', 'tape_scores', 'Thinned', 'as_modules',
            'by_torch', 'init_conv', 'conv_tensors', 'conv_network', 'filled', 'for_plain_pixels', 'in_words',
-           'shift_each', 'best_recipe']
+           'shift_each']
 
 # %% ../nbs/49_ConvNet.ipynb #imports
 from functools import partial
@@ -373,9 +373,3 @@ def shift_each(x:Tensor, # `(n, side*side)` images, a row each
 
 BEST = dict(epochs=11, batch=128, lr=.1, transform=shift_each,
             optimizer=partial(SGD, momentum=.9, weight_decay=1e-4))
-
-def best_recipe():
-    "The same as the command writes it beside a model."
-    numbers = {k: BEST[k] for k in ('epochs','batch','lr')}
-    return dict(network='conv', sizes=BEST_PLAN._asdict(), optimizer='momentum', best=True,
-                precision='highest', **numbers)

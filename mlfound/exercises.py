@@ -765,6 +765,11 @@ from mlfound.forms import SCALING, loss_and_gradients, network
 def scaled(x): return (x - SCALING[0])/SCALING[1]
 def digits(): return minibatches(scaled(x), y, size=64, generator=torch.Generator().manual_seed(0))
 
+small_sweep,network_of_values,price,train_on_tape = best('04.5', '19.1', '19.2', '19.3')
+price = with_names(price, Value=Value)   # all on one tape, whoever wrote what
+train_on_tape = with_names(train_on_tape, Value=Value, small_sweep=small_sweep, price=price,
+                           network_of_values=network_of_values)
+
 start = init_he([784, 50, 10], torch.Generator().manual_seed(0))
 own,book = [Value(p.clone()) for p in start],[p.clone() for p in start]
 train_on_tape(own, digits(), .1)                        # yours
@@ -779,8 +784,9 @@ print(f'its parameters are within {apart:.0e} of those of the book')'''
 CHAPTERS['19'] = Chapter('19_Workbook', '''import torch
 from torch import Tensor
 from mlfound.scores import log_softmax
+from mlfound.pieces import with_names
 Value,product,bend = best('04.2', '04.3', '04.4')
-Value.__matmul__,Value.bend = product,bend
+Value.__matmul__,Value.bend = (with_names(f, Value=Value) for f in (product,bend))
 accuracy,minibatches,init_he = best('05.5', '05.6', '05.9')''', LAST)
 
 # %% ../nbs/73_Exercises.ipynb #try-19-1

@@ -32,6 +32,7 @@ class Module(Parts):
                                   'returning the gradient for the inputs')
 
 # %% ../nbs/03_Module.ipynb #callMethod
+#| code-fold: true
 @patch
 def __call__(self:Module, *inputs):
     if not torch.is_grad_enabled(): return self.forward(*inputs)
@@ -45,6 +46,7 @@ def __call__(self:Module, *inputs):
     return call.out
 
 # %% ../nbs/03_Module.ipynb #backwardMethod
+#| code-fold: true
 @patch
 def backward(self:Module,
              g:Tensor=None, # `(...)` upstream gradient; None is 1, for an output of one entry
@@ -66,7 +68,7 @@ def backward(self:Module,
 def accumulate(p:Tensor, # `(...)` a parameter
                g:Tensor, # `(...)` its gradient from one use
               ):
-    "Add `g` to `p.grad`, from within `bwd` when all has succeeded; refuses other shapes and types."
+    "Add `g` to `p.grad`; within `bwd`, once that has succeeded. Refuses other shapes and types."
     if not isinstance(g, Tensor): check_tensors('accumulate', gradient=g)
     if g.shape!=p.shape or g.dtype!=p.dtype:
         check_same_shape('accumulate', 'they must agree', gradient=g, parameter=p)

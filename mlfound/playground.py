@@ -40,6 +40,9 @@ def find_model(model, # a file that `save` wrote, a training's folder, the model
         if not path.exists():
             raise ModelError(f'{path}: no such file; train one with mlfound train')
         model,facts = load(path)
+    if facts.get('task')=='addition':
+        raise ModelError(f'{name}: a network that adds; it answers mlfound add, '
+                         'and for pictures mlfound train makes one')
     kind = facts.get('network') or ('conv' if isinstance(model, ConvNet) else 'plain')
     if kind=='plain': model = parameters_of(model)
     d,c = find_kind(kind).ends(model)

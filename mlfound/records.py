@@ -268,6 +268,14 @@ class Parts:
     buffer_names = ()       # and those that hold other floating-point numbers, e.g. running means
     training = True         # `train()` and `eval()` switch it
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for names in ('parameter_names','buffer_names'):
+            given = getattr(cls, names)
+            if isinstance(given, str):
+                raise TypeError(f'{cls.__name__}: {names} is {given!r}, a string; '
+                                f'write a tuple, ({given!r},)')
+
     def modules(self)->list: # each once, this one first
         "This layer and all those inside it."
         return inside(self, Parts)

@@ -92,11 +92,12 @@ def draw_mistakes(x:Tensor, # `(n, 784)` digits
     return ax
 
 # %% ../nbs/24_Report.ipynb #draw_weights
-def draw_weights(w:Tensor, # `(784, h)` weights of the first layer, or its kernels `(o, 1, k, k)`
+def draw_weights(w:Tensor, # `(784, h)` weights of the first layer, its kernels `(o, 1, k, k)`, or `(28, h)` of a line
                  ax, # matplotlib axes
                  most:int=40): # units drawn: those with the largest weights
     "What each unit looks for: dark weights want ink, light ones paper."
     side = w.shape[-1] if w.ndim==4 else 28
+    if len(w)==28 and w.ndim==2: w = w.repeat(28, 1)   # the same for each line
     if w.ndim==4: w = w.reshape(-1, side*side).T
     units = w.norm(dim=0).topk(min(most, w.shape[1])).indices
     canvas,_ = _tiles(w.T[units].reshape(-1,side,side), 10)

@@ -58,7 +58,7 @@ def brief(v):
     "A value in a few words: small tensors as numbers, large ones as a shape."
     if isinstance(v, Tensor):
         return listed(v.tolist()) if v.numel()<=6 else f'a tensor {tuple(v.shape)}'
-    if isinstance(v, tuple): return f"({', '.join(map(brief, v))})"
+    if isinstance(v, tuple): return f"({', '.join(map(brief, v))}{',' if len(v)==1 else ''})"
     if isinstance(v, Other): return f'a {v.kind}'
     return number(v) if isinstance(v, (bool,int,float)) else repr(v)[:60]
 

@@ -126,7 +126,8 @@ REGISTRY = {('plain','functions'): Entry(init_he, list, functions_way),
             ('plain','tape'): Entry(init_he, as_tape, tape_way),
             ('plain','PyTorch'): Entry(init_he, as_torch, torch_way)}
 
-HOMES = dict(conv='mlfound.convnet')   # modules that add rows when they are asked for
+# modules that add rows when they are asked for
+HOMES = dict(conv='mlfound.convnet', transformer='mlfound.transformernet')
 
 def ways(network='plain'):
     "The ways in which a network is trained."
@@ -147,6 +148,7 @@ class Kind(NamedTuple):
     facts:object    # `facts(model)`: what a file must say beside the tensors
     words:object    # `words(sizes)`: what is trained, in a few letters
     rate:float=1.   # the learning rate that suits it, of the plain network's
+    optimizer:str='momentum' # what suits it, by its name in `OPTIMIZERS`
 
 KINDS = {}   # by the network's name
 

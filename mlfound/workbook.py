@@ -20,7 +20,7 @@ from pathlib import Path
 from . import __version__
 from . import exercises # noqa: F401 (enters them)
 from .judge import (CHAPTERS, EXERCISES, WORDS, Verdict, answer_name, broken, judge, pack,
-                           solved)
+                           packed, solved)
 from .pieces import WorkbookError, blank
 from .sandbox import attempt
 from .terminal import expand, several
@@ -41,8 +41,11 @@ def read_progress(folder):
             found[words[0]] = words[1],int(words[2])
     return found
 
+def in_order(found): return sorted(found.items(), key=lambda item: as_numbers(item[0]))
+def as_numbers(name): return [int(part) for part in name.split('.')]
+
 def write_progress(folder, found):
-    lines = [HEAD, *(f'{name} {state} {tries}' for name,(state,tries) in sorted(found.items()))]
+    lines = [HEAD, *(f'{name} {state} {tries}' for name,(state,tries) in in_order(found))]
     (Path(folder)/PROGRESS).write_text('\n'.join(lines) + '\n', encoding='utf-8')
 
 def noted(name, state, folder='.'):
@@ -101,7 +104,7 @@ def solution(name:str, # of an exercise
 ONLINE = 'https://mlfound.github.io/mlfound/'
 COLAB = 'https://colab.research.google.com/github/mlfound/mlfound/blob/colab/workbook/'
 
-def numbered(names): return sorted(names, key=lambda n: [int(p) for p in n.split('.')])
+def numbered(names): return sorted(names, key=as_numbers)
 def of_chapter(chapter): return numbered(n for n in EXERCISES if n.split('.')[0]==chapter)
 
 def markdown(key, text): return dict(cell_type='markdown', id=key, metadata={}, source=text)
@@ -199,7 +202,8 @@ def write_workbook(folder='mlfound-workbook', # made where it is not there
     for chapter,c in sorted(CHAPTERS.items()):
         path = folder/f'{c.file}.ipynb'
         if path.exists(): continue
-        path.write_text(json.dumps(notebook(chapter), indent=1, ensure_ascii=False) + '\n',
+        blank_one = packed()['notebooks'][c.file]   # as `notebook` made it
+        path.write_text(json.dumps(blank_one, indent=1, ensure_ascii=False) + '\n',
                         encoding='utf-8', newline='\n')
         written.append(path)
     return written

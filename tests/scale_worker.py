@@ -7,10 +7,12 @@ from unittest.mock import patch
 import torch, torch.distributed as dist
 from mlfound import fit
 import mlfound.compiler # noqa: F401 (the way `compiled`)
+from mlfound.addition import ADDER, sums
 from mlfound.convnet import ConvNet, Plan, conv_tensors
 from mlfound.data import Split
 from mlfound.scale import WorkerError, data_parallel, distributed, fit_on, in_step
 from mlfound.training import SGD, init_he, parameters_of
+from mlfound.transformernet import TransformerNet, net_tensors
 from mlfound.ways import REGISTRY, ways
 
 models = {way: REGISTRY['plain', way].dress for way in ways()}
@@ -57,6 +59,19 @@ def windows(workers, n=22):
     return [t.clone() for t in conv_tensors(net).values()] + [losses]
 
 
+def added(workers, n=22):
+    "Sums, some of which ask for less than others, shared by two; at the end one has no rows."
+    x, y = (t[:n].clone() for t in sums(256).train)
+    y[::3, :-2] = -100
+    first = torch.Generator().manual_seed(workers.rank if workers.world > 1 else 0)
+    plan = ADDER._replace(width=8, heads=2, blocks=1)
+    net = TransformerNet(plan, first, torch.float64)
+    way = REGISTRY['transformer', 'functions'].way(net)
+    history = fit_on(workers, way, Split(x, y), epochs=2, batch=7, lr=0.05, progress=False)
+    losses = torch.tensor(history.losses, dtype=torch.float64)
+    return [t.clone() for t in net_tensors(net).values()] + [losses]
+
+
 def runs(workers, folder):
     "Every training that is compared, and which files were written."
     written, write = [], fit.write_tensors
@@ -80,6 +95,7 @@ def runs(workers, folder):
             workers, 'functions', 22, 7, torch.float64
         )  # batches of 7, 7, 7 and 1: with two workers one has nothing to do
     kept['windows'] = windows(workers)
+    kept['sums'] = added(workers)
     return kept, len(written)
 
 

@@ -9,7 +9,8 @@ order = '''plugin checks terminal bundle saved files data forward slopes blocks 
            optimizers forms
            training pointwise shapes losses ops ways fit scale conv convlayers convnet
            attention attentionlayers blockwise transformerplan transformer
-           trace spelling order passes compiler ink pictures report costs
+           trace spelling order passes compiler ink pictures report
+           transformernet addition sampling traps costs
            catalogue verify mutants subject nudges suspects findings exam variations
            corners conduct doctor prompt playground sandbox pieces slips judge exercises
            workbook desk jobs cli'''.split()
@@ -34,6 +35,7 @@ long_for_a_reason = {
     'fit._check_split': cases_apart, 'fit._train': told_in_order, 'fit.resume': told_in_order,
     'forms.check_params': cases_apart, 'mutants._arithmetic_mistakes': cases_apart,
     'mutants._shape_mistakes': cases_apart, 'mutants.mutants': told_in_order,
+    'playground.find_model': cases_apart,
     'records.which_call': cases_apart, 'saved.write_whole': told_in_order,
     'scale._place': cases_apart, 'scale.data_parallel': told_in_order,
     'variations.in_this_dtype': one_trial, 'verify._layer': told_in_order,

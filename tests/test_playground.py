@@ -409,3 +409,19 @@ def test_it_is_small_and_from_the_command(tmp_path, monkeypatch, capsys):
     opened = []
     assert main(['draw']) == 0 and opened == [(tmp_path/'draw.html').as_uri()]
     assert 'no browser was found' in capsys.readouterr().out
+
+def test_in_a_notebook(browser, tmp_path):
+    "The frame that Jupyter shows: it reads, and cannot touch what is around it."
+    shown = write_page(None, tmp_path/'draw.html')._repr_html_()
+    (tmp_path/'notebook.html').write_text(f'<!doctype html><p>Text.{shown}', encoding='utf-8')
+    page, said = browser.new_page(), []
+    page.on('console', lambda m: said.append(m.text))
+    page.on('pageerror', lambda e: said.append(str(e)))
+    page.goto((tmp_path/'notebook.html').as_uri())
+    frame = page.frame_locator('iframe')
+    frame.get_by_role('button', name='test digit 4').click()
+    frame.locator('#answer', has_text='3').wait_for()
+    assert page.frames[1].evaluate('''() => {
+      try { return parent.document.title; } catch (error) { return error.name; }
+    }''') == 'SecurityError' and said == []
+    page.close()

@@ -229,6 +229,18 @@ def test_at_the_prompt(tmp_path):
     said = os.popen(f'{os.sys.executable} -m mlfound workbook {folder} --json').read()
     assert json.loads(said)['02.1']['state'] == 'open'
 
+def test_the_last_notebook_trains_with_what_there_is(here, tmp_path, capsys):
+    "The reader's tape with the book's rules, or all of it the book's: the same parameters."
+    for answers in ([], ['04.2', '04.4', '05.3', '19.2']):
+        filled(tmp_path, answers)
+        cells = notebook('19')['cells']
+        space = {}
+        for key in ('setup', 'end'):
+            text = next(c['source'] for c in cells if c['id'] == key)
+            exec(text.replace('digits(), .1', '[*digits()][:20], .1')
+                 .replace('in digits()', 'in [*digits()][:20]'), space)
+        assert space['apart'] < 1e-5 and space['read'] > .5, capsys.readouterr().out
+
 def test_the_notebooks_are_plain():
     for chapter in exercises.CHAPTERS:
         nb = notebook(chapter)

@@ -17,14 +17,26 @@ test('a line is 20 pixels tall, whatever its size, and in the middle', () => {
   const large = prepare(inked([stroke(30, [200, 20], [200, 220])]), FIELD).x;
   for (const x of [small, large]) {
     assert.equal(tall(x), 20);
-    const mass = x.reduce((s, v) => s + v), right = x.reduce((s, v, i) => s + v * (i % 28), 0) / mass;
-    assert.ok(Math.abs(right - 14) <= 0.6, right);
+    const mass = x.reduce((s, v) => s + v), mean = (of) => x.reduce((s, v, i) => s + v * of(i), 0) / mass;
+    const [right, down] = [mean((i) => i % 28), mean((i) => Math.floor(i / 28))];
+    assert.ok(Math.max(Math.abs(right - 14), Math.abs(down - 14)) <= 0.6, `${right} ${down}`);
   }
 });
 
 test('a speck beside a digit is left out', () => {
   const line = stroke(20, [140, 40], [140, 240]), speck = stroke(8, [20, 20]);
   assert.deepEqual(prepare(inked([line, speck]), FIELD).x, prepare(inked([line]), FIELD).x);
+});
+
+test('a scratch beside a digit is left out, though it is long', () => {
+  const line = stroke(20, [140, 40], [140, 240]), scratch = stroke(2, [20, 20], [20, 80]);
+  assert.deepEqual(prepare(inked([line, scratch]), FIELD).x, prepare(inked([line]), FIELD).x);
+});
+
+test('a thin line comes out as thick as a pen of MNIST', () => {
+  const { x } = prepare(inked([stroke(8, [140, 20], [140, 260])]), FIELD);
+  const row = x.subarray(28 * 14, 28 * 15).reduce((a, b) => a + b);
+  assert.ok(row > 1.9 && row < 2.6, row);
 });
 
 test('a blot and a lying line are noted', () => {

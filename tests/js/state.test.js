@@ -1,6 +1,7 @@
 // What the page knows, without a page: pictures and networks, and the way back from each.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { read } from '../../mlfound/page/reading.js';
 import { beginStroke, continueStroke, editPixel, farthest, netOf } from '../../mlfound/page/state.js';
 import { newState, picture, pixelsOf, stepPixels, takeStepsBack } from '../../mlfound/page/state.js';
 import { train, undo, untrain } from '../../mlfound/page/state.js';
@@ -27,8 +28,9 @@ test('a stroke, and back', () => {
 });
 
 test('steps make the digit more probable, and all of them can be taken back', () => {
-  const state = drawn(), { x } = picture(state);
+  const state = drawn(), { x } = picture(state), before = read(net, x).p[3];
   for (let k = 0; k < 5; k++) stepPixels(state, 3, 0.05, 'probability');
+  assert.ok(read(net, picture(state).x).p[3] > before);
   assert.equal(picture(state).steps, 5);
   assert.ok(farthest(picture(state)) > 0.05 && farthest(picture(state)) <= 0.2501);
   takeStepsBack(state);

@@ -2,7 +2,8 @@
 const narrow = matchMedia("(max-width: 46em)");
 const fit = () => {
   for (const e of document.querySelectorAll("article .cell_output img, article p > img:only-child")) {
-    e.style.maxWidth = narrow.matches ? `max(100%, ${Math.min(576, Math.round(0.65 * e.naturalWidth))}px)` : "";
+    const width = e.naturalWidth * (/[.]png$/.test(e.src) ? 96 / 220 : 1); // pictures have 220 dots an inch, drawings 96
+    e.style.maxWidth = narrow.matches ? `max(100%, ${Math.min(576, Math.round(0.65 * width))}px)` : "";
   }
 };
 
