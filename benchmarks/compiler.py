@@ -298,8 +298,8 @@ def page(results):
         '',
         f"{named(results['machine'])} Medians over {results['processes']} processes, with the "
         f"lowest and the highest; within a process each method runs in {results['rounds']} blocks "
-        'of ten calls, in turn with the others, and the time is that of the one thread that computes. '
-        '`python benchmarks/compiler.py` takes the figures on your machine.',
+        'of ten calls, in turn with the others, and the time is that of the one thread that '
+        'computes. `python benchmarks/compiler.py` takes the figures on your machine.',
         '',
         '## One training step of 784-h-10',
         '',
@@ -340,8 +340,8 @@ def page(results):
         f"{r['bytes']['median'] / 1000:.0f} |"
         for name, r in results['passes'].items()
     ]
-    lines += ['', '## Other compilers', '', 'By the clock on the wall, since JAX computes in threads '
-              'of its own.', '', "| | of PyTorch's autograd |", '|---|---|']
+    lines += ['', '## Other compilers', '', 'By the clock on the wall, since JAX computes in '
+              'threads of its own.', '', "| | of PyTorch's autograd |", '|---|---|']
     lines += [f"| {name} | {cell(r, '.3f')} |" for name, r in results['others'].items()]
     return '\n'.join(lines + [''])
 
