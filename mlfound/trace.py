@@ -218,8 +218,8 @@ def __torch_dispatch__(self:Recorder, kernel, types, args=(), kwargs=None):
     "Called by torch with each kernel: write it down, and let it run."
     kwargs = kwargs or {}
     if any(isinstance(a, torch.Generator) for a in (*args, *kwargs.values())):
-        raise ProgramError(f'write: {reader()} draws from a torch.Generator, which a program cannot '
-                           "hold; draw from torch's own, or outside, and pass what was drawn")
+        raise ProgramError(f'write: {reader()} draws from a torch.Generator, which a program '
+                           "cannot hold; draw from torch's own, or pass what was drawn")
     seen,words = mapped(args, self.read, Tensor),mapped(kwargs, self.read, Tensor)
     if torch.Tag.dynamic_output_shape in kernel.tags: self.check_shape(kernel, seen)
     out = kernel(*args, **kwargs)
