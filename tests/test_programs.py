@@ -89,3 +89,17 @@ def test_a_network_with_convolutions():
     for passes, bound in ((EXACT, 0.), (PASSES, 1e-6)):
         program = write(loss, *args, wrt=['k', 'b', 'w', 'c'], passes=passes)
         assert difference(program(*args), by_tape(loss, program.listing, args)) <= bound
+
+def test_a_network_that_attends():
+    from mlfound.transformer import transformer_loss
+    from mlfound.transformerplan import (TransformerPlan, init_transformer, transformer_tensors,
+                                         with_tensors)
+    plan = TransformerPlan(classes=5, length=6, tokens=5, width=8, heads=2)
+    gen = torch.Generator().manual_seed(0)
+    params = init_transformer(plan, gen, torch.float64)
+    x, y = torch.randint(5, (3, 6), generator=gen), torch.randint(5, (3, 6), generator=gen)
+    args = x, y, *transformer_tensors(params).values()
+    def loss(x, y, *ts): return transformer_loss(x, y, with_tensors(params, ts), plan)
+    for passes, bound in ((EXACT, 0.), (PASSES, 1e-12)):
+        program = write(loss, *args, passes=passes)
+        assert difference(program(*args), by_tape(loss, program.listing, args)) <= bound
