@@ -18,13 +18,14 @@ from mlfound.workbook import notebook # noqa: E402
 PAGE, FILE = nbs/'73_Exercises.ipynb', root/'mlfound/assets/workbook.json'
 TITLE = re.compile(r'### (\d\d\.\d+) (.+)\n')
 FOLDED = re.compile(r'<details><summary>(.+?)</summary>\n(.+?)</details>', re.S)
-WORDS = dict(hints=('Hint', 'Another hint'), why=('Why',))
+WORDS = dict(hints=('Hint', 'Another hint'), why=('Solution',))
 
 def words(text):
     "Title, question, hints and reason of one cell of the page."
     folded = [(name, body.strip()) for name, body in FOLDED.findall(text)]
     if unknown := {name for name, _ in folded} - {n for names in WORDS.values() for n in names}:
-        raise SystemExit(f'{PAGE.name}: a fold is called {sorted(unknown)}; call it Hint or Why')
+        raise SystemExit(f'{PAGE.name}: a fold is called {sorted(unknown)}; call it '
+                         'Hint, Another hint or Solution')
     question = FOLDED.sub('', TITLE.sub('', text)).strip()
     hints, why = ([body for name, body in folded if name in names] for names in WORDS.values())
     return dict(title=TITLE.match(text)[2].strip(), question=question, hints=hints,

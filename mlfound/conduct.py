@@ -13,6 +13,7 @@ import weakref
 import torch
 
 from .exam import accepted, fault, finding, in_dtype, judged, raised
+from .findings import Finding
 from .nudges import flat, put
 from .subject import FunctionSubject, ModuleSubject, TapeSubject, TorchSubject
 from .suspects import fits_error
@@ -37,6 +38,7 @@ def asked_for(count):
     rest = [tuple(j for j in range(count) if j!=k) for k in range(count)]
     return [(k,) for k in range(count)][:8] + rest[:8]
 
+# %% ../nbs/56_Conduct.ipynb #subsets_trial
 def subsets(exam):
     "Every subset of arguments that require grad."
     trial,subject = 'which arguments require grad',exam.subject
@@ -115,6 +117,7 @@ def changes(exam):
         for i in range(len(exam.outs)):
             yield from changed(exam, want, f'result {i}', lambda p, i=i: p.kept[0][i])
 
+# %% ../nbs/56_Conduct.ipynb #changed
 def changed(exam, want, name, part):
     "Change one part, then pull."
     p = exam.subject.run(exam.values)
@@ -150,6 +153,7 @@ def untouched(exam):
                       'an argument changed in place: work on a copy')
     yield from aliases(exam, p)
 
+# %% ../nbs/56_Conduct.ipynb #aliases
 def aliases(exam, p):
     "Do results lie in the memory of arguments?"
     if not isinstance(exam.subject, FunctionSubject): return
@@ -227,6 +231,7 @@ def modes(exam):
         subject.random = random
         for m,training in kept.items(): m.training = training
 
+# %% ../nbs/56_Conduct.ipynb #without_tape
 def without_tape(exam):
     "The same results without a tape?"
     if not isinstance(exam.subject, TorchSubject): return
@@ -255,6 +260,7 @@ def autocast(exam):
         yield from under_autocast(exam, values)
     finally: subject.to(exam.dtype)
 
+# %% ../nbs/56_Conduct.ipynb #under_autocast
 def under_autocast(exam, values):
     try:
         plain = exam.subject.run(values)
@@ -287,6 +293,7 @@ def traces(exam):
         del p
     return refs
 
+# %% ../nbs/56_Conduct.ipynb #kept_alive_trial
 def kept_alive(exam):
     "Do graphs and tensors die when they are dropped?"
     if not isinstance(exam.subject, TorchSubject): return
@@ -318,6 +325,7 @@ def claims(subject):
     with_vmap = f.generate_vmap_rule or f.vmap is not base.vmap
     return ['vmap']*bool(with_vmap) + ['grad']*with_grad
 
+# %% ../nbs/56_Conduct.ipynb #transforms_trial
 def transforms(exam):
     "vmap and grad of torch.func."
     subject = exam.subject
@@ -345,6 +353,7 @@ def vmapped(exam):
         if not alike(o, torch.stack([w[i] for w in want]), exam.dtype): return f'result {i}'
     return ''
 
+# %% ../nbs/56_Conduct.ipynb #func_grad
 def func_grad(exam):
     "Whose gradient differs between torch.func.grad and torch.autograd.grad, if any."
     gs = exam.gs
@@ -353,17 +362,26 @@ def func_grad(exam):
     wrong = differs(exam, got, exam.subject.run(exam.values).pull(gs))
     return f'the gradient of {wrong[0]}' if wrong else ''
 
+# %% ../nbs/56_Conduct.ipynb #compiled
 def compiled(exam):
     "What was compiled against what it was compiled from."
-    thing = exam.subject.thing
-    original = getattr(thing, '_orig_mod', getattr(thing, '_torchdynamo_orig_callable', None))
-    if original is None or isinstance(exam.subject, FunctionSubject): return
-    other = type(exam.subject)(original, exam.subject.args, exam.subject.kwargs)
-    other.to(exam.dtype)
-    got,want = (s.run(exam.values).pull(exam.gs) for s in (exam.subject, other))
-    if wrong := differs(exam, got, want):
-        says = f'the gradient of {wrong[0]} is not that of the original'
-        yield finding(exam, 'torch.compile', says, 'compile: the compiled program differs')
+    subject = exam.subject
+    if subject.compiled is None: return
+    program = type(subject)(subject.compiled, subject.args, subject.kwargs)
+    program.to(exam.dtype)
+    yield Finding('torch.compile', 'remark', 'examined as what it was compiled from; the program '
+                  'is held against that at two points')
+    for values in (exam.values, [v + .1*exam.noise(v) for v in exam.values]):
+        one,two = (s.run(values) for s in (program, subject))
+        if not alike(flat(one.outs), flat(two.outs), exam.dtype): wrong = 'the result'
+        else:
+            gone = differs(exam, one.pull(exam.gs), two.pull(exam.gs))
+            wrong = gone and f'the gradient of {gone[0]}'
+        if wrong:
+            yield finding(exam, 'torch.compile', f'{wrong} is not that of the original', COMPILED)
+            return
+
+COMPILED = 'compile: the compiled program differs'
 
 # %% ../nbs/56_Conduct.ipynb #batch
 def batch(exam):
@@ -388,6 +406,7 @@ def batch(exam):
                           'a mean over the batch, or a sum, that does not belong')
             return
 
+# %% ../nbs/56_Conduct.ipynb #by_row
 def by_row(exam, at, n):
     "Is each row of the results that of the same row of the arguments?"
     for i in range(min(n, 3)):

@@ -64,6 +64,7 @@ def places(exam):
     for some in itertools.combinations(at[:4], 2): yield together(exam, some)
     if 2<len(at)<5: yield together(exam, at)
 
+# %% ../nbs/57_Corners.ipynb #together
 def together(exam, some):
     "Several leaves, full of the same number."
     names = ' and '.join(exam.called(k) for k in some)
@@ -83,6 +84,7 @@ def corners(exam):
             yield Finding(f'corners: {name}', 'fault', what, fits, code)
             break
 
+# %% ../nbs/57_Corners.ipynb #corner
 def corner(exam, values, some):
     "What is wrong with the gradients of the leaves `some`: words, and what fits."
     p = exam.subject.run(values)
@@ -112,6 +114,7 @@ def directions(exam, values, some, grads):
     for j in order[:4]: yield {k: one_entry(v, j)}   # those that are no numbers first
     if v.numel()>1: yield {k: torch.ones_like(v)}
 
+# %% ../nbs/57_Corners.ipynb #pulled_row
 def pulled_row(p, o):
     "The gradients of result entry `o`."
     gs = [torch.zeros(t.shape, dtype=t.dtype) for t in p.outs]
@@ -168,6 +171,7 @@ def modelled(exam):
         yield from found
         if found: return
 
+# %% ../nbs/57_Corners.ipynb #unlike
 def unlike(exam, name, values):
     "How the thing differs from its model at these values, if it does."
     try: pairs = [*answers(exam, values)]

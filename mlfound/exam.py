@@ -12,6 +12,7 @@ import time
 from typing import NamedTuple
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor
 
 from .slopes import Slopes
@@ -40,6 +41,12 @@ def is_coarse(subject, values, outs):
         return other and not torch.equal(flat(other), flat(outs))
     return bool(not moved(2.**-36) and moved(2.**-10))
 
+def complex_ones(subject):
+    "Names of complex arguments."
+    names = [*zip(subject.names, subject.args), *subject.kwargs.items()]
+    return [n for n,a in names if isinstance(a, Tensor) and a.is_complex()]
+
+# %% ../nbs/54_Exam.ipynb #precision_of
 def precision_of(subject):
     "float64, or float32 where the thing does not compute in more."
     values = in_dtype(subject.values(), torch.float64)
@@ -68,41 +75,54 @@ class Exam:
         "Raise unless there is something to examine."
         subject,name = self.subject,self.name
         if not subject.leaves:
-            raise TypeError(f'examine: {name} was given no floating-point tensor; pass one, '
+            also = ' (complex ones are not examined)' if complex_ones(subject) else ''
+            raise TypeError(f'examine: {name} was given no floating-point tensor{also}; pass one, '
                             'e.g. torch.randn(5, 3)')
         if not self.outs:
             raise TypeError(f'examine: {name} returned no floating-point tensor; '
                             'there is nothing to differentiate')
 
-    def at(self, values):
-        "The same examination at other values."
-        other = copy.copy(self)
-        other.generator = torch.Generator().manual_seed(1)
-        other.values,other.outs = values,self.subject.numbers(values)
-        other.table,other.bad = other.measured(values, full=True),set()
-        return other
+# %% ../nbs/54_Exam.ipynb #exam_at
+@patch
+def at(self:Exam, values):
+    "The same examination at other values."
+    other = copy.copy(self)
+    other.generator = torch.Generator().manual_seed(1)
+    other.values,other.outs = values,self.subject.numbers(values)
+    other.table,other.bad = other.measured(values, full=True),set()
+    return other
 
-    def on(self, subject):
-        "The same examination of the thing called in another way."
-        other = copy.copy(self)
-        other.subject = subject
-        return other
+@patch
+def on(self:Exam, subject):
+    "The same examination of the thing called in another way."
+    other = copy.copy(self)
+    other.subject = subject
+    return other
 
-    def measured(self, values, full=False):
-        return measure(self.subject, values, full, self.generator, self.most)
-    def drawn(self, outs):
-        "An upstream gradient for each result."
-        return [self.noise(o) for o in outs]
-    def noise(self, v):
-        "Normal numbers, shaped and typed like `v`."
-        return torch.randn(v.shape, generator=self.generator, dtype=torch.float64).to(v)
-    def called(self, k): return self.subject.leaves[k].name
-    @property
-    def gs(self):
-        "Always the same for the arguments as they came."
-        torch_generator,self.generator = self.generator,torch.Generator().manual_seed(7)
-        try: return self.drawn(self.outs)
-        finally: self.generator = torch_generator
+@patch
+def measured(self:Exam, values, full=False):
+    return measure(self.subject, values, full, self.generator, self.most)
+
+# %% ../nbs/54_Exam.ipynb #exam_gs
+@patch
+def drawn(self:Exam, outs):
+    "An upstream gradient for each result."
+    return [self.noise(o) for o in outs]
+
+@patch
+def noise(self:Exam, v):
+    "Normal numbers, shaped and typed like `v`."
+    return torch.randn(v.shape, generator=self.generator, dtype=torch.float64).to(v)
+
+@patch
+def called(self:Exam, k): return self.subject.leaves[k].name
+
+@patch(as_prop=True)
+def gs(self:Exam):
+    "Always the same for the arguments as they came."
+    torch_generator,self.generator = self.generator,torch.Generator().manual_seed(7)
+    try: return self.drawn(self.outs)
+    finally: self.generator = torch_generator
 
 # %% ../nbs/54_Exam.ipynb #Wrong
 class Wrong(NamedTuple):
@@ -122,6 +142,7 @@ def judged(exam, values, gs, table, dress=None, scale=1.):
     found = (judged_one(exam, k, t, values[k], (row,scale), table) for k,t in enumerate(grads))
     return [w for w in found if w]
 
+# %% ../nbs/54_Exam.ipynb #judged_one
 def judged_one(exam, k, got, value, upstream, table):
     "What is wrong with the gradient of leaf `k`, or None."
     row,scale = upstream
@@ -154,6 +175,7 @@ def said(exam, w, values, gs, table):
     return (f'the gradient of {name} is wrong in {w.rows.sum()} of {len(want)} entries; at {at} '
             f'it is {have[worst]:.6g}, right is {want[worst]:.6g}')
 
+# %% ../nbs/54_Exam.ipynb #raised
 def raised(e):
     "An exception in one line."
     return f"{type(e).__name__}: {(str(e).strip().splitlines() or [''])[0][:200]}"
@@ -184,6 +206,7 @@ def seeded_again(exam, w, values, gs, table):
     try: return not table.wrong(w.leaf, p.pull(gs)[w.leaf], flat(gs)).any()
     except Exception: return False
 
+# %% ../nbs/54_Exam.ipynb #slopes_of
 def slopes_of(exam, table, k, values, gs):
     "What is right for leaf `k`, as chapter 02 keeps it."
     want,allowed = table.want(k, flat(gs))
@@ -207,6 +230,7 @@ def trial_of(exam, w, values, gs, table):
     got = [w.got if k==w.leaf else torch.zeros_like(v) for k,v in enumerate(values)]
     return Trial(rule, joined(gs), values, joined(outs), got, found)
 
+# %% ../nbs/54_Exam.ipynb #fits_numbers_all
 DIGITS = 'lost digits: it is right to about five, so float32 is used somewhere in float64'
 
 def fits_numbers(exam, w, values, gs, table):
@@ -222,6 +246,7 @@ def fits_numbers(exam, w, values, gs, table):
     return [*fits, *fits_table(table.slopes[k], row, flat(gs), trial.out.shape),
             *fits_shared(w.got, want, x, trial.out), *fits_form(w, want, x, trial.out)]
 
+# %% ../nbs/54_Exam.ipynb #fits_form
 def fits_form(w, want, x, out):
     "What the places say, and the size of what is missing."
     yield from fits_axes(want-w.got, x, out)
@@ -231,6 +256,7 @@ def fits_form(w, want, x, out):
     off = (w.got-want).abs().max()/want.abs().max()
     if off<.02: yield f'an approximation, or a small term left out: it is off by {off:.1g}'
 
+# %% ../nbs/54_Exam.ipynb #fits_results
 def fits_results(slopes, got, gs):
     "Of several results: whose upstream gradient is left out, or taken for another's?"
     for i in range(1, len(gs)):
@@ -293,6 +319,7 @@ def entries(exam):
 def whole(exam, some):
     return [torch.zeros_like(o) if g is None else g for o,g in zip(exam.outs, some)]
 
+# %% ../nbs/54_Exam.ipynb #judged_some
 def judged_some(exam, some, full):
     "With None where a result is not used."
     p = exam.subject.run(exam.values)
@@ -305,6 +332,8 @@ def judged_some(exam, some, full):
 # %% ../nbs/54_Exam.ipynb #unjudged
 def unjudged(exam, gs):
     "What the differences were too coarse for, and how much directions may miss."
+    for name in complex_ones(exam.subject):
+        yield Finding('every entry', 'refusal', f'{name} is complex: passed along, not examined')
     for k,leaf in enumerate(exam.subject.leaves):
         blind = exam.table.blind(k, flat(gs))
         if blind>.5:

@@ -98,6 +98,7 @@ def literal(t):
     if t.is_floating_point(): return f'torch.randn{tuple(t.shape)}'[:-1] + f'{dtype})'
     return f'torch.tensor({t.tolist()}{dtype})'
 
+# %% ../nbs/53_Findings.ipynb #written
 def written(value, names):
     "An argument as an expression, where each leaf is the next of `names`."
     if isinstance(value, dict):
@@ -114,6 +115,7 @@ def variable(name, k):
     word = ''.join(c if c.isalnum() else '_' for c in name).strip('_')
     return word if word.isidentifier() and not keyword.iskeyword(word) else f'x{k}'
 
+# %% ../nbs/53_Findings.ipynb #as_code
 def as_code(subject, values, thing):
     "Lines that call `assert_gradients` with these arguments."
     at = subject.inputs()
@@ -135,6 +137,7 @@ def cut(values, at, axes, m):
         return v.clone()
     return [small(v) if k in at else v for k,v in enumerate(values)]
 
+# %% ../nbs/53_Findings.ipynb #simpler
 def simpler(values, at):
     "The same arguments, cut or rounded in many ways."
     sizes = sorted({n for k in at for n in values[k].shape if n>1}, reverse=True)

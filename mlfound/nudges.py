@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from fastcore.basics import patch
 
 # %% ../nbs/51_Nudges.ipynb #along
 STEPS = {torch.float64: 6e-6, torch.float32: 5e-3} # the cube root of a last digit
@@ -41,31 +42,37 @@ class Differences:
         steep = [s.abs().nan_to_num(0, 0, 0).amax().item() for s in self.slopes if s.numel()]
         self.steepest = max(steep, default=0.) # rounding in a rule is of this size
 
-    def want(self, k, g):
-        "What the rows of leaf `k` should be for the upstream row `g`, and how far off they may be."
-        s,e = self.slopes[k],self.left[k]
-        want,size,left = s@g,s.abs()@g.abs(),e@g.abs()
-        most = size.nan_to_num(0, 0, 0).amax() if len(size) else 0.
-        allowed = left + self.rtol*(size + 1e-4*most) + 1e-12*(1+self.steepest)*g.abs().sum()
-        return want, torch.where(want.isfinite() & allowed.isfinite(), allowed, torch.inf)
+# %% ../nbs/51_Nudges.ipynb #want
+@patch
+def want(self:Differences, k, g):
+    "What the rows of leaf `k` should be for the upstream row `g`, and how far off they may be."
+    s,e = self.slopes[k],self.left[k]
+    want,size,left = s@g,s.abs()@g.abs(),e@g.abs()
+    most = size.nan_to_num(0, 0, 0).amax() if len(size) else 0.
+    allowed = left + self.rtol*(size + 1e-4*most) + 1e-12*(1+self.steepest)*g.abs().sum()
+    return want, torch.where(want.isfinite() & allowed.isfinite(), allowed, torch.inf)
 
-    def of(self, k, got):
-        "A gradient as the rows see it."
-        row = got.detach().reshape(-1).double()
-        return row if self.probes[k] is None else self.probes[k]@row
+@patch
+def of(self:Differences, k, got):
+    "A gradient as the rows see it."
+    row = got.detach().reshape(-1).double()
+    return row if self.probes[k] is None else self.probes[k]@row
 
-    def wrong(self, k, got, g):
-        "Which rows are not what `g` makes of the table."
-        want,allowed = self.want(k, g)
-        off = (self.of(k, got)-want).abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
-        return (off>allowed) & allowed.isfinite()
+# %% ../nbs/51_Nudges.ipynb #wrong
+@patch
+def wrong(self:Differences, k, got, g):
+    "Which rows are not what `g` makes of the table."
+    want,allowed = self.want(k, g)
+    off = (self.of(k, got)-want).abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
+    return (off>allowed) & allowed.isfinite()
 
-    def blind(self, k, g):
-        "How much of leaf `k` cannot be judged, from 0 to 1."
-        want,allowed = self.want(k, g)
-        size = self.slopes[k].abs()@g.abs()
-        seen = allowed <= .1*size + 1e-9
-        return 1 - seen.double().mean().item() if len(size) else 0.
+@patch
+def blind(self:Differences, k, g):
+    "How much of leaf `k` cannot be judged, from 0 to 1."
+    want,allowed = self.want(k, g)
+    size = self.slopes[k].abs()@g.abs()
+    seen = allowed <= .1*size + 1e-9
+    return 1 - seen.double().mean().item() if len(size) else 0.
 
 # %% ../nbs/51_Nudges.ipynb #measure
 MOST_ENTRIES,MOST_NUMBERS,DIRECTIONS = 1000,2*10**7,8
@@ -83,6 +90,7 @@ def nudged(subject, values, k, d, middle):
     except Exception: return torch.full_like(middle, math.nan)
     return row if row.shape==middle.shape else torch.full_like(middle, math.nan)
 
+# %% ../nbs/51_Nudges.ipynb #rows_of
 def rows_of(subject, values, k, probes, unit):
     "Slopes and what is left open, for the entries of leaf `k` or along `probes`."
     v,middle = values[k],flat(subject.numbers(values))

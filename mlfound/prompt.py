@@ -37,6 +37,7 @@ def module_of(name):
     except Exception as e:
         raise ThingError(f'examine: {name} cannot be imported: {type(e).__name__}: {e}') from e
 
+# %% ../nbs/58_Prompt.ipynb #member
 def member(module, name):
     "What stands in the module under a name, dots and all."
     found = module
@@ -54,6 +55,7 @@ def made(cls):
         raise ThingError(f'examine: {cls.__name__} needs arguments ({e}); make one in your file, '
                         'and name that') from e
 
+# %% ../nbs/58_Prompt.ipynb #find_thing_text
 def find_thing(text):
     "What `module:Name`, or `module:f,vjp`, stands for."
     name,colon,names = text.rpartition(':')
@@ -91,11 +93,13 @@ def examine_named(thing, # what to examine: module:Name, file.py:Name, or file.p
                   json:bool=False, # print the findings for machines
                   most:int=1000, # entries in all, above which directions are drawn
                   seed:int=1, # of whatever is drawn
+                  like=None, # a function whose results and conventions it should meet, as module:name
                  )->Report:
     "Try everything that can be wrong with a gradient of yours. This runs your code."
     from mlfound.doctor import Settings, examine # its judges, without which other commands start
     found,(given,more) = find_thing(str(thing)),arguments(shapes, args)
-    how = Settings(most=most, seed=seed, progress=False if json else None)
+    how = Settings(most=most, seed=seed, progress=False if json else None,
+                   like=find_thing(str(like)) if like else None)
     try: report = examine(found, *given, settings=how, **more)
     except Exception as e: raise ThingError(f'{thing}: {type(e).__name__}: {e}') from e
     print(to_json.dumps(report.as_data(), indent=1) if json else report)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .autograd import Var, grad as tape_grad
@@ -78,7 +79,8 @@ class Leaf:
 # %% ../nbs/50_Subject.ipynb #Subject
 class Subject:
     "Something that claims a gradient, with the arguments on which it is examined."
-    kind,orders,batches = 'a function',1,False # `orders`: how often can it be differentiated?
+    kind,orders = 'a function',1 # `orders`: how often can it be differentiated?
+    compiled = None # the program, where it was compiled by torch.compile
 
     def __init__(self, thing, args, kwargs):
         self.thing,self.args,self.kwargs = thing,tuple(args),dict(kwargs)
@@ -95,23 +97,27 @@ class Subject:
     def values(self): return [leaf.value.clone() for leaf in self.leaves]
     def inputs(self): return [k for k,leaf in enumerate(self.leaves) if not leaf.parameter]
 
-    def called_with(self, args, kwargs):
-        "The same thing, called with other arguments of the same leaves."
-        other = copy.copy(self)
-        other.args,other.kwargs = tuple(args),dict(kwargs)
-        return other
+# %% ../nbs/50_Subject.ipynb #filled
+@patch
+def called_with(self:Subject, args, kwargs):
+    "The same thing, called with other arguments of the same leaves."
+    other = copy.copy(self)
+    other.args,other.kwargs = tuple(args),dict(kwargs)
+    return other
 
-    def filled(self, leaves):
-        "The arguments, with these leaves in their places."
-        leaves = iter(leaves)
-        return refill(self.args, leaves), refill(self.kwargs, leaves)
+@patch
+def filled(self:Subject, leaves):
+    "The arguments, with these leaves in their places."
+    leaves = iter(leaves)
+    return refill(self.args, leaves), refill(self.kwargs, leaves)
 
-    def seeded(self):
-        "Before every forward pass, where something is drawn: the same numbers."
-        if not self.random: return
-        torch.manual_seed(0)
-        np.random.seed(0)
-        random.seed(0)
+@patch
+def seeded(self:Subject):
+    "Before every forward pass, where something is drawn: the same numbers."
+    if not self.random: return
+    torch.manual_seed(0)
+    np.random.seed(0)
+    random.seed(0)
 
 # %% ../nbs/50_Subject.ipynb #results
 def results(out): return [v for _,v in walk(out, 'out')]
@@ -313,6 +319,7 @@ class TapeSubject(Subject):
 
     def numbers(self, values): return self.run(values, wanted=()).outs
 
+# %% ../nbs/50_Subject.ipynb #second_on_tape
 def second_on_tape(self:TapeSubject, values, gs, vs):
     "As `second` of PyTorch's autograd."
     xs = [Var(v.clone(), requires_grad=True) for v in values]
@@ -326,9 +333,9 @@ def second_on_tape(self:TapeSubject, values, gs, vs):
     return [t for t in tape_grad(total, [*xs, *gs])], False
 
 TapeSubject.second = second_on_tape
-
 def data_of(o): return o.data if isinstance(o, Var) else o
 
+# %% ../nbs/50_Subject.ipynb #taped
 def taped(outs, xs, gs):
     "By the tape's `grad`."
     pairs = [(o,g) for o,g in zip(outs, gs) if isinstance(o, Var) and g is not None]
@@ -338,6 +345,17 @@ def taped(outs, xs, gs):
     found = tape_grad([o for o,_ in pairs], [xs[k] for k in at], [g for _,g in pairs])
     for k,g in zip(at, found): grads[k] = g
     return grads
+
+# %% ../nbs/50_Subject.ipynb #original_of
+def original_of(thing):
+    "What `torch.compile` made it from, or None."
+    return getattr(thing, '_orig_mod', getattr(thing, '_torchdynamo_orig_callable', None))
+
+def compiled_subject(thing, args, kwargs):
+    "What it was made from, which remembers the program."
+    subject = subject_of(original_of(thing), args, kwargs)
+    subject.compiled = thing
+    return subject
 
 # %% ../nbs/50_Subject.ipynb #subject_of
 ON_THE_TAPE = {f'mlfound.{m}' for m in ('autograd','pointwise','shapes','losses','ops')}
@@ -352,6 +370,7 @@ def subject_of(thing, # as for `examine`
         numpy = any(isinstance(v, np.ndarray) for v in leaves)
         return (NumpySubject if numpy else PairSubject)(thing, args, kwargs)
     if isinstance(thing, Module): return LayerSubject(thing, args, kwargs)
+    if original_of(thing) is not None: return compiled_subject(thing, args, kwargs)
     ours = hasattr(thing, 'op') or getattr(thing, '__module__', '') in ON_THE_TAPE
     if ours or any(isinstance(v, Var) for v in leaves): return TapeSubject(thing, args, kwargs)
     if is_function(thing): return FunctionSubject(thing, args, kwargs)

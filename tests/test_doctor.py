@@ -124,6 +124,21 @@ def test_of_several_fair_answers_it_is_told_which():
     other = examine(torch.relu, drawn(3), settings=Settings(like=torch.abs, progress=False))
     assert other.name == 'not its model: it is another function'
 
+def test_what_was_compiled_is_held_against_its_original():
+    "With compilers that need no compiler."
+    def doubling(graph, examples): return lambda *args: [2*o for o in graph.forward(*args)]
+    def f(x): return x.sin()*x
+    report = examine(torch.compile(f, backend='aot_eager'), drawn(3), settings=quiet)
+    assert report.ok and any(r.trial == 'torch.compile' for r in report.remarks)
+    report = examine(torch.compile(f, backend=doubling), drawn(3), settings=quiet)
+    assert report.name == 'compile: the compiled program differs'
+
+def test_complex_numbers_are_refused_by_name():
+    z = torch.complex(drawn(3), drawn(3, seed=1))
+    report = examine(lambda x, z: (x*z).abs(), drawn(3), z, settings=quiet)
+    assert report.ok and any('z is complex' in r.what for r in report.refusals)
+    with pytest.raises(TypeError, match='complex ones are not examined'): examine(torch.abs, z)
+
 def test_large_arguments_are_judged_in_directions():
     report = examine(torch.tanh, drawn(60, 50), settings=quiet)
     assert report.ok and any('3,000 entries are judged along' in f.what for f in report.remarks)
@@ -185,6 +200,9 @@ def test_at_the_prompt(tmp_path):
     assert done.returncode == 1 and not json.loads(done.stdout)['ok'], done.stderr
     done = run(['mlfound', 'examine', 'rules.py:double,right', '--args', 'values.py'], tmp_path)
     assert done.returncode == 0 and 'nothing found' in done.stdout, done.stderr
+    done = run(['mlfound', 'examine', 'rules:double,right', '--shapes', '2', '--like',
+                'torch:square'], tmp_path)
+    assert done.returncode == 1 and 'not its model' in done.stdout, done.stderr
     done = run(['mlfound', 'examine', 'rules:none', '--shapes', '2'], tmp_path)
     assert done.returncode == 2 and done.stderr == 'mlfound: error: examine: rules has no none\n'
 

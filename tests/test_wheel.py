@@ -111,6 +111,27 @@ def test_command(installed):
     assert 'all gradients agree' in installed('mlfound', 'check', '--rounds', '1')
 
 
+def test_pytest_finds_the_plugin(installed, tmp_path):
+    "A failing test prints the findings; torch is loaded by whoever asks for it, not before."
+    if installed.major == 2:
+        pytest.skip('once is enough')
+    plain, rule = tmp_path / 'test_plain.py', tmp_path / 'test_rule.py'
+    plain.write_text('def test_it(): pass\n')
+    rule.write_text("""import torch
+from mlfound.doctor import assert_gradients
+def test_rule(): assert_gradients((torch.sin, lambda g, x: -g*x.cos()), torch.ones(2))
+""")
+    code = f'''
+import sys, pytest
+options = "-q", "-p", "no:cacheprovider", "--rootdir", {str(tmp_path)!r}
+print("plain:", int(pytest.main([*options, {str(plain)!r}])), "torch" in sys.modules)
+print("rule:", int(pytest.main([*options, {str(rule)!r}])))'''
+    said = installed('python', '-c', code)
+    assert 'plain: 0 False' in said and 'rule: 1' in said, said
+    assert 'FAULT   every entry' in said and 'fits: the sign: its negative is right' in said
+    assert 'Traceback' not in said and 'def assert_gradients' not in said
+
+
 def test_editable_beside_a_folder_of_that_name(tmp_path):
     "Started beside the clone, Python does not take the clone's folder for the library."
     clone = copy_tree(tmp_path / 'mlfound')
