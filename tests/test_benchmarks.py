@@ -30,7 +30,9 @@ def names(figures):
     other = "machine", "seed", "HIPS", "micrograd", "JAX", "torch.compile"
     return {k: names(v) for k, v in figures.items() if not k.startswith(other)}
 
-@pytest.mark.parametrize('name', [*scripts, 'conv', 'playground', 'attention', 'attention_training'])
+pages = *scripts, 'conv', 'playground', 'attention', 'attention_training'
+
+@pytest.mark.parametrize('name', pages)
 def test_page(name):
     b = benchmark(name)
     figures = json.loads((folder/b.figures).read_text(encoding='utf-8'))
