@@ -49,6 +49,7 @@ bench: .venv/runtime ## time the library against PyTorch
 	@$(BIN)/python benchmarks/scale.py
 	@$(BIN)/python benchmarks/doctor.py
 	@$(BIN)/python benchmarks/conv.py
+	@$(BIN)/python benchmarks/attention.py
 	@$(BIN)/python benchmarks/attention_training.py
 	@$(BIN)/python benchmarks/compiler.py
 	@$(BIN)/python benchmarks/playground.py

@@ -2,13 +2,16 @@
 the step written by hand and the tape, and after each pass; write benchmarks/results_compiler.json
 and benchmarks/COMPILER.md.
 
-The step is forward, backward and update of 784-h-10 with cross-entropy. `torch.compile` is timed
-beside it where it works, and jitted JAX where it is installed.
+The step is forward, backward and update of 784-h-10 with cross-entropy. Optional: `torch.compile`
+is timed beside it where it works (it wants a C++ compiler), and jitted JAX where it is installed
+(`pip install jax`).
 """
 
+import os
 from importlib.util import find_spec
+from time import thread_time
 
-from harness import Benchmark, cell, interleaved, named
+from harness import Benchmark, cell, in_turn, interleaved, named, tables
 
 sizes = {
     'batch 64, 50 hidden units': (64, 50),
@@ -17,6 +20,8 @@ sizes = {
 }
 base = "PyTorch's autograd, F.linear"
 lr = 0.01
+wrt = ['w1', 'b1', 'w2', 'b2']
+hand = "by hand, chapter 05's loss_and_gradients"
 
 
 def start(n, h):
@@ -29,21 +34,35 @@ def start(n, h):
     return x, y, init_he([784, h, 10], gen)
 
 
-def loss(x, targ, w1, b1, w2, b2):
+def the_loss():
+    "The loss of the network, as a function that the tape can follow."
     from mlfound.autograd import linear, relu
     from mlfound.training import cross_entropy
 
-    a1 = relu(linear(x, w1, b1))
-    return cross_entropy(linear(a1, w2, b2), targ)
+    def loss(x, targ, w1, b1, w2, b2):
+        a1 = relu(linear(x, w1, b1))
+        return cross_entropy(linear(a1, w2, b2), targ)
+
+    return loss
 
 
-def updated(f, params):
-    "The step that follows the gradients which `f()` returns after the loss."
+def in_one(params):
+    "Copies of the tensors, and the buffer in which they lie, as chapter 33 keeps them."
+    import torch
+
+    flat = torch.cat([p.reshape(-1) for p in params])
+    parts = flat.split([p.numel() for p in params])
+    return flat, [t.view(p.shape) for t, p in zip(parts, params)]
+
+
+def followed(f, params):
+    "The step by `f(params, grads)`, which gives the loss and fills `grads`; then one update."
+    flat, mine = in_one(params)
+    flat_grad, grads = in_one(params)
 
     def step():
-        value, grads = f()
-        for p, g in zip(params, grads):
-            p.add_(g, alpha=-lr)
+        value = f(mine, grads)
+        flat.add_(flat_grad, alpha=-lr)
         return value
 
     return step
@@ -76,54 +95,128 @@ def by_torch(x, y, params, compiled=False, gathered=False):
 
 def ways(n, h):
     "The step, by each way; each returns its loss."
-    import torch
-    from mlfound.autograd import Var, grad
     from mlfound.compiler import EXACT, write
     from mlfound.training import loss_and_gradients
 
     x, y, params = start(n, h)
-    wrt = ['w1', 'b1', 'w2', 'b2']
+    program = write(the_loss(), x, y, *params, wrt=wrt)
+    exact, plain = write(the_loss(), x, y, *params, wrt=wrt, passes=EXACT), in_one(params)[1]
 
-    def mine():
-        ps = [p.clone() for p in params]
-        return ps, [torch.empty_like(p) for p in ps]
-
-    hand, out = mine()
-    whole, given = mine()
-    plain, _ = mine()
-    tape = [Var(p.clone(), requires_grad=True) for p in params]
-    program = write(loss, x, y, *params, wrt=wrt)
-    exact = write(loss, x, y, *params, wrt=wrt, passes=EXACT)
-
-    def on_tape():
-        value = loss(x, y, *tape)
-        return value.data, grad(value, tape)
+    def by_exact():
+        value, grads = exact(x, y, *plain)
+        for p, g in zip(plain, grads):
+            p.add_(g, alpha=-lr)
+        return value
 
     return {
         base: by_torch(x, y, params),
         "PyTorch's autograd, a gathered log-softmax": by_torch(x, y, params, gathered=True),
-        'program': updated(lambda: program(x, y, *whole, out=given), whole),
-        'program, exact passes only': updated(lambda: exact(x, y, *plain), plain),
-        "by hand, chapter 05's loss_and_gradients": updated(
-            lambda: loss_and_gradients(x, y, hand, out), hand
-        ),
-        'the tape': updated(on_tape, [v.data for v in tape]),
+        'program': followed(lambda ps, gs: program(x, y, *ps, out=gs)[0], params),
+        'program, exact passes only': by_exact,
+        hand: followed(lambda ps, gs: loss_and_gradients(x, y, ps, gs)[0], params),
+        'the tape': by_tape(x, y, params),
     }
+
+
+def by_tape(x, y, params):
+    "The same step on the tape, with the same update as PyTorch's."
+    from mlfound.autograd import Var
+
+    tape = [Var(p.clone(), requires_grad=True) for p in params]
+    data, loss = [v.data for v in tape], the_loss()
+
+    def step():
+        value = loss(x, y, *tape)
+        value.backward()
+        for v, p in zip(tape, data):
+            p.add_(v.grad, alpha=-lr)
+            v.grad = None
+        return value.data
+
+    return step
 
 
 def step(args):
     "Microseconds and ratios for each size, after a test that all ways train alike."
+    return {
+        title: {n: dict(us=t, ratio=t / us[base], hand=t / us[hand]) for n, t in us.items()}
+        for title, us in in_turn(sizes, ways, base, args.rounds, clock=thread_time)
+    }
+
+
+def torch_kernels():
+    "What PyTorch's autograd asks of torch for the loss and its gradients, in a row."
+    import torch
+
+    aten = torch.ops.aten
+
+    @torch.no_grad()
+    def in_a_row(x, y, w1, b1, w2, b2):
+        a = torch.addmm(b1, x, w1.T).relu()
+        logp = torch.addmm(b2, a, w2.T).log_softmax(1)
+        value, n = aten.nll_loss_forward(logp, y, None, 1, -100)
+        g = aten.nll_loss_backward(torch.ones_like(value), logp, y, None, 1, -100, n)
+        g = aten._log_softmax_backward_data(g, logp, 1, logp.dtype)
+        gw2, gb2, ga = torch.mm(g.T, a), g.sum(0, True).view(-1), torch.mm(g, w2)
+        g = aten.threshold_backward(ga, a, 0)
+        return value, [torch.mm(g.T, x), g.sum(0, True).view(-1), gw2, gb2]
+
+    return in_a_row
+
+
+def whereabouts(n, h):
+    "Loss and gradients by the two tapes, and for each its kernels in a row, without a tape."
+    import torch.nn.functional as F
+    from mlfound.autograd import Var
+    from mlfound.compiler import Kernels, write
+
+    x, y, params = start(n, h)
+    turned = [p.T.contiguous() if p.ndim == 2 else p for p in params]
+    leaves, loss = [Var(p, requires_grad=True) for p in params], the_loss()
+    theirs, bare = [p.clone().requires_grad_() for p in turned], torch_kernels()
+    mine = write(loss, x, y, *params, wrt=wrt, passes=()).function
+
+    def ours():
+        loss(x, y, *leaves).backward()
+        for v in leaves:
+            v.grad = None
+
+    def torch_step():
+        w1, b1, w2, b2 = theirs
+        F.cross_entropy(F.linear(F.relu(F.linear(x, w1, b1)), w2, b2), y).backward()
+        for p in theirs:
+            p.grad = None
+
+    calls = {
+        ('the tape', 'us'): ours,
+        ('the tape', 'row'): lambda: mine(x, y, *params),
+        (base, 'us'): torch_step,
+        (base, 'row'): lambda: bare(x, y, *turned),
+    }
+    heard = {}
+    for name, f in calls.items():
+        with Kernels() as asked:
+            f()
+        heard[name] = [k for k in asked if 'scalar' not in k and 'detach' not in k]
+    for name in ('the tape', base):  # the very kernels, but for the order on the way back
+        assert sorted(heard[name, 'us']) == sorted(heard[name, 'row']), heard
+    return calls, {name: len(ks) for (name, what), ks in heard.items() if what == 'us'}
+
+
+def where(args):
+    "Microseconds of each tape, of its kernels in a row, and of what is left: its bookkeeping."
     result = {}
     for title, (n, h) in sizes.items():
-        calls = ways(n, h)
-        losses = {name: [f().item() for _ in range(5)] for name, f in calls.items()}
-        for name, ls in losses.items():
-            same = all(abs(a - b) < 1e-4 for a, b in zip(ls, losses[base], strict=True))
-            assert same, f'{name}: other losses: {ls}'
-        us = interleaved(calls, args.rounds, 10)
-        hand = us["by hand, chapter 05's loss_and_gradients"]
+        calls, counts = whereabouts(n, h)
+        us = interleaved(calls, args.rounds, 10, thread_time)
         result[title] = {
-            name: dict(us=t, ratio=t / us[base], hand=t / hand) for name, t in us.items()
+            name: dict(
+                us=us[name, 'us'],
+                row=us[name, 'row'],
+                rest=us[name, 'us'] - us[name, 'row'],
+                kernels=counts[name],
+            )
+            for name in counts
         }
     return result
 
@@ -136,7 +229,7 @@ def passes(args, n=64, h=50):
     from mlfound.trace import record
 
     x, y, params = start(n, h)
-    listing = record(loss, [x, y, *params], ['w1', 'b1', 'w2', 'b2'])
+    listing = record(the_loss(), [x, y, *params], wrt)
     out = [torch.empty_like(p) for p in params]
     calls, facts = {}, {}
     for a_pass in [None, *PASSES]:
@@ -146,7 +239,7 @@ def passes(args, n=64, h=50):
         more = [out] if listing.buffers else []
         calls[name] = lambda f=program.function, more=more: f(x, y, *params, *more)
         facts[name] = dict(kernels=len(listing.lines), bytes=bytes_made(listing, bool(more)))
-    us = interleaved(calls, args.rounds, 10)
+    us = interleaved(calls, args.rounds, 10, thread_time)
     return {name: dict(us=us[name], **facts[name]) for name in calls}
 
 
@@ -171,10 +264,13 @@ def others(args):
 
 
 def by_jax(x, y, params):
+    "The same step by JAX, on one thread."
+    one = '--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1'
+    os.environ.setdefault('XLA_FLAGS', one)
     import jax
     import jax.numpy as jnp
 
-    x, y, ps = x.numpy(), y.numpy(), [jnp.asarray(p.numpy()) for p in params]
+    x, y, *ps = [jnp.asarray(t.numpy()) for t in (x, y, *params)]
 
     def loss(ps, x, y):
         w1, b1, w2, b2 = ps
@@ -202,27 +298,35 @@ def page(results):
         '',
         f"{named(results['machine'])} Medians over {results['processes']} processes, with the "
         f"lowest and the highest; within a process each method runs in {results['rounds']} blocks "
-        'of ten calls, in turn with the others. `python benchmarks/compiler.py` takes the figures '
-        'on your machine.',
+        'of ten calls, in turn with the others, and the time is that of the one thread that '
+        'computes. `python benchmarks/compiler.py` takes the figures on your machine.',
         '',
         '## One training step of 784-h-10',
         '',
-        'Forward, backward and update, cross-entropy, float32.',
+        'Forward, backward and update, cross-entropy, float32. The program and the step by hand '
+        'keep parameters and gradients in one buffer each, as `fit` does, so that one call updates '
+        'them all.',
         '',
     ]
-    for title, rows in results['step'].items():
-        lines += [
-            f'{title.capitalize()}:',
-            '',
-            "| | µs | of PyTorch's | of the step by hand |",
-            '|---|---|---|---|',
-        ]
-        lines += [
-            f"| {name} | {r['us']['median']:.0f} | {cell(r['ratio'], '.3f')} | "
-            f"{cell(r['hand'], '.3f')} |"
-            for name, r in rows.items()
-        ]
-        lines += ['']
+    lines += tables(
+        results['step'],
+        "| | µs | of PyTorch's | of the step by hand |",
+        lambda name, r: f"| {name} | {r['us']['median']:.0f} | {cell(r['ratio'], '.3f')} | "
+        f"{cell(r['hand'], '.3f')} |",
+    )
+    lines += [
+        "## Where a tape's microseconds are",
+        '',
+        'Loss and gradients, without the update. *In a row* are the very kernels that the tape '
+        'asks for, called one after another from Python; what is left is its bookkeeping.',
+        '',
+    ]
+    lines += tables(
+        results['where'],
+        '| | µs | kernels | in a row | bookkeeping |',
+        lambda name, r: f"| {name} | {r['us']['median']:.0f} | {r['kernels']['median']} | "
+        f"{r['row']['median']:.0f} | {cell(r['rest'], '.0f')} |",
+    )
     lines += [
         '## After each pass',
         '',
@@ -236,7 +340,8 @@ def page(results):
         f"{r['bytes']['median'] / 1000:.0f} |"
         for name, r in results['passes'].items()
     ]
-    lines += ['', '## Other compilers', '', "| | of PyTorch's autograd |", '|---|---|']
+    lines += ['', '## Other compilers', '', 'By the clock on the wall, since JAX computes in '
+              'threads of its own.', '', "| | of PyTorch's autograd |", '|---|---|']
     lines += [f"| {name} | {cell(r, '.3f')} |" for name, r in results['others'].items()]
     return '\n'.join(lines + [''])
 
@@ -244,7 +349,7 @@ def page(results):
 benchmark = Benchmark(
     __file__,
     __doc__,
-    dict(step=step, passes=passes, others=others),
+    dict(step=step, where=where, passes=passes, others=others),
     page,
     'results_compiler.json',
     'COMPILER.md',

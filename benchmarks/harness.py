@@ -19,17 +19,30 @@ from statistics import median
 
 here = Path(__file__).resolve().parent
 
-def interleaved(calls, rounds, block=1):
-    "Microseconds of each call: the median over `rounds` blocks, in turn with those of the others."
+def interleaved(calls, rounds, block=1, clock=time.perf_counter):
+    """Microseconds of each call: the median over `rounds` blocks, in turn with those of the others.
+
+    The `clock` of a single thread, `time.thread_time`, stands still while other programs run.
+    """
     times = {name: [] for name in calls}
     for _ in range(rounds):
         for name, f in calls.items():
             f() # brings its data back into the cache
             for _ in range(block):
-                begin = time.perf_counter()
+                begin = clock()
                 f()
-                times[name].append(1e6*(time.perf_counter() - begin))
+                times[name].append(1e6*(clock() - begin))
     return {name: median(ts) for name, ts in times.items()}
+
+def in_turn(sizes, ways, base, rounds, alone=(), clock=time.perf_counter):
+    "Microseconds of each way for each size, after a test that all but those `alone` train alike."
+    for title, size in sizes.items():
+        calls = ways(*size)
+        losses = {n: [f().item() for _ in range(5)] for n, f in calls.items() if n not in alone}
+        for name, ls in losses.items():
+            same = all(abs(a - b) < 1e-4 for a, b in zip(ls, losses[base], strict=True))
+            assert same, f'{name}: other losses: {ls}'
+        yield title, interleaved(calls, rounds, 10, clock)
 
 def spread(values):
     return dict(median=median(values), low=min(values), high=max(values))
@@ -54,11 +67,20 @@ def named(m):
     "The machine as a page names it."
     threads = f"{m['threads']} thread{'s'*(m['threads'] > 1)}"
     return (f"{m['cpu']}, {m['capability']}, {threads}, {m['system']}, Python {m['python']}, "
-            f"torch {m['torch']}.")
+            f"torch {m['torch']}.{m.get('note', '')}")
 
 def cell(s, form):
     "A median with its spread, for a table."
     return f"{s['median']:{form}} ({s['low']:{form}}–{s['high']:{form}})"
+
+def tables(parts, head, row):
+    "The lines of a table for each part: `head` of its columns, and `row(name, figures)`."
+    lines = []
+    for title, rows in parts.items():
+        lines += [f'{title.capitalize()}:', '', head, '|---' * (head.count('|') - 1) + '|']
+        lines += [row(name, r) for name, r in rows.items()]
+        lines += ['']
+    return lines
 
 @dataclass
 class Benchmark:
@@ -82,6 +104,7 @@ class Benchmark:
         number('processes', 5, 'fresh processes')
         number('rounds', self.rounds, 'rounds of each method in a process')
         number('threads', self.threads, "torch's threads")
+        parser.add_argument('--note', help='what else the page should say of the machine')
         parser.add_argument('--quick', action='store_true', help='try it; no figures to keep')
         parser.add_argument('--out', type=Path, default=here, help='folder for the two files')
         parser.add_argument('--only', choices=self.parts, help='measure here, print JSON')
@@ -108,7 +131,9 @@ class Benchmark:
         "All figures."
         import torch
         torch.set_num_threads(args.threads)
-        found = dict(machine=machine(args.threads), processes=args.processes, rounds=args.rounds)
+        noted = dict(note=f' {args.note}') if args.note else {}
+        found = dict(machine=machine(args.threads) | noted, processes=args.processes)
+        found["rounds"] = args.rounds
         for what in self.parts:
             processes = 1 if what in self.once else args.processes
             print(f'{what}: {processes} processes', flush=True)

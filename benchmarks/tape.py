@@ -14,9 +14,10 @@ import time
 from importlib.util import find_spec
 from statistics import median
 
-from harness import Benchmark, cell, interleaved, named
+from harness import Benchmark, cell, in_turn, interleaved, named, tables
 
 sizes = {'batch 64, 50 hidden units': (64, 50), 'batch 256, 128 hidden units': (256, 128)}
+base = 'PyTorch, F.linear'
 pairs = {
     'tape, fused linear': 'PyTorch, F.linear',
     'tape, x@w + b': 'PyTorch, x@w + b',
@@ -105,23 +106,11 @@ def programs(n, h, lr=0.01):
 
 def step(args):
     "Microseconds and ratios for each size, after a test that all ways train alike."
-    result = {}
-    for title, (n, h) in sizes.items():
-        calls = programs(n, h)
-        losses = {
-            name: [f().item() for _ in range(5)]
-            for name, f in calls.items()
-            if name != 'matrix products alone'
-        }
-        for name, ls in losses.items():
-            assert all(
-                abs(a - b) < 1e-4 for a, b in zip(ls, losses['PyTorch, F.linear'], strict=True)
-            ), f'{name}: other losses: {ls}'
-        us = interleaved(calls, args.rounds, 10)
-        result[title] = {
-            name: dict(us=t, ratio=t / us[pairs.get(name, name)]) for name, t in us.items()
-        }
-    return result
+    turns = in_turn(sizes, programs, base, args.rounds, alone=['matrix products alone'])
+    return {
+        title: {name: dict(us=t, ratio=t / us[pairs.get(name, name)]) for name, t in us.items()}
+        for title, us in turns
+    }
 
 
 def memory(args, n=50_000, h=50):
@@ -291,19 +280,12 @@ def page(results):
         '`linear` with `F.linear`, `x@w + b` with `x@w + b`.',
         '',
     ]
-    for title, rows in results['step'].items():
-        lines += [
-            f'{title.capitalize()}:',
-            '',
-            '| | µs | time, of PyTorch\'s for the same program |',
-            '|---|---|---|',
-        ]
-        lines += [
-            f"| {name} | {r['us']['median']:.0f} | "
-            f"{cell(r['ratio'], '.3f') if name in pairs else '1'} |"
-            for name, r in rows.items()
-        ]
-        lines += ['']
+    lines += tables(
+        results['step'],
+        "| | µs | time, of PyTorch's for the same program |",
+        lambda name, r: f"| {name} | {r['us']['median']:.0f} | "
+        f"{cell(r['ratio'], '.3f') if name in pairs else '1'} |",
+    )
     kept = results['memory']
     lines += [
         '*Rules in a row* are the rules of the chapters called by hand, without a tape: what the '

@@ -14,7 +14,6 @@ import glossary
 from book import (cells, cfg, chapters, directives, docname, label, lead, lost, module_of, nbs, npm,
                   out, read, relink, room, root, source)
 from folds import OPEN, ends_in_fold, folds
-from mlfound.playground import write_page
 from reference import Objects, raw
 
 # Cells --------------------------------------------------------------------------------------------
@@ -233,6 +232,7 @@ def main():
     ebook.prepare(page, notebook)
     write(out/'words.md', glossary.page())
     downloads(out/'extra/notebooks')
+    from mlfound.playground import write_page # the notebooks for Colab are written without it
     write_page(None, out/'extra/draw.html')
     for target in sorted({*lost}):
         print(f'mlfound: a chapter links to {target}, which is not there yet', file=sys.stderr)

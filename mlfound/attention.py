@@ -49,9 +49,9 @@ def check_index(fn, index, table):
     if index.dtype not in (torch.int64,torch.int32):
         raise TypeError(f'{fn}: the index holds {index.dtype}; pass whole numbers, index.long()')
     if index.numel() and index.device.type!='meta':
-        low,high = map(int, index.aminmax())
+        low,high = index.aminmax()
         if low<0 or high>=len(table):
-            raise IndexError(f'{fn}: an index is {low if low<0 else high}, the table has '
+            raise IndexError(f'{fn}: an index is {int(low if low<0 else high)}, the table has '
                              f'{len(table)} rows; pass 0 to {len(table)-1}')
 
 # %% ../nbs/11_Attention.ipynb #shares

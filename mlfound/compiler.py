@@ -79,6 +79,7 @@ class Kernels(TorchDispatchMode):
         if not shows(kernel): self.asked.append(str(kernel))
         return out
 
+# %% ../nbs/12_Compiler.ipynb #says
 HEARD = {'aten.nll_loss.default': 'aten.nll_loss_forward.default'}   # one call, by two names
 
 def shows(kernel):
@@ -187,6 +188,7 @@ def other(self:Program, args):
     if key not in self.others: self.others[key] = self.afresh(*args)
     return self.others[key]
 
+# %% ../nbs/12_Compiler.ipynb #flat
 @patch
 def flat(self:Program, args):
     "The tensors of a call in a row; raise `ProgramError` or `TypeError` where they are not those."

@@ -73,6 +73,7 @@ def check_apart(self:Memory, line, over, where):
         if near and not same:
             raise OrderError(f'{where} overwrites {near[0].name} and reads {r.name} in its memory')
 
+# %% ../nbs/42_Order.ipynb #meet
 @patch
 def meet(self:Memory, *names):
     "Do tensors in one memory have an entry in common?"
@@ -83,6 +84,7 @@ def meet(self:Memory, *names):
         t.as_strided(f.shape, f.stride, f.offset + t.storage_offset()).fill_(True)
     return bool(taken.all(0).any())
 
+# %% ../nbs/42_Order.ipynb #check_homes
 @patch
 def check_homes(self:Memory, line, where):
     "Question 5."

@@ -193,6 +193,7 @@ def full(listing, like, number, dtype, k):
     return Line(stamp, torch.ops.aten.full.default, ([*shape], number), dict(dtype=dtype) | where,
                 (name,), (name,))
 
+# %% ../nbs/43_Passes.ipynb #no_table
 def no_table(listing):
     "Where a one-hot table is subtracted, add -1 in its places."
     lines,made = [],makers(listing)
@@ -337,6 +338,7 @@ def outward(line):
     fit = [v for v in variants if words(v)[:-1]==words(line.kernel) and words(v)[-1][0]=='out']
     return fit[0] if fit else None
 
+# %% ../nbs/43_Passes.ipynb #into_given
 def into_buffers(listing):
     "Write each gradient into memory that the caller may hand in."
     lines,grads,made,buffers = list(listing.lines),list(listing.grads),makers(listing),{}

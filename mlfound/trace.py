@@ -109,21 +109,30 @@ class Listing:
     kept:list=field(default_factory=list)      # numbers of the lines that draw or ask, which stay
     buffers:dict=field(default_factory=dict)   # name of a buffer → whose gradient it takes
 
-    def root(self, name):
-        "The memory in which a tensor lies, by the name of the first to lie there."
-        while self.homes[name]!=name: name = self.homes[name]
-        return name
+# %% ../nbs/40_Trace.ipynb #Listing_methods
+@patch
+def root(self:Listing, name):
+    "The memory in which a tensor lies, by the name of the first to lie there."
+    while self.homes[name]!=name: name = self.homes[name]
+    return name
 
-    def results(self): return reads(self.value, self.grads)
-    def shared(self):
-        "For each result: from outside, or the first of the results, in whose memory it lies."
-        homes = [self.root(r.name) for r in self.results()]
-        outside = {*self.arguments, *self.constants}
-        return [h if h in outside else homes.index(h) for h in homes]
-    def but(self, lines, **changes):
-        "The same with other lines."
-        return replace(self, lines=lines, **changes)
-    def __str__(self): return '\n'.join(map(str, self.lines))
+@patch
+def results(self:Listing): return reads(self.value, self.grads)
+
+@patch
+def shared(self:Listing):
+    "For each result: from outside, or the first of the results, in whose memory it lies."
+    homes = [self.root(r.name) for r in self.results()]
+    outside = {*self.arguments, *self.constants}
+    return [h if h in outside else homes.index(h) for h in homes]
+
+@patch
+def but(self:Listing, lines, **changes):
+    "The same with other lines."
+    return replace(self, lines=lines, **changes)
+
+@patch
+def __str__(self:Listing): return '\n'.join(map(str, self.lines))
 
 # %% ../nbs/40_Trace.ipynb #ProgramError
 class ProgramError(RuntimeError):
@@ -208,12 +217,16 @@ def find(self:Recorder, t):
 def __torch_dispatch__(self:Recorder, kernel, types, args=(), kwargs=None):
     "Called by torch with each kernel: write it down, and let it run."
     kwargs = kwargs or {}
+    if any(isinstance(a, torch.Generator) for a in (*args, *kwargs.values())):
+        raise ProgramError(f'write: {reader()} draws from a torch.Generator, which a program '
+                           "cannot hold; draw from torch's own, or pass what was drawn")
     seen,words = mapped(args, self.read, Tensor),mapped(kwargs, self.read, Tensor)
     if torch.Tag.dynamic_output_shape in kernel.tags: self.check_shape(kernel, seen)
     out = kernel(*args, **kwargs)
     self.write(kernel, seen, words, out)
     return out
 
+# %% ../nbs/40_Trace.ipynb #write_line
 @patch
 def write(self:Recorder, kernel, args, kwargs, out):
     "One line more, if a kernel gave tensors, or a number that depends on the arguments."
@@ -380,6 +393,7 @@ def blank(f, examples, wrt):
         if word in wrt: listing.wrt += names
     return listing, tensors
 
+# %% ../nbs/40_Trace.ipynb #check_examples
 def _flat(a): return [*a] if isinstance(a, (tuple,list)) else [a]
 def _real(t): return t.dtype.is_floating_point
 

@@ -92,11 +92,11 @@ def check_targets(z, y):
     if tuple(y.shape)!=tuple(z.shape[:-1]):
         raise ValueError(f'transformer_loss: scores {tuple(z.shape)} and classes {tuple(y.shape)}; '
                          'pass a class for each')
-    known = flat[flat!=IGNORE]
-    if not len(known):
+    counts = flat!=IGNORE
+    if not counts.any():
         raise ValueError(f'transformer_loss: all {len(flat)} classes are {IGNORE}, which does not '
                          'count; there is nothing to learn from')
-    check_classes('transformer_loss', raw(rows)[:len(known)], known)
+    check_classes('transformer_loss', raw(rows), torch.where(counts, flat, 0))
     return rows,flat
 
 # %% ../nbs/62_Transformer.ipynb #attention_maps

@@ -28,9 +28,11 @@ def examples(n, dtype):
 def train(workers, name, n, batch, dtype, first=0, optimizer=partial(SGD, momentum=0.9), **more):
     "The parameters after two epochs, and every loss."
     model = models[name](init_he([20, 15, 5], torch.Generator().manual_seed(first), dtype=dtype))
+    way = REGISTRY['plain', name].way(model)  # a list alone would be trained by functions
+    assert way.name == name
     history = fit_on(
         workers,
-        model,
+        way,
         examples(n, dtype),
         epochs=2,
         batch=batch,

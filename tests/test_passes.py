@@ -92,40 +92,45 @@ def test_the_sound_passes_please(f):
 
 # -- passes with a mistake: the function, what its source says, what it says then
 
-MISTAKES = [
-    (passes.alive, 'if content: stamps.add(r.stamp)', 'pass'),
-    (passes.alive, '{*stamps, *listing.kept}', 'stamps'),
-    (passes.alive, 'names & {*line.names}', 'names & {*line.names[1:]}'),
-    (passes.fewer_views, 'return listing.root(n), listing.facts[n]', 'return listing.facts[n]'),
-    (passes.fewer_views, 'listing.root(n), listing.facts[n]',
-     'listing.root(n), listing.facts[n].shape'),
-    (passes.merged, '_key(l)', 'str(l.kernel)'),
-    (passes.merged, '_key(l)', '(str(l.kernel), str(mapped(l.args, lambda r: r.name)))'),
-    (passes.merged, 'and not is_random(l.kernel)', ''),
-    (passes.fewer_copies, '{*busy, *outside, *out}', '{*busy, *out}'),
-    (passes.fewer_copies, '{*busy, *outside, *out}', '{*busy, *outside}'),
-    (passes.fewer_copies, '{*busy, *outside, *out}', '{*outside, *out}'),
-    (passes.fewer_copies, 'and l.names[0] not in busy', ''),
-    (passes.fills, 'or listing.root(l.names[0]) in busy', ''),
-    (passes._number, 'return FILLED[name]', 'return 1 + FILLED[name]'),
-    (passes.folded, 'l.args[1]==1', 'l.args[1]'),
-    (passes._by_number, "if 'mul' in name_of(line) and isinstance", 'if isinstance'),
-    (passes.no_table, 'at.name, -v', 'at.name, v'),
-    (passes._table, 'shape and shape[dim]==1', 'shape'),
-    (passes.one_exp, 'repr(l.args)', 'repr(l.args[1:])'),
-    (passes._picked, "('neg', 'mean', 'gather')", "('mean', 'gather')"),
-    (passes.addmms, '(rest, *mm.args)', '(rest, *mm.args[::-1])'),
-    (passes.hoisted, 'not inputs(l)', 'True'),
-    (passes.hoisted, 'not {*l.homes} & out', 'True'),
-    (passes.into_buffers, "buffer = f'g_{word}'", "buffer = 'g'"),
-    (passes.into_buffers, 'grads[i] = Read(buffer, number)', 'pass'),
-    (passes.in_place, 'if not free(listing, k, l): continue', ''),
-    (passes.free, 'not any(listing.root(r.name)==root for r in later)', 'True'),
-    (passes.free, 'not any(listing.root(r.name)==root for r in later)',
-     'not any(r.name==a.name for r in later)'),
-    (passes.free, '+ listing.results()', ''),
-    (passes.free, 'not whole or not ours or beside', 'not whole or beside'),
-    (passes.free, 'not whole or not ours or beside', 'not ours or beside')]
+MISTAKES = """
+alive: if content: stamps.add(r.stamp) → pass
+alive: {*stamps, *listing.kept} → stamps
+alive: names & {*line.names} → names & {*line.names[1:]}
+fewer_views: return listing.root(n), listing.facts[n] → return listing.facts[n]
+fewer_views: listing.root(n), listing.facts[n] → listing.root(n), listing.facts[n].shape
+merged: _key(l) → str(l.kernel)
+merged: _key(l) → (str(l.kernel), str(mapped(l.args, lambda r: r.name)))
+merged: and not is_random(l.kernel) →
+fewer_copies: {*busy, *outside, *out} → {*busy, *out}
+fewer_copies: {*busy, *outside, *out} → {*busy, *outside}
+fewer_copies: {*busy, *outside, *out} → {*outside, *out}
+fewer_copies: and l.names[0] not in busy →
+fills: or listing.root(l.names[0]) in busy →
+_number: return FILLED[name] → return 1 + FILLED[name]
+folded: l.args[1]==1 → l.args[1]
+_by_number: if 'mul' in name_of(line) and isinstance → if isinstance
+no_table: at.name, -v → at.name, v
+_table: shape and shape[dim]==1 → shape
+one_exp: repr(l.args) → repr(l.args[1:])
+_picked: ('neg', 'mean', 'gather') → ('mean', 'gather')
+addmms: (rest, *mm.args) → (rest, *mm.args[::-1])
+hoisted: not inputs(l) → True
+hoisted: not {*l.homes} & out → True
+into_buffers: buffer = f'g_{word}' → buffer = 'g'
+into_buffers: grads[i] = Read(buffer, number) → pass
+in_place: if not free(listing, k, l): continue →
+free: not any(listing.root(r.name)==root for r in later) → True
+free: not any(listing.root(r.name)==root for r in later) → not any(r.name==a.name for r in later)
+free: + listing.results() →
+free: not whole or not ours or beside → not whole or beside
+free: not whole or not ours or beside → not ours or beside
+"""
+
+def parted(line):
+    "The function, what its source says, and the mistake."
+    name, change = line.split(': ', 1)
+    old, new = change.split(' →')
+    return getattr(passes, name), old, new.strip()
 
 def mistaken(f, old, new):
     "The function with its source changed."
@@ -135,7 +140,8 @@ def mistaken(f, old, new):
     exec(compile(source.replace(old, new), f.__name__, 'exec'), vars(passes), space)
     return space[f.__name__]
 
-@pytest.mark.parametrize('f,old,new', MISTAKES, ids=lambda a: getattr(a, '__name__', None))
+@pytest.mark.parametrize('f,old,new', [*map(parted, MISTAKES.strip().splitlines())],
+                         ids=lambda a: getattr(a, '__name__', None))
 def test_a_pass_with_a_mistake_is_refused(f, old, new, monkeypatch):
     wrong = mistaken(f, old, new)
     monkeypatch.setattr(passes, f.__name__, wrong)

@@ -24,6 +24,7 @@ from mlfound.training import (
     cross_entropy_vjp,
     init_he,
     log_softmax,
+    loss_and_gradients,
     minibatches,
     network,
     one_cycle,
@@ -348,3 +349,23 @@ def test_forgetting_zero_grad(digits, clear):
             p -= 0.1 * p.grad
     after = cross_entropy(network(valid.x, params), valid.y)
     assert after < 0.6 if clear else not after < 1
+
+
+@pytest.mark.parametrize('seed', [0, 1, 2])
+def test_momentum_reads_more_digits(digits, seed):
+    "One pass through 10,000 digits by the loop of chapter 05: either share beats none."
+    train, valid = digits
+    found = []
+    for share in (0.0, 0.5, 0.9):
+        gen = torch.Generator().manual_seed(seed)
+        params = init_he([784, 256, 10], gen)
+        batches = [*minibatches(train.x[:10_000], train.y[:10_000], generator=gen)]
+        optimizer = SGD(params, lr=0.2, momentum=share)
+        for k, (x, y) in enumerate(batches):
+            rises, falls = (k + 1) / (0.3 * len(batches)), (len(batches) - k) / (0.7 * len(batches))
+            optimizer.lr = 0.2 * min(rises, falls)
+            for p, g in zip(params, loss_and_gradients(x, y, params)[1]):
+                p.grad = g
+            optimizer.step()
+        found.append(accuracy(network(valid.x, params), valid.y))
+    assert found[0] + 0.003 < min(found[1:]), found
