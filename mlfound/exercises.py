@@ -140,7 +140,7 @@ from mlfound.forward import Params''')
 def _mse(vjp): return mse, lambda g,p,t: (vjp(g, p, t), None), drawn(3, 2), drawn(3, 2, seed=1)
 
 @write('02.1', '02_Backward#mse_vjp', _mse)
-def _mse_vjp(vjp):
+def _mse_calls(vjp):
     yield vjp(t(1.)[0], t(3., 5.), t(1., 1.))
     yield vjp(t(-3.)[0], drawn(4, 3), drawn(4, 3, seed=1))
     yield vjp(t(2.)[0], drawn(5), drawn(5, seed=1))
@@ -149,7 +149,7 @@ def _mse_vjp(vjp):
 def _relu(vjp): return relu, vjp, drawn(3, 2)
 
 @write('02.2', '02_Backward#relu_vjp', _relu)
-def _relu_vjp(vjp):
+def _relu_calls(vjp):
     yield vjp(t(1., 2.), t(-1., 3.))
     yield vjp(t(1., 2., -3.), t(0., 1e-9, -1e-9))
     yield vjp(drawn(4, 3), drawn(4, 3, seed=1))
@@ -157,21 +157,21 @@ def _relu_vjp(vjp):
 
 # %% ../nbs/73_Exercises.ipynb #try-02-3
 @write('02.3', '02_Backward#lin_vjp_x')
-def _lin_vjp_x(f):
+def _lin_calls_x(f):
     yield f(t([1., 2.]), t([1., 0.], [5., 3.]))
     yield f(drawn(5, 4), drawn(3, 4, seed=1))
     yield f(drawn(2, 3), drawn(3, 3, seed=1))
 
 # %% ../nbs/73_Exercises.ipynb #try-02-4
 @write('02.4', '02_Backward#lin_vjp_w')
-def _lin_vjp_w(f):
+def _lin_calls_w(f):
     yield f(t([1.], [2.]), t([3.], [1.]))
     yield f(t([1., 2.]), t([3., 5.]))
     yield f(drawn(5, 4), drawn(5, 3, seed=1))
 
 # %% ../nbs/73_Exercises.ipynb #try-02-5
 @write('02.5', '02_Backward#lin_vjp_b')
-def _lin_vjp_b(f):
+def _lin_calls_b(f):
     yield f(t([1., 2.], [3., 5.]))
     yield f(drawn(3, 3))
     yield f(drawn(5, 4))
@@ -183,7 +183,7 @@ def _layer(vjp):
     return lin, rule, drawn(5, 3), drawn(3, 4, seed=1), drawn(4, seed=2)
 
 @write('02.6', '02_Backward#lin_vjp', _layer, ('02.3','02.4','02.5'))
-def _lin_vjp(vjp):
+def _lin_calls(vjp):
     yield vjp(t([1., 2.]), t([3., 5.]), t([1., 0.], [5., 3.]))
     yield vjp(drawn(5, 4), drawn(5, 3, seed=1), drawn(3, 4, seed=2))
     yield vjp(drawn(3, 3), drawn(3, 3, seed=1), drawn(3, 3, seed=2))
@@ -193,7 +193,7 @@ def _lin_vjp(vjp):
 def _abs_trial(vjp): return torch.abs, vjp, drawn(3, 2)
 
 @write('02.7', '02_Backward#abs_vjp', _abs_trial)
-def _abs_vjp(vjp):
+def _abs_calls(vjp):
     yield vjp(t(1., 2.), t(-1., 3.))
     yield vjp(t(1., 2.), t(0., -5.))
     yield vjp(drawn(4, 3), drawn(4, 3, seed=1))
@@ -418,7 +418,7 @@ def _small_sweep(sweep):
 def _exp_trial(vjp): return torch.exp, lambda g,x: vjp(g, x.exp()), drawn(3, 2)
 
 @write('04.6', '04_Autograd#exp[0]', _exp_trial)
-def _exp_vjp(vjp):
+def _exp_calls(vjp):
     yield vjp(t(1., 2.), t(3., 5.))
     yield vjp(drawn(4, 3), drawn(4, 3, seed=1).exp())
 
@@ -428,7 +428,7 @@ def _div_trial(vjp):
     return lambda y: x/y, lambda g,y: vjp(g, y, x/y), drawn(3, 2) + 3
 
 @write('04.7', '04_Autograd#div[1]', _div_trial)
-def _div_vjp(vjp):
+def _div_calls(vjp):
     yield vjp(t(1., 1.), t(2., 4.), t(6., 1.))
     yield vjp(drawn(4, 3), drawn(4, 3, seed=1) + 3, drawn(4, 3, seed=2))
 
@@ -436,20 +436,20 @@ def _div_vjp(vjp):
 def _log_trial(vjp): return torch.log, vjp, drawn(3, 2).abs() + 1
 
 @write('04.8', '04_Autograd#log[0]', _log_trial)
-def _log_vjp(vjp):
+def _log_calls(vjp):
     yield vjp(t(1., 2.), t(4., 5.))
     yield vjp(drawn(4, 3), drawn(4, 3, seed=1).abs() + 1)
 
 # %% ../nbs/73_Exercises.ipynb #try-04-9
 @write('04.9', '04_Autograd#expand[0]')
-def _expand_vjp(vjp):
+def _expand_calls(vjp):
     yield vjp(t([1., 2.], [3., 5.]), (1,2))
     yield vjp(drawn(4, 3), (4,1))
     yield vjp(drawn(2, 4, 3), (3,))
 
 # %% ../nbs/73_Exercises.ipynb #try-04-10
 @write('04.10', '04_Autograd#matmul_stacks[1]')
-def _matmul_vjp(vjp):
+def _matmul_calls(vjp):
     yield vjp(t([1., 2.]), t([3., 5.]))
     yield vjp(drawn(5, 4), drawn(5, 3, seed=1))
     yield vjp(drawn(2, 5, 4), drawn(2, 5, 3, seed=1))
@@ -494,14 +494,14 @@ def _price_trial(vjp):
             torch.tensor([0, 2, 1, 1]))
 
 @write('05.3', '05_Training#cross_entropy_vjp', _price_trial)
-def _cross_entropy_vjp(vjp):
+def _cross_entropy_calls(vjp):
     yield vjp(t(1.)[0], t([0., 0.]), torch.tensor([1]))
     yield vjp(t(3.)[0], drawn(5, 4), torch.tensor([3, 1, 0, 1, 2]))
     yield vjp(t(-2.)[0], drawn(3, 3), torch.tensor([2, 1, 0]))
 
 # %% ../nbs/73_Exercises.ipynb #try-05-4
 @write('05.4', '05_Training#gradients', uses=('01.1','01.2','02.2','02.6','05.3'))
-def _gradients(gradients):
+def _grads_calls(gradients):
     yield gradients(drawn(5, 3), torch.tensor([1, 0, 1, 1, 0]), *_params(3, 4, 2))
     yield gradients(drawn(1, 3), torch.tensor([1]), *_params(3, 2, 3))
 
