@@ -35,6 +35,7 @@ class _Way(NamedTuple):
     touched:float # how often a hidden activation is read or written after the product that makes it
     kept:int      # and how many copies of it are kept
     score:int     # how often a score is touched
+    scores:int    # and how many copies of it are kept
     example:int   # words for each example
     copies:int    # words for each parameter, where gradients are copied
     fixed:int     # operations of a step,
@@ -42,10 +43,10 @@ class _Way(NamedTuple):
     hidden:int    # and of each hidden layer
     one:bool      # are all parameters in one buffer?
 
-_WAYS = dict(functions=_Way(5, 1, 9, 8, 0, 8, 3, 3, True),
-             layers=_Way(5.5, 2, 13, 8, 2, 16, 5, 5, False),
-             tape=_Way(5, 1, 13, 8, 0, 16, 3, 3, False),
-             PyTorch=_Way(5, 1, 8, 4, 0, 5, 3, 3, False))
+_WAYS = dict(functions=_Way(5, 1, 9, 1, 8, 0, 8, 3, 3, True),
+             layers=_Way(5.5, 2, 13, 1, 8, 2, 14, 5, 5, False),
+             tape=_Way(5, 1, 13, 2, 8, 0, 14, 3, 3, False),
+             PyTorch=_Way(5, 1, 8, 1, 4, 0, 5, 3, 3, False))
 
 # %% ../nbs/13_Scale.ipynb #step_cost-by-formula
 def step_cost(way:str, # 'functions', 'layers', 'tape' or 'PyTorch'
@@ -62,7 +63,7 @@ def step_cost(way:str, # 'functions', 'layers', 'tape' or 'PyTorch'
     words += w.copies*params + 8*params                       # copies, update
     updates = 3*(1 if w.one else 2*len(pairs))
     calls = w.fixed + w.layer*len(pairs) + w.hidden*(len(pairs)-1) + updates
-    return Cost(flops, int(4*words), 4*n*(w.kept*units + sizes[-1]), calls)
+    return Cost(flops, int(4*words), 4*n*(w.kept*units + w.scores*sizes[-1]), calls)
 
 # %% ../nbs/13_Scale.ipynb #set_precision
 # torch 2.9 has a setting for each library as well, and does not like a mixture

@@ -161,7 +161,8 @@ def question(name):
 INSTALL = f"""# On a machine that has no mlfound yet, as in Colab:
 from importlib.util import find_spec
 if not find_spec('mlfound'):
-    %pip install --quiet mlfound=={__version__}"""
+    %pip install --quiet mlfound=={__version__}
+""".rstrip()
 HOW = """Fill in the three dots, run the cell, run the check below it. After two failed tries the
 check gives a hint, after four another; `solution('{first}')` gives the book's own answer and why.
 Read first: [{title}]({page}). [Open in Colab]({colab})."""

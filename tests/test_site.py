@@ -213,8 +213,9 @@ def test_notebooks_for_colab(tmp_path):
     "The workflow writes them with a Python that has nothing installed."
     command = [sys.executable, '-S', book.root/'docs/prepare.py', '--colab', tmp_path/'colab']
     subprocess.run([str(c) for c in command], check=True)
-    there = {p.name: p.read_text(encoding='utf-8') for p in (tmp_path/'colab').iterdir()}
+    there = {p.name: p.read_text(encoding='utf-8') for p in (tmp_path/'colab').glob('*.ipynb')}
     assert there == {p.name: prepare.download(p) for p in book.chapters()}
+    assert [*(tmp_path/'colab/workbook').glob('*.ipynb')]
 
 @each_chapter
 def test_a_download_sees_to_what_it_needs(site, path):
