@@ -151,7 +151,7 @@ def deep(g, x): return deep(g, x)
     (raises, 'wrong', 'NameError.*in the line `def raises'), (prints, 'right', '4,194,308'),
     (changes, 'wrong', 'argument g in place'), (seeds, 'right', 'global random numbers'),
     (to_numpy, 'wrong', 'is a ndarray; return a tensor'), (to_list, 'wrong', 'is a list'),
-    (to_float32, 'wrong', 'is float32 and should be float64'), (leaves, 'wrong', 'SystemExit'),
+    (to_float32, 'wrong', 'right numbers, but it is float32'), (leaves, 'wrong', 'SystemExit'),
     (to_column, 'wrong', r'has shape \(2, 1\) and should have \(2,\)'),
     (forgets, 'wrong', 'is a return missing'), (deep, 'wrong', 'RecursionError'),
     (3, 'wrong', 'pass relu_vjp itself')])
@@ -179,6 +179,21 @@ def test_an_endless_loop_is_ended(monkeypatch, forks):
 @pytest.mark.skipif(not __import__('sys').platform.startswith('linux'), reason='needs a fork')
 def test_what_takes_too_much_memory_is_ended():
     assert 'too much memory' in str(check('02.2', hungry))
+
+def fails(g, x): return g.no_such_method()
+
+@pytest.mark.parametrize('name, answer, says, never', [
+    ('02.2', fails, 'AttributeError', 'fits'),                       # whatever else raises it
+    ('02.1', lambda g, p, t: 2*g*(p-t)**2/p.numel(), 'should be', 'times the right'),
+    ('02.1', lambda g, p, t: 5*g*(p-t)/p.numel(), 'fits: a .*(2.5 times|constant)', 'None'),
+    ('02.4', lambda g, x: (x.T@g).float()*3, 'should be', 'float32'),  # numbers first
+    ('02.6', lambda g, x, w, input_grad=True: {}.get(0), r'None: is a return missing\?$', '3 results'),
+    ('02.2', 'relu_vjp', 'pass relu_vjp itself, without quotes', 'fits'),
+    ('02.13', 3, 'pass mended itself', 'lin_vjp_b'),
+    ('00.2', '(784,)', 'write it without quotes', 'fits')])
+def test_what_is_said_is_so(name, answer, says, never):
+    said = str(check(name, answer))
+    assert re.search(says, said, re.M) and never not in said, said
 
 def test_hints_come_after_two_tries_and_after_four(here):
     hints = [check('02.2', to_list).hint for _ in range(5)]
