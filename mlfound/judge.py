@@ -236,11 +236,16 @@ def by_numbers(got, want):
     return [WORDS['missing transpose']] if got.ndim==2 and got.shape==want.T.shape and bool(
         alike(got.T, want).all()) else []
 
+def parts(got, want):
+    both = isinstance(got, tuple) and isinstance(want, tuple) and len(got)==len(want)
+    return [*zip(got, want)] if both else [(got, want)]
+
 def by_all_numbers(steps, wants):
     "What every wrong result says, and at least two numbers together."
-    wrong = [(a.value, b.value) for a,b in zip(steps, wants) if difference(a.value, b.value)]
+    pairs = [p for a,b in zip(steps, wants) for p in parts(a.value, b.value)]
+    wrong = [p for p in pairs if difference(*p)]
     said = [by_numbers(*pair) for pair in wrong]
-    size = sum(w.numel() if isinstance(w, Tensor) else 2 for _,w in wrong)
+    size = sum(w.numel() if isinstance(w, Tensor) else 1 for _,w in wrong)
     return [w for w in said[0] if size>1 and all(w in other for other in said)]
 
 def by_shape(got, want):
