@@ -38,6 +38,7 @@ class Exercise:
     slips:dict=field(default_factory=dict) # wrong predictions, and where they come from
     slow:str=''      # what it may mean that the larger cases take too long
     of:str=''        # for what is to be found: the exercise whose solution is broken
+    first:str=''     # a line of the mistake that comes first, with seed 0
 
 @dataclass
 class Chapter:
@@ -315,7 +316,8 @@ def remarks(out, want):
     found = []
     if out.printed: found.append(f'it prints {out.printed:,} characters, which are not shown')
     if out.moved and not want.moved:
-        found.append('it moves the global random numbers; draw from a torch.Generator of your own')
+        found.append('it moves the global random numbers; draw from the `generator` that you were '
+                     'given, or from a torch.Generator of your own')
     return found
 
 # %% ../nbs/72_Judge.ipynb #judge
@@ -365,12 +367,19 @@ def predicted(exercise, answer):
     return Verdict(name, 'wrong', says, [slip] if slip else [])
 
 # %% ../nbs/72_Judge.ipynb #broken
+@cache
 def breakable(name):
-    "The versions that come to a result, in an order that tells nothing."
-    found = [v for v in versions(exercise_of(name))
-             if not stopped(v.outcome) and v.mistake in WORDS]
+    "The versions that come to a result, each result once, in an order that tells nothing."
+    found,steps = [],[]
+    for v in versions(exercise_of(name)):
+        ours = series(v.outcome.steps, None)
+        if stopped(v.outcome) or v.mistake not in WORDS: continue
+        if any(same_series(ours, other) for other in steps): continue
+        found.append(v)
+        steps.append(ours)
     order = torch.randperm(len(found), generator=torch.Generator().manual_seed(len(found)))
-    return [found[k] for k in order]
+    first = EXERCISES[name].first
+    return sorted((found[k] for k in order), key=lambda v: first not in ast.unparse(v.node))
 
 def broken(name:str, # of an exercise that asks what is wrong
            seed:int=0, # which mistake
@@ -399,9 +408,28 @@ def found(exercise, answer, what, seed):
         return Verdict(name, 'wrong', f'not mended: {verdict.says}', verdict.fits, verdict.remarks)
     if what in kinds_like(exercise.of, version): return Verdict(name, 'right')
     says = 'mended; now say which mistake it was' if what is ... else f'mended, but not {what!r}'
-    return Verdict(name, 'wrong', f"{says}: one of {', '.join(map(repr, WORDS))}")
+    return Verdict(name, 'wrong', f'{says}\n{beside(name, seed)}\none of:\n{listed_words()}')
+
+def beside(name, seed):
+    "What was broken, and what is right."
+    right = ast.unparse(ast.parse(pack()[exercise_of(name)]['source'])).split('\n')
+    pairs = zip(broken(name, seed).split('\n'), right)
+    return '\n'.join(f'broken: {a.strip()}\nright:  {b.strip()}'
+                     for a,b in pairs if a!=b and not b.startswith('def '))
+
+def listed_words(mark=''):
+    "Every kind of mistake, a line each."
+    return '\n'.join(f'{mark}{kind!r}: {text}' for kind,text in WORDS.items())
 
 def kinds_like(name, version):
     "The kinds of mistakes that give the numbers of this version."
     ours = series(version.outcome.steps, None)
-    return {v.mistake for v in versions(name) if same_series(series(v.outcome.steps, None), ours)}
+    kinds = {v.mistake for v in versions(name) if same_series(series(v.outcome.steps, None), ours)}
+    return kinds.union(*(ALSO.get(k, ()) for k in kinds))
+
+ALSO = { # kind → names that may be given to it as well
+    'dropped term': ('factor', 'missing 1/n', 'dropped step'), 'wrong operation': ('missing 1/n',),
+    'missing 1/n': ('dropped term', 'factor', 'dropped step'), 'sign': ('wrong operation',),
+    'dropped step': ('dropped term',),
+    'missing unbroadcast': ('missing sum', 'dropped step'), 'missing sum': ('dropped step',),
+    'missing transpose': ('dropped step',), 'swapped operands': ('wrong variable',)}

@@ -12,6 +12,7 @@ import ast
 import contextlib
 import io
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from functools import cache
@@ -19,8 +20,8 @@ from pathlib import Path
 
 from . import __version__
 from . import exercises # noqa: F401 (enters them)
-from .judge import (CHAPTERS, EXERCISES, WORDS, Verdict, answer_name, broken, judge, pack,
-                           packed, solved)
+from .judge import (CHAPTERS, EXERCISES, Verdict, answer_name, breakable, broken, judge,
+                           listed_words, pack, packed, solved)
 from .pieces import WorkbookError, blank
 from .sandbox import attempt
 from .terminal import expand, several
@@ -51,7 +52,9 @@ def write_progress(folder, found):
 def noted(name, state, folder='.'):
     "Write down what came of a try; how many have failed."
     kept = SAID | read_progress(folder)
-    tries = kept.get(name, ('', 0))[1] + (state=='wrong')
+    before,tries = kept.get(name, ('', 0))
+    tries += state=='wrong'
+    if before=='right' and EXERCISES[name].kind=='find': state = before   # with another seed
     SAID[name] = state,tries
     if (Path(folder)/PROGRESS).exists(): write_progress(folder, kept | {name: SAID[name]})
     return tries
@@ -77,8 +80,10 @@ def check(name:str, # of an exercise, '02.2'
 
 def known(name):
     "Raise unless there is such an exercise."
-    if name not in EXERCISES:
-        raise ValueError(f'check: there is no exercise {name!r}; there are {", ".join(EXERCISES)}')
+    if name in EXERCISES: return
+    like = '.'.join(part.zfill(2) if k==0 else part for k,part in enumerate(str(name).split('.')))
+    meant = f'did you mean {like!r}?' if like in EXERCISES else f"there are {', '.join(EXERCISES)}"
+    raise ValueError(f'check: there is no exercise {name!r}; {meant}')
 
 # %% ../nbs/19_Workbook.ipynb #Solution
 @dataclass
@@ -128,7 +133,7 @@ def answer_cell(name):
     exercise,called = EXERCISES[name],answer_name(name)
     if exercise.kind=='predict': return f'{called} = ...'
     if exercise.kind=='find':
-        asked = f'what = ...   # one of: {", ".join(map(repr, WORDS))}'
+        asked = f'what = ...   # one of:\n{listed_words("# ")}'
         return '\n'.join([*needed(exercise.of), broken(name), '', asked])
     return '\n'.join([*needed(name), blank(pack()[name]['source'])])
 
@@ -140,8 +145,9 @@ def needed(name):
 
 def check_cell(name):
     "The cell that asks for the verdict."
-    more = ', what, seed=0' if EXERCISES[name].kind=='find' else ''
-    return f'check({name!r}, {answer_name(name)}{more})'
+    if EXERCISES[name].kind!='find': return f'check({name!r}, {answer_name(name)})'
+    last = len(breakable(name))-1
+    return f'check({name!r}, {answer_name(name)}, what, seed=0)   # other mistakes: 1 to {last}'
 
 OURS = 'from mlfound.workbook import best, broken, check, solution'
 
@@ -230,10 +236,11 @@ def code_cells(path):
                             'or move it away') from None
     return [''.join(c['source']) for c in cells if c['cell_type']=='code']
 
-def replayed(path):
-    "What each check of a notebook was given: name → arguments."
-    given,space,cells = {},{},code_cells(path)
-    def remember(name, *args, **kwargs): given[name] = args,kwargs
+def replayed(path, lost=None):
+    "What each check of a notebook was given: name → arguments; `lost` learns why one had none."
+    given,space,cells,why = {},{},code_cells(path),''
+    def remember(name, *args, **kwargs):
+        if not is_found(name, given): given[name] = args,kwargs
     def nearest(*names):
         found = [chosen(n, given, Path(path)) for n in names]
         return found[0] if len(found)==1 else tuple(found)
@@ -241,15 +248,30 @@ def replayed(path):
     for text in cells[:last+1]:
         text = '\n'.join(l for l in text.split('\n') if not l.lstrip().startswith(('%','!')))
         space |= dict(check=remember, best=nearest, solution=str, broken=str)
-        played(text, space, f'{Path(path).name}')
+        error = played(text, space, f'{Path(path).name}')
+        asked = CHECKED.search(text)
+        if lost is not None and asked and asked[1] not in given: lost[asked[1]] = why or error
+        why = '' if asked else why or error
     return given
 
+def is_found(name, given):
+    "Is it a mistake that was found, with another seed?"
+    if name not in given or name not in EXERCISES or EXERCISES[name].kind!='find': return False
+    args,kwargs = given[name]
+    return judge(name, *args, **kwargs).ok
+
+CHECKED = re.compile(r'''^check\(['"]([\d.]+)''', re.M)
+
 def played(text, space, file):
-    "Run one cell; its imports do not bring back what was replaced."
-    with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
-        tree = ast.parse(text)
-        tree.body = [n for n in tree.body if getattr(n, 'module', '')!='mlfound.workbook']
-        exec(compile(tree, f'<{file}>', 'exec'), space)
+    "Run one cell, and say what it raised; its imports do not bring back what was replaced."
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            tree = ast.parse(text)
+            tree.body = [n for n in tree.body if getattr(n, 'module', '')!='mlfound.workbook']
+            exec(compile(tree, f'<{file}>', 'exec'), space)
+    except SyntaxError as e: return f'SyntaxError, line {e.lineno}'
+    except Exception as e: return f'{type(e).__name__}: {e}'[:100]
+    return ''
 
 # %% ../nbs/19_Workbook.ipynb #chosen
 def chosen(name, given, path):
@@ -296,10 +318,12 @@ class Standing:
 def judged(path):
     "The verdicts on a notebook's answers, as pairs that a sandbox can send."
     def script(_):
-        for name,(args,kwargs) in replayed(path).items():
+        lost = {}
+        for name,(args,kwargs) in replayed(path, lost).items():
             if name not in EXERCISES: continue
             v = judge(name, *args, **kwargs)
             yield name, (v.state, v.says.split('\n')[0])
+        for name,why in lost.items(): yield name, ('open', f'its cell does not run: {why}')
     return {s.what: s.value for s in attempt(script, None, seconds=120, megabytes=4096).steps}
 
 def standing(folder='mlfound-workbook', # of the workbook
@@ -330,7 +354,7 @@ def table(rows, # of `standing`
     lines = []
     for r in rows:
         lines.append(f'{r.name:6} {r.state:6} {r.title}')
-        if r.state=='wrong': lines.append(f'{"":14}{r.says}')
+        if r.state=='wrong' or 'does not run' in r.says: lines.append(f'{"":14}{r.says}')
     right = sum(r.state=='right' for r in rows)
     return '\n'.join([*lines, '', drawn_bar(right, len(rows))])
 

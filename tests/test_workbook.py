@@ -14,7 +14,7 @@ from mlfound.judge import (EXERCISES, WORDS, all_mutations, attempt, breakable, 
                            first_wrong, functions, judge, names_for, pack, solved, versions, words)
 from mlfound.mutants import broken_as
 from mlfound.pieces import blank, load, name_of
-from mlfound.workbook import best, check, notebook, solution, standing, write_workbook
+from mlfound.workbook import best, check, notebook, solution, standing, table, write_workbook
 
 everything = os.environ.get('MLFOUND_WORKBOOK') == 'all'
 written = [n for n, e in EXERCISES.items() if e.kind == 'write']
@@ -251,6 +251,60 @@ def test_layers_and_tapes_are_told_what_they_forget(monkeypatch, name, answer, s
     verdict = check(name, answer)
     assert verdict.state == 'wrong' and re.search(says, str(verdict)), verdict
     assert not re.search('a factor: it is', str(verdict))
+
+@pytest.mark.parametrize('name, line, kinds', [
+    ('02.12', 'return g * 3 / pred.numel() * (pred - targ)', {'factor'}),
+    ('03.8', 'gz = ga', {'dropped step', 'dropped term'}),
+    ('04.12', 'g = rule(grads[v])', {'missing unbroadcast', 'missing sum', 'dropped step'})])
+def test_the_first_mistake_is_one_clear_thing(here, name, line, kinds):
+    assert line in [row.strip() for row in broken(name).split('\n')]
+    right = solved(EXERCISES[name].of)
+    assert kinds <= {k for k in WORDS if check(name, right, k).ok}
+    said = str(check(name, right, 'zero'))
+    assert f'broken: {line}\nright:  ' in said and all(text in said for text in WORDS.values())
+
+@pytest.mark.parametrize('name', hidden)
+def test_each_seed_has_another_mistake(here, name):
+    of = EXERCISES[name].of
+    count = len(breakable(name))
+    notes = {c['id']: c['source'] for c in notebook(name.split('.')[0])['cells']}
+    assert notes['check-' + name.replace('.', '-')].endswith(f': 1 to {count-1}')
+    texts = [broken(name, seed) for seed in range(count)]
+    assert len({*texts}) == count and broken(name, count) == texts[0]
+    assert check(name, load(texts[1], names_for(of), 'one')[name_of(texts[1])]).state != 'open'
+
+def test_another_seed_does_not_set_a_find_back(here, tmp_path):
+    right = solved('02.1')
+    write_workbook(tmp_path)
+    os.chdir(tmp_path)
+    assert check('02.12', right, 'factor').ok and not check('02.12', right, seed=1).ok
+    path = tmp_path/'02_Backward.ipynb'
+    assert '02.12 right' in (tmp_path/'progress.txt').read_text()
+    filled(tmp_path, ['02.12'])
+    nb = json.loads(path.read_text(encoding='utf-8'))
+    at = next(k for k, c in enumerate(nb['cells']) if c['id'] == 'check-02-12')
+    again = dict(nb['cells'][at], id='again', source="check('02.12', mended, 'zero', seed=1)")
+    nb['cells'].insert(at+1, again)
+    path.write_text(json.dumps(nb), encoding='utf-8')
+    assert {r.name: r.state for r in standing(tmp_path)}['02.12'] == 'right'
+
+def test_a_cell_that_does_not_run_is_said_to(here, tmp_path):
+    write_workbook(tmp_path)
+    path = tmp_path/'02_Backward.ipynb'
+    nb = json.loads(path.read_text(encoding='utf-8'))
+    for cell in nb['cells']:
+        if cell['id'] == 'answer-02-3': cell['source'] = 'def lin_vjp_x(g, w) return g@w.T'
+        if cell['id'] == 'answer-02-4': cell['source'] = 'lin_vjp_w = missing'
+    path.write_text(json.dumps(nb), encoding='utf-8')
+    rows = {r.name: r for r in standing(tmp_path)}
+    assert rows['02.3'].says == 'its cell does not run: SyntaxError, line 1'
+    assert rows['02.4'].says.startswith('its cell does not run: NameError')
+    assert rows['02.5'].says == 'write it, and run this again'
+    assert 'SyntaxError, line 1' in table([*rows.values()])
+
+@pytest.mark.parametrize('name', ['2.1', 2.1])
+def test_a_number_without_its_nought(name):
+    with pytest.raises(ValueError, match="did you mean '02.1'?"): check(name, solved('02.1'))
 
 def test_hints_come_after_two_tries_and_after_four(here):
     hints = [check('02.2', to_list).hint for _ in range(5)]
