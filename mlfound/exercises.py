@@ -20,10 +20,10 @@ from .tiny import tiny_network
 
 # %% ../nbs/73_Exercises.ipynb #registry
 #| code-fold: true
-def write(name, home, trial=None, uses=()):
+def write(name, home, trial=None, uses=(), slow=''):
     "Enter a script `script(answer)` whose answer stands in the book at `home`."
     def enter(script):
-        EXERCISES[name] = Exercise(name, 'write', script, home, trial, uses)
+        EXERCISES[name] = Exercise(name, 'write', script, home, trial, uses, slow=slow)
         return script
     return enter
 
@@ -250,21 +250,33 @@ def _remembers(Layer):
     class Times(Layer):
         def forward(self, x, y): return x*y
         def bwd(self, g, x, y): return g*y, g*x
-    layer = Times()
+    layer,other = Times(),Times()
     yield 'the result of x*y for 3 and 5', layer(t(3.), t(5.))
     yield 'its backward(2)', layer.backward(t(2.))
+    yield 'the result of another layer for 7 and 4', other(t(7.), t(4.))
+    yield 'backward(2) of the other', other.backward(t(2.))
+    yield 'backward(2) of the first, which still remembers 3 and 5', layer.backward(t(2.))
 
 # %% ../nbs/73_Exercises.ipynb #try-03-2
-class _Scale:
-    def __init__(self, c): self.c = c
-    def __call__(self, x): return self.c*x + 1
-    def backward(self, g): return self.c*g + 3  # no rule of anything: it shows the order
+def _scales(*factors):
+    "Layers that show the order in which they are used, and are no rules of anything."
+    class Scale(solved('03.1')):
+        inputs = None
+        def __init__(self, c): self.c = c
+        def forward(self, x): return self.c*x + 1
+        def backward(self, g):
+            if self.inputs: return super().backward(g)
+            raise RuntimeError('a layer has to be called, l(x), or it remembers nothing')
+        def bwd(self, g, x): return self.c*g + 3
+    return [*map(Scale, factors)]
 
 @write('03.2', '03_Module#Chain', uses=('03.1',))
 def _chain(Chain):
-    chain = Chain(_Scale(2.), _Scale(5.), _Scale(7.))
+    chain = Chain(*_scales(2., 5., 7.))
     yield 'forward of three layers', chain(t(1.))
     yield 'backward of three layers', chain.backward(t(1.))
+    yield 'forward, a second time', chain(t(1.))
+    yield 'backward, a second time', chain.backward(t(1.))
     yield 'forward of no layer', Chain()(t(4.))
 
 # %% ../nbs/73_Exercises.ipynb #try-03-3
@@ -291,6 +303,12 @@ def _loss_layer(Loss):
     yield 'backward', layer.backward(t(2.)[0])
 
 # %% ../nbs/73_Exercises.ipynb #try-03-6
+def _grad(layer, name):
+    "A copy of the gradient of a parameter, or an error that says that there is none."
+    grad = getattr(layer, name).grad
+    if grad is not None: return grad.clone()
+    raise RuntimeError(f'after bwd `{name}.grad` is still None: accumulate(self.{name}, ...)')
+
 @write('03.6', '03_Module#Linear', uses=('01.1','02.6'))
 def _linear(Linear):
     layer = Linear.__new__(Linear)
@@ -298,8 +316,8 @@ def _linear(Linear):
     for k in (2,3):
         yield 'forward', layer.forward(drawn(5, 3, seed=k))
         yield 'what bwd returns', layer.bwd(drawn(5, 4, seed=k+2), drawn(5, 3, seed=k))
-        yield 'w.grad', layer.w.grad.clone()
-        yield 'b.grad', layer.b.grad.clone()
+        uses = ' after two uses, of which it is the sum'*(k==3)
+        for name in ('w','b'): yield f'{name}.grad{uses}', _grad(layer, name)
     layer.input_grad = False
     yield 'with input_grad=False', layer.bwd(drawn(5, 4), drawn(5, 3))
 
@@ -337,17 +355,28 @@ def _fork():
     s = _line(2, (y, lambda g: g*6), (y, lambda g: g*6))
     return x, y, s, _line(3, (y, lambda g: g), (s, lambda g: g))
 
-@write('04.1', '04_Autograd#heart')
+def _at(grads, **lines):
+    "The gradients of these lines; an error where there are none."
+    for name,line in lines.items():
+        if isinstance(grads, dict) and line not in grads:
+            raise LookupError(f'the dictionary has no entry for {name}, line {line.number}')
+    return tuple(grads[l] for l in lines.values()) if isinstance(grads, dict) else grads
+
+_SLOW = '24 forks in a row: is a line dealt with more than once?'
+
+@write('04.1', '04_Autograd#heart', slow=_SLOW)
 def _heart(heart):
     x,y,s,end = _fork()
-    yield 'y = 2x, at x', heart(y)[x]
-    grads = heart(end)
-    yield 'L = y + y*y with y = 2x = 6, at s, y, x', (grads[s], grads[y], grads[x])
+    yield 'y = 2x, at x', _at(heart(y), x=x)
+    yield 'L = y + y*y with y = 2x = 6, at s, y, x', _at(heart(end), s=s, y=y, x=x)
+    forks = [_line(0)]
+    for k in range(1, 25): forks.append(_line(k, *[(forks[-1], lambda g: g)]*2))
+    yield '24 forks in a row, at the first line', _at(heart(forks[-1]), first=forks[0])
     lines = [_line(0)]
     for k in range(1, 3000):
         lines.append(_line(k, (lines[-1], lambda g: g), (lines[k//2], lambda g: 2*g)))
     yield 'how many lines, of a long tape', len(heart(lines[-1]))
-    yield 'a tape of 20 lines, at the first', heart(lines[20])[lines[0]]
+    yield 'a tape of 20 lines, at the first', _at(heart(lines[20]), first=lines[0])
 
 # %% ../nbs/73_Exercises.ipynb #try-04-2
 def _swept(end, start=1.):
@@ -402,17 +431,17 @@ def _bend_on_tape(bend):
     yield 'backward', _swept(y, t([5., 6.], [7., 8.]))[x]
 
 # %% ../nbs/73_Exercises.ipynb #try-04-5
-@write('04.5', '04_Autograd#small_sweep', uses=('04.2',))
+@write('04.5', '04_Autograd#small_sweep', uses=('04.2',), slow=_SLOW)
 def _small_sweep(sweep):
     Value = solved('04.2')
     x,y = Value(t(3.)),Value(t(5.))
-    grads = sweep(x*y + x)
-    yield 'x*y + x: gradients for x, y', (grads[x], grads[y])
+    yield 'x*y + x: gradients for x, y', _at(sweep(x*y + x), x=x, y=y)
     a,b = Value(drawn(4, 3)),Value(drawn(3, seed=1))
-    grads = sweep(a*b + b)
-    yield 'a*b + b with a (4, 3) and b (3,): for a, b', (grads[a], grads[b])
+    yield 'a*b + b with a (4, 3) and b (3,): for a, b', _at(sweep(a*b + b), a=a, b=b)
     c = a*a
-    yield 'c + c*c with c = a*a: for a', sweep(c + c*c)[a]
+    yield 'c + c*c with c = a*a: for a', _at(sweep(c + c*c), a=a)
+    for _ in range(24): x = x + x
+    yield '24 forks in a row: how many gradients', len(sweep(x))
 
 # %% ../nbs/73_Exercises.ipynb #try-04-6
 def _exp_trial(vjp): return torch.exp, lambda g,x: vjp(g, x.exp()), drawn(3, 2)

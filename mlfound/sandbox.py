@@ -153,15 +153,34 @@ def follow(script, watched, out):
 # %% ../nbs/70_Sandbox.ipynb #child
 SECONDS,MEGABYTES = 5.,1024 # that an answer may take
 
-def child(write, work, megabytes):
+class TooLong(BaseException):
+    "The time is over."
+
+def timed(out):
+    "The outcome, its end called by name where the time was over; its first results stay."
+    if out.error.startswith('TooLong'): out.ended,out.error = 'time',''
+    return out
+
+def child(write, work, seconds, megabytes):
     "In the copy: work, send what came out, and be gone without a word."
     try:
         torch.set_num_threads(1)
         with contextlib.suppress(Exception): limit_memory(megabytes)
         for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, signal.SIG_DFL)
-        data = pickle.dumps(work())
+        data = pickle.dumps(in_time(work, seconds))
         with open(write, 'wb') as pipe: pipe.write(data)
     finally: os._exit(0)
+
+def in_time(work, seconds):
+    "What `work()` returns; it is called off when the time is over, and what it has is kept."
+    def ring(*_): raise TooLong
+    signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        out = work()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except TooLong: return Outcome(ended='time')
+    return timed(out)
 
 def limit_memory(megabytes):
     "What is held now, and so much more."
@@ -187,9 +206,9 @@ def forked(work, seconds, megabytes):
     with warnings.catch_warnings(): # that other threads are not copied is what is wanted
         warnings.simplefilter('ignore')
         pid = os.fork()
-    if pid==0: child(write, work, megabytes)
+    if pid==0: child(write, work, seconds, megabytes)
     os.close(write)
-    try: data = received(read, time.monotonic()+seconds)
+    try: data = received(read, time.monotonic()+seconds+1) # it has a clock of its own
     finally:
         with contextlib.suppress(ProcessLookupError): os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -198,9 +217,6 @@ def forked(work, seconds, megabytes):
     return pickle.loads(data) if data else Outcome(ended='crash')
 
 # %% ../nbs/70_Sandbox.ipynb #here
-class TooLong(BaseException):
-    "The time is over."
-
 def interrupt(thread, done, seconds):
     "Raise `TooLong` in that thread, until it is done."
     wait = seconds
@@ -224,7 +240,7 @@ def here(work, seconds):
                 watch.join()
                 torch.set_num_threads(threads)
     except TooLong: return Outcome(ended='time')
-    return Outcome(ended='time') if out.error.startswith('TooLong') else out
+    return timed(out)
 
 # %% ../nbs/70_Sandbox.ipynb #attempt
 FORKS = sys.platform.startswith('linux')

@@ -25,6 +25,7 @@ WORDS = { # kind of mistake → in words
     'wrong axis': 'a sum, or a product, runs along the wrong axis',
     '> for >=': 'what happens exactly at the edge is different',
     '= for +=': 'something is overwritten that should be added to',
+    'in place': 'something is added to in place (`+=`, `add_`) that others still hold',
     'missing unbroadcast': 'what was stretched on the way forward is not summed on the way back',
     'shape not restored': 'the shape of what went in is not restored',
     'wrong variable': 'a variable stands where another belongs',
@@ -36,6 +37,9 @@ WORDS = { # kind of mistake → in words
 def changes(node, names):
     "Other nodes for this one, with the kind of mistake; `names` are the function's variables."
     yield from other_steps(node)
+    match node:
+        case ast.BinOp(ast.Subscript() as l, ast.Add(), r):
+            yield 'in place',ast.Call(ast.Attribute(l, 'add_', ast.Load()), [r], [])
     match node:
         case ast.AugAssign(target, ast.Sub(), v): yield 'sign',ast.AugAssign(target, ast.Add(), v)
         case ast.BinOp(l, ast.Div(), r): yield 'wrong operation',ast.BinOp(l, ast.Mult(), r)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import run
-from workbook_answers import RIGHT, WRONG
+from workbook_answers import RIGHT, WRONG, unfinished
 from mlfound import exercises
 from mlfound.judge import (EXERCISES, WORDS, all_mutations, attempt, breakable, broken,
                            first_wrong, functions, judge, names_for, pack, solved, versions, words)
@@ -151,7 +151,7 @@ def deep(g, x): return deep(g, x)
     (raises, 'wrong', 'NameError.*in the line `def raises'), (prints, 'right', '4,194,308'),
     (changes, 'wrong', 'argument g in place'), (seeds, 'right', 'global random numbers'),
     (to_numpy, 'wrong', 'is a ndarray; return a tensor'), (to_list, 'wrong', 'is a list'),
-    (to_float32, 'wrong', 'is float32 and should be float64'), (leaves, 'wrong', 'SystemExit'),
+    (to_float32, 'wrong', 'right numbers, but it is float32'), (leaves, 'wrong', 'SystemExit'),
     (to_column, 'wrong', r'has shape \(2, 1\) and should have \(2,\)'),
     (forgets, 'wrong', 'is a return missing'), (deep, 'wrong', 'RecursionError'),
     (3, 'wrong', 'pass relu_vjp itself')])
@@ -179,6 +179,78 @@ def test_an_endless_loop_is_ended(monkeypatch, forks):
 @pytest.mark.skipif(not __import__('sys').platform.startswith('linux'), reason='needs a fork')
 def test_what_takes_too_much_memory_is_ended():
     assert 'too much memory' in str(check('02.2', hungry))
+
+def fails(g, x): return g.no_such_method()
+
+@pytest.mark.parametrize('name, answer, says, never', [
+    ('02.2', fails, 'AttributeError', 'fits'),                       # whatever else raises it
+    ('02.1', lambda g, p, t: 2*g*(p-t)**2/p.numel(), 'should be', 'times the right'),
+    ('02.1', lambda g, p, t: 5*g*(p-t)/p.numel(), 'fits: a .*(2.5 times|constant)', 'None'),
+    ('02.4', lambda g, x: (x.T@g).float()*3, 'should be', 'float32'),  # numbers first
+    ('02.6', lambda g, *_, **more: {}.get(0), r'None: is a return missing\?$', '3 results'),
+    ('02.2', 'relu_vjp', 'pass relu_vjp itself, without quotes', 'fits'),
+    ('02.13', 3, 'pass mended itself', 'lin_vjp_b'),
+    ('00.2', '(784,)', 'write it without quotes', 'fits')])
+def test_what_is_said_is_so(name, answer, says, never):
+    said = str(check(name, answer))
+    assert re.search(says, said, re.M) and never not in said, said
+
+class Shared:
+    "Its memory is everybody's."
+    def __call__(self, *inputs):
+        Shared.inputs = inputs
+        return self.forward(*inputs)
+    def backward(self, g): return self.bwd(g, *Shared.inputs)
+def turns(self, g, x):
+    self.layers = self.layers[::-1]
+    for each in self.layers: g = each.backward(g)
+    return g
+def uncalled(self, x):
+    for each in self.layers: x = each.forward(x)
+    return x
+def keeps(self, g, x):
+    self.gw, self.gb = x.T@g, g.sum(0)
+    return g@self.w.T
+def assigns(self, g, x):
+    self.w.grad, self.b.grad = x.T@g, g.sum(0)
+    return g@self.w.T
+def each_arrival(end):
+    "Deals with a line each time that something arrives at it."
+    grads = {end: getattr(end, 'data', 0)*0 + 1}
+    def back(line, g):
+        for to, rule in line.edges:
+            new = rule(g)
+            if hasattr(to, 'data'): new = new.sum_to_size(to.data.shape)
+            grads[to] = grads.get(to, 0) + new
+            back(to, new)
+    back(end, grads[end])
+    return grads
+def in_place(end):
+    grads = {end: torch.ones_like(end.data)}
+    for v in sorted(solved('04.5')(end), key=lambda each: -each.number):
+        for to, rule in v.edges:
+            g = rule(grads[v]).sum_to_size(to.data.shape)
+            if to in grads: grads[to] += g
+            else: grads[to] = g
+    return grads
+@pytest.mark.parametrize('name, answer, says', [
+    ('03.1', Shared, 'still remembers 3 and 5'),
+    ('03.2', unfinished(solved('03.2'), 'bwd', turns), 'a second time'),
+    ('03.2', unfinished(solved('03.2'), 'forward', uncalled), 'has to be called, l.x., or'),
+    ('03.6', unfinished(solved('03.6'), 'bwd', keeps), 'w.grad` is still None'),
+    ('03.6', unfinished(solved('03.6'), 'bwd', assigns), 'after two uses'),
+    ('04.1', each_arrival, '24 forks in a row: is a line dealt with more'),
+    ('04.5', each_arrival, '24 forks in a row: is a line dealt with more'),
+    ('04.1', lambda end: {end: 1}, 'no entry for x, line 0'),
+    ('04.5', lambda end: {end: 1}, 'no entry for x, line'),
+    ('04.1', lambda end: {}.get(0), 'None: is a return missing'),
+    ('04.5', in_place, 'fits: something is added to in place')])
+def test_layers_and_tapes_are_told_what_they_forget(monkeypatch, name, answer, says):
+    import mlfound.sandbox as sandbox
+    monkeypatch.setattr(sandbox, 'SECONDS', 1.)
+    verdict = check(name, answer)
+    assert verdict.state == 'wrong' and re.search(says, str(verdict)), verdict
+    assert not re.search('a factor: it is', str(verdict))
 
 def test_hints_come_after_two_tries_and_after_four(here):
     hints = [check('02.2', to_list).hint for _ in range(5)]
