@@ -56,7 +56,7 @@ def check_index(fn, index, table):
 
 # %% ../nbs/11_Attention.ipynb #shares
 def shares_of(s):
-    "Softmax along the rows; if these are short, four steps are faster than one call."
+    "Softmax along the rows; if these are short and many, five steps are faster than one call."
     if s.shape[-1]>=16 or s.device.type!='cpu': return s.softmax(-1)
     e = (s - s.amax(-1, True)).exp_()
     return e/e.sum(-1, True)
@@ -96,10 +96,9 @@ def spread(q, scale):
 # %% ../nbs/11_Attention.ipynb #attention-checks
 def who_sees(fn, q, k, mask, causal):
     "The mask, of both kinds, or None; raises unless queries, keys and mask fit."
-    sizes = tuple(q.shape),tuple(k.shape)
     if q.ndim<2 or k.ndim<2 or q.shape[-1]!=k.shape[-1]:
-        raise ValueError(f'{fn}: queries {sizes[0]} and keys {sizes[1]}; pass (..., t, d) and '
-                         '(..., s, d), rows of the same length')
+        raise ValueError(f'{fn}: queries {tuple(q.shape)} and keys {tuple(k.shape)}; pass '
+                         '(..., t, d) and (..., s, d), rows of the same length')
     mask = raw(mask)
     if mask is not None: check_mask(fn, mask, q, k)
     if not causal: return mask
@@ -108,7 +107,9 @@ def who_sees(fn, q, k, mask, causal):
         raise ValueError(f'{fn}: causal, but {t} queries and {s} keys; positions are then not the '
                          'same: pass a mask')
     earlier = torch.ones(t, t, dtype=torch.bool, device=q.device).tril()
-    return earlier if mask is None else earlier & mask
+    if mask is None: return earlier
+    check_mask(fn, earlier & mask, q, k)
+    return earlier & mask
 
 def check_mask(fn, mask, q, k):
     "Raise unless the mask is boolean and lets every query see something."

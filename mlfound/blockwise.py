@@ -114,7 +114,8 @@ def _torch_attention(query, key, value, attn_mask=None, dropout_p=0., is_causal=
         refused = [k for k,v in dict(options, dropout_p=dropout_p).items() if v]
         raise NotImplementedError('scaled_dot_product_attention: of a Var without '
                                   f'{", ".join(refused)}; leave it out')
-    if attn_mask is None and key.shape[-2]>SIZE:
+    alike = query.shape[:-2]==key.shape[:-2]==value.shape[:-2]
+    if attn_mask is None and alike and key.shape[-2]>SIZE:
         return attention_in_blocks(query, key, value, is_causal, scale)
     return attention(query, key, value, attn_mask, is_causal, scale)
 _torch_attention.__name__ = 'scaled_dot_product_attention'

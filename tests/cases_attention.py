@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 from cases import Case, case, laid_out, one_of, seeded, shapes, tensors
 import mlfound.blockwise # noqa: F401
+from mlfound.attention import attention
 
 some = st.integers(1, 4)
 
@@ -37,4 +38,8 @@ def scaled_dot_product_attention(draw, name):
     mask[:,0] = True
     def f(q, k, v): return F.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale)
     def g(q, k, v): return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
-    return Case(one_of(draw, f, g), [q,k,v], f'attention {causal} {scale}')
+    def both(q, k, v): # PyTorch takes one of them only
+        if not isinstance(q, torch.Tensor): return attention(q, k, v, mask, causal, scale)
+        seen = mask.tril() if causal else mask
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=seen, scale=scale)
+    return Case(one_of(draw, f, g, both), [q,k,v], f'attention {causal} {scale}')
