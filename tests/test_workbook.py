@@ -180,10 +180,10 @@ def test_an_endless_loop_is_ended(monkeypatch, forks):
 def test_what_takes_too_much_memory_is_ended():
     assert 'too much memory' in str(check('02.2', hungry))
 
-def fails(g, x): return g.no_such_method()
+def fails(g, *_, **more): return g.no_such_method()
 
 @pytest.mark.parametrize('name, answer, says, never', [
-    ('02.2', fails, 'AttributeError', 'fits'),                       # whatever else raises it
+    ('02.6', fails, 'AttributeError', 'fits'),                   # some mutants raise it, too
     ('02.1', lambda g, p, t: 2*g*(p-t)**2/p.numel(), 'should be', 'times the right'),
     ('02.1', lambda g, p, t: 5*g*(p-t)/p.numel(), 'fits: a .*(2.5 times|constant)', 'None'),
     ('02.4', lambda g, x: (x.T@g).float()*3, 'should be', 'float32'),  # numbers first
