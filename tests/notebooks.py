@@ -45,8 +45,9 @@ def run_one(path, said):
     except BaseException: sys.exit(shell.prettytb(path))
     ours = sys.modules.get('mlfound')
     if ours and not ours.__file__.startswith(library): sys.exit(f'{path}: not the wheel\'s library')
-    plt = sys.modules.get('matplotlib.pyplot')
-    if plt and draws(nb) and plt.rcParams['svg.hashsalt'] != cfg['lib_name']:
+    import matplotlib.pyplot as plt
+    plots = any('matplotlib' in cell.source for cell in nb.cells if cell.cell_type == 'code')
+    if plots and draws(nb) and plt.rcParams['svg.hashsalt'] != cfg['lib_name']:
         sys.exit(f"{path}: draws without the book's style; "
                  "call plt.style.use('mlfound.assets.book')")
 
