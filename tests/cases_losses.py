@@ -39,7 +39,8 @@ def of_classes(draw, name):
     known = t!=options.get('ignore_index', -100)
     if not known.any(): options['reduction'] = 'sum'        # the mean of nothing is nan
     f = getattr(F, name)
-    return Case(lambda x: f(x, t, **options), tensors(draw, s), f'{name} {s} {options}')
+    def call(x): return f(x.reshape(-1).reshape(s), t, **options) # PyTorch's second order wants it
+    return Case(call, tensors(draw, s), f'{name} {s} {options}')
 
 @case('cross_entropy_of_shares')
 def of_shares(draw, name):
