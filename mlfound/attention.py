@@ -108,8 +108,9 @@ def who_sees(fn, q, k, mask, causal):
                          'same: pass a mask')
     earlier = torch.ones(t, t, dtype=torch.bool, device=q.device).tril()
     if mask is None: return earlier
-    check_mask(fn, earlier & mask, q, k)
-    return earlier & mask
+    both = earlier & mask
+    check_mask(fn, both, q, k)
+    return both
 
 def check_mask(fn, mask, q, k):
     "Raise unless the mask is boolean and lets every query see something."
