@@ -272,19 +272,26 @@ def test_by_keyboard(open_page):
     until(page, 'document.querySelector("#said").textContent.includes("reads 7")')
     page.context.close()
 
+def faded(page):
+    return page.evaluate('getComputedStyle(document.querySelector("#paper")).opacity')
+
 def test_the_pixels_move_and_come_back(open_page):
     page = open_page(reduced_motion='reduce')
     before = page.evaluate('[...playground.app.reading.x]')
     page.locator('#target').select_option('2')
     page.locator('#step').click()
     assert text(settled(page), '#changed').startswith('After 1 step a 2 has probability')
+    assert text(page, '#shown') == 'changed by the network; draw to start over'
+    assert page.locator('#hint').is_hidden() and faded(page) == '1'
     for _ in range(30):
         if page.evaluate('playground.app.reading.answer') == 2: break
         page.evaluate('document.querySelector("#step").click(); playground.app.frame()')
     assert text(page, '#answer') == '2' and page.locator('#all-back').is_enabled()
+    assert page.locator('#truth').input_value() == '7'      # as it was first read
     page.locator('#all-back').click()
     assert text(settled(page), '#answer') == '7'
     assert page.evaluate('[...playground.app.reading.x]') == before
+    assert page.locator('#hint').is_visible() and page.locator('#shown').is_hidden()
     page.locator('#grey').click()
     until(page, 'playground.app.running && playground.app.reading.answer === 2')
     page.locator('#run').click()
@@ -321,11 +328,33 @@ def test_one_step_of_training_and_back(open_page):
     assert page.evaluate('playground.app.state.nets.length') == 1
     page.context.close()
 
+def test_what_is_learnt_is_compared_with_the_network_as_it_came(open_page):
+    "The harm of two steps stays in sight at the second, and goes as they are taken back."
+    page = open_page()
+    page.locator('#truth').select_option('3')
+    page.locator('#rate').fill('0')
+    assert page.locator('#taught').is_hidden()
+    first = page.evaluate('playground.app.digits.length')
+    for said in ('1 step', '2 steps'):
+        page.locator('#train').click()
+        assert text(settled(page), '#taught') == f'taught by you, {said}'
+        now = page.evaluate('playground.app.right[1]')
+        told = f'Of {first} test digits it read {first} right as it came, and {now} now.'
+        assert text(page, '#trained').endswith(told) and now < first
+    page.locator('#untrain').click()
+    assert text(settled(page), '#taught') == 'taught by you, 1 step'
+    page.locator('#untrain').click()
+    settled(page)
+    assert page.locator('#taught').is_hidden()
+    page.context.close()
+
 def test_nothing_drawn(open_page):
     page = open_page()
     page.locator('#clear').evaluate('e => { e.disabled = false; e.click(); }')
     assert text(settled(page), '#answer') == '–' and text(page, '#sure') == 'Nothing is drawn yet.'
     assert page.locator('#step').is_disabled() and page.locator('#train').is_disabled()
+    for hint in ('#choose', '#readout', '#unit', '.legend'):
+        assert page.locator(hint).is_hidden()
     page.context.close()
 
 def test_a_finger(open_page):

@@ -31,7 +31,7 @@ function running(app, step) {
   };
 }
 
-// "What would make it a 3?", and "What do you find most 3?"
+// "What would make it a 3?", and "Show me your ideal 3": what do you find most 3?
 export function listenToChange(one, app) {
   const digit = () => Number(one('#target').value), size = () => Number(one('#size').value) / 100;
   const step = () => {
@@ -84,13 +84,14 @@ export function paintChange(one, app) {
   paintSteps(one, app);
   one('#size-said').textContent = number(one('#size').value / 100, 2);
   one('.digit').textContent = digit;
+  one('#grey').title = `What do you find most ${digit}?`;
   one('#step').disabled = one('#run').disabled = !reading;
   one('#back').disabled = one('#all-back').disabled = !steps;
   one('#run').textContent = on ? '❚❚ Stop' : '▶ Run';
   const p = reading && percent(reading.p[digit]);
   const has = `${article(digit)} ${digit} has probability ${p}`;
   const after = `After ${count(now.steps, 'step')} ${has}; no pixel has moved by more than `
-    + `${number(farthest(now), 2)}.`;
+    + `${number(farthest(now), 2)} (1 is from white to black).`;
   const said = steps ? after : `Now ${has}.`;
   one('#changed').textContent = reading ? said : 'Draw something first.';
 }
@@ -99,13 +100,13 @@ export function paintChange(one, app) {
 export function listenToTeaching(one, app) {
   const rate = () => 10 ** Number(one('#rate').value);
   one('#train').onclick = () => app.change((state) => {
-    const before = rightOf(netOf(state), app.digits);
     app.taught = train(state, Number(one('#truth').value), rate());
-    Object.assign(app.taught, { right: [before, rightOf(netOf(state), app.digits)] });
+    app.right = [state.nets[0], netOf(state)].map((net) => rightOf(net, app.digits));
   });
   one('#untrain').onclick = () => app.change((state) => {
     untrain(state);
     app.taught = null;
+    app.right[1] = rightOf(netOf(state), app.digits);
   });
   one('#rate').oninput = () => app.paint();
   one('#truth').onchange = () => {
@@ -116,19 +117,30 @@ export function listenToTeaching(one, app) {
 
 const small = (loss) => (loss < 1e-4 ? 'under 0.0001' : number(loss));
 
+// What the last step did to the digit that it was taken on; nothing if it was taken back.
+function learnt(taught) {
+  if (!taught) return '';
+  const [[l0, p0], [l1, p1]] = [taught.before, taught.after];
+  return `Loss ${small(l0)} → ${small(l1)}; probability of ${taught.digit}: `
+    + `${percent(p0)} → ${percent(p1)}.`;
+}
+
+// What all the steps together did to the test digits of the page.
+function paidFor({ digits, right: [first, now] }) {
+  return `Of ${digits.length} test digits it read ${first} right as it came, and ${now} now.`;
+}
+
 export function paintTeaching(one, app) {
   const { state, reading, taught } = app, steps = state.nets.length - 1;
-  if (!app.chosen.truth && reading && !steps) one('#truth').value = reading.answer;
+  const { kind } = picture(state);
+  const own = kind !== 'steps' && kind !== 'grey'; // not made by the network
+  if (!app.chosen.truth && reading && own && !steps) one('#truth').value = reading.answer;
   one('#teach .article').textContent = article(one('#truth').value);
   one('#rate-said').textContent = number(10 ** Number(one('#rate').value), 2);
   one('#train').disabled = !reading;
   one('#untrain').disabled = !steps;
-  const taken = steps ? `${count(steps, 'step')} taken. ` : 'The network is as it came. ';
-  if (!taught) one('#trained').textContent = taken;
-  else {
-    const [[l0, p0], [l1, p1]] = [taught.before, taught.after], n = app.digits.length;
-    one('#trained').textContent = `${taken}Loss ${small(l0)} → ${small(l1)}; probability of `
-      + `${taught.digit}: ${percent(p0)} → ${percent(p1)}. `
-      + `Of ${n} test digits it read ${taught.right[0]} right, and now ${taught.right[1]}.`;
-  }
+  one('#taught').hidden = !steps;
+  one('#taught').textContent = `taught by you, ${count(steps, 'step')}`;
+  one('#trained').textContent = steps ? [`${count(steps, 'step')} taken.`, learnt(taught),
+    paidFor(app)].filter(Boolean).join(' ') : 'The network is as it came.';
 }

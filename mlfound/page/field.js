@@ -2,6 +2,11 @@
 import { paintInk, paintStrokes } from './paint.js';
 import { beginStroke, continueStroke, picture, show, undo } from './state.js';
 import { FIELD } from './strokes.js';
+import { article } from './words.js';
+
+// What the field shows where it is no drawing; the next stroke takes its place.
+const SHOWN = { digit: 'a test digit', pixels: 'changed by you, pixel by pixel',
+  steps: 'changed by the network', grey: 'grey, as a beginning' };
 
 // Where on the field an event is, in the field's own pixels.
 function pointOf(field, event) {
@@ -50,7 +55,7 @@ export function addDigits(box, app) {
   app.shelf.forEach(({ x, y }, k) => {
     const button = document.createElement('button'), canvas = document.createElement('canvas');
     button.type = 'button';
-    button.setAttribute('aria-label', `test digit ${k + 1}, a ${y}`);
+    button.setAttribute('aria-label', `test digit ${k + 1}, ${article(y)} ${y}`);
     button.onclick = () => app.change((state) => show(state, { kind: 'digit', x, taken: k }));
     button.append(canvas);
     box.append(button);
@@ -63,8 +68,10 @@ export function addDigits(box, app) {
 export function paintField(one, { state, palette }) {
   const { kind, strokes, x } = picture(state), waiting = kind === 'example';
   const canvas = one('#paper'), drawn = kind === 'strokes';
-  one('#field').classList.toggle('waiting', !drawn);
-  one('#hint').hidden = drawn && strokes.length > 0;
+  one('#field').classList.toggle('waiting', waiting);
+  one('#hint').hidden = drawn ? strokes.length > 0 : !waiting;
+  one('#shown').hidden = drawn || waiting;
+  one('#shown').textContent = kind in SHOWN ? `${SHOWN[kind]}; draw to start over` : '';
   canvas.classList.toggle('coarse', !drawn);
   if (drawn) paintStrokes(canvas, strokes, FIELD, palette);
   else paintInk(canvas, x, 28, palette);

@@ -73,6 +73,7 @@ function say(one, { reading, state }) {
 
 function paintAll(one, app) {
   const { taken } = picture(app.state);
+  document.body.classList.toggle('empty', !app.reading);
   paintField(one, app);
   paintPixels(one, app);
   paintAnswer(one, app);
