@@ -498,8 +498,7 @@ def test_formulas_are_set(tab):
 # The length of the path ---------------------------------------------------------------------------
 
 # Screens of 1280 x 900 with folds closed; folds have a bound: hiding everything is no short path.
-# 03 shows all four cures of its base class in the open, and 05 derives its one new gradient.
-SCREENS = dict(data=12, forward=12, backward=12, module=13, autograd=18, training=13)
+SCREENS = dict(data=12, forward=12, backward=12, module=12, autograd=18, training=12)
 # Lines of code in folds, for each line in sight; solutions, which are the reader's own, apart.
 FOLDED = 1.
 SOLUTIONS = 80
