@@ -6,10 +6,9 @@ Trainings take minutes: `--rounds` is the number of seeds, `MLFOUND_SHORT=1` omi
 """
 
 import os
-import time
 from functools import partial
-from statistics import mean
 
+import harness
 from harness import Benchmark, cell, interleaved, named
 
 theirs = "PyTorch's autograd"
@@ -120,7 +119,6 @@ def examples(name, quick):
 
 def one_training(name, way, seed, quick=False):
     "Seconds, processor seconds, and what is right of the validation and the test examples (%)."
-    from mlfound.fit import evaluate, fit
     from mlfound.ways import REGISTRY
 
     plan, settings = recipes()[name]
@@ -130,28 +128,14 @@ def one_training(name, way, seed, quick=False):
         valid, test = (s._replace(x=s.x[:100], y=s.y[:100]) for s in (valid, test))
     net = fresh(plan, seed)
     model = usual(net) if way == theirs else REGISTRY['transformer', way].way(net)
-    begin, cpu = time.perf_counter(), time.process_time()
-    fit(model, train, valid, seed=seed, progress=False, **settings)
-    spent = time.perf_counter() - begin, time.process_time() - cpu
-    return *spent, *(100 * evaluate(model, part)[1] for part in (valid, test))
-
-
-def summary(rows):
-    "Means over the seeds, and the test examples seed by seed."
-    columns = dict(zip(('seconds', 'cpu_seconds', 'valid', 'test'), zip(*rows), strict=True))
-    means = {k: mean(v) for k, v in columns.items()}
-    return means | {f'seed {k}': row[3] for k, row in enumerate(rows)}
+    return harness.trained(model, (train, valid, test), seed, **settings)
 
 
 def trainings(args):
     "Whole trainings by hand, and by PyTorch's autograd in the same loop, by turns."
-    runs = {}
-    for name in recipes():
-        for seed in range(args.rounds):
-            for way in ('functions', theirs) if name == 'sums' else ('functions',):
-                row = one_training(name, way, seed, args.quick)
-                runs.setdefault(f'{name}, {way}', []).append(row)
-    return {name: summary(rows) for name, rows in runs.items()}
+    both, alone = ('functions', theirs), ('functions',)
+    ways = {name: both if name == 'sums' else alone for name in recipes()}
+    return harness.trainings(ways, args.rounds, partial(one_training, quick=args.quick))
 
 
 def without_runs(count):

@@ -5,10 +5,9 @@ Trainings take minutes: `--rounds` is the number of seeds, `MLFOUND_SHORT=1` omi
 """
 
 import os
-import time
 from functools import partial
-from statistics import mean
 
+import harness
 from harness import Benchmark, cell, interleaved, named
 
 BATCH = 128
@@ -198,7 +197,6 @@ def one_training(name, way, seed, quick=False):
     import torch
     from mlfound.convnet import ConvNet
     from mlfound.data import mnist
-    from mlfound.fit import evaluate, fit
     from mlfound.training import init_he, standardized
     from mlfound.ways import REGISTRY
 
@@ -210,17 +208,7 @@ def one_training(name, way, seed, quick=False):
     gen = torch.Generator().manual_seed(seed)
     start = init_he(plan, gen) if network == 'plain' else ConvNet(plan, gen)
     model = REGISTRY[network, way].way(REGISTRY[network, way].dress(start))
-    begin, cpu = time.perf_counter(), time.process_time()
-    fit(model, train, valid, seed=seed, progress=False, **settings)
-    spent = time.perf_counter() - begin, time.process_time() - cpu
-    return *spent, *(100 * evaluate(model, part)[1] for part in (valid, test))
-
-
-def summary(rows):
-    "Means over the seeds, and the test digits seed by seed."
-    columns = dict(zip(('seconds', 'cpu_seconds', 'valid', 'test'), zip(*rows), strict=True))
-    means = {k: mean(v) for k, v in columns.items()}
-    return means | {f'seed {k}': row[3] for k, row in enumerate(rows)}
+    return harness.trained(model, (train, valid, test), seed, **settings)
 
 
 def compared(name):
@@ -230,13 +218,8 @@ def compared(name):
 
 def trainings(args):
     "Whole trainings by hand, and by PyTorch in the same loop, by turns."
-    runs = {}
-    for name in recipes():
-        for seed in range(args.rounds):
-            for way in compared(name):
-                row = one_training(name, way, seed, args.quick)
-                runs.setdefault(f'{name}, {way}', []).append(row)
-    return {name: summary(rows) for name, rows in runs.items()}
+    ways = {name: compared(name) for name in recipes()}
+    return harness.trainings(ways, args.rounds, partial(one_training, quick=args.quick))
 
 
 def page(results):

@@ -15,7 +15,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 here = Path(__file__).resolve().parent
 
@@ -52,6 +52,30 @@ def combine(runs):
     if isinstance(runs[0], dict):
         return {k: combine([r[k] for r in runs]) for k in runs[0]}
     return spread(runs)
+
+def trained(model, data, seed, **settings):
+    "Seconds, processor seconds, and what is right of the validation and the test examples (%)."
+    from mlfound.fit import evaluate, fit
+    train, valid, test = data
+    begin, cpu = time.perf_counter(), time.process_time()
+    fit(model, train, valid, seed=seed, progress=False, **settings)
+    spent = time.perf_counter() - begin, time.process_time() - cpu
+    return *spent, *(100 * evaluate(model, part)[1] for part in (valid, test))
+
+def summary(rows):
+    "Means over the seeds, and the test examples seed by seed."
+    columns = dict(zip(('seconds', 'cpu_seconds', 'valid', 'test'), zip(*rows), strict=True))
+    means = {k: mean(v) for k, v in columns.items()}
+    return means | {f'seed {k}': row[3] for k, row in enumerate(rows)}
+
+def trainings(compared, seeds, one):
+    "What `one(name, way, seed)` gives for each seed, the ways that `compared` has by turns."
+    runs = {}
+    for name, ways in compared.items():
+        for seed in range(seeds):
+            for way in ways:
+                runs.setdefault(f'{name}, {way}', []).append(one(name, way, seed))
+    return {name: summary(rows) for name, rows in runs.items()}
 
 def machine(threads):
     "What the figures depend on."
