@@ -24,7 +24,7 @@ from .conv import (Window, column, conv, conv_input, conv_weight, largest, max_p
 from .conv import batch_norm as normed
 from .convlayers import BatchNorm2d, Conv2d, Dropout, Flatten, MaxPool2d, drop_mask
 from .module import Linear, Module, ReLU, Sequential
-from .saved import ModelError
+from .saved import ModelError, check_shapes
 from .training import SCALING, SGD, cross_entropy
 from .ways import KINDS, REGISTRY, Entry, Kind, Way, ask, layers_way, torch_way
 
@@ -321,10 +321,7 @@ def conv_network(path, tensors, facts):
     if {*own}!={*tensors}:
         raise ModelError(f'{path}: holds {", ".join(sorted(tensors)) or "nothing"}; '
                          f'needed are {", ".join(own)}')
-    for name,t in own.items():
-        if t.shape!=tensors[name].shape:
-            raise ModelError(f'{path}: {name} is {tuple(tensors[name].shape)}; '
-                             f'{tuple(t.shape)} is needed')
+    check_shapes(path, own, tensors)
     return filled(net, tensors)
 
 # %% ../nbs/49_ConvNet.ipynb #finished

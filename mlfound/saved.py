@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['VERSION', 'DTYPES', 'MARK', 'MODEL', 'CHECKPOINT', 'REPORT', 'DRAW', 'ModelError', 'write_whole', 'digest', 'content',
-           'write_tensors', 'read_tensors', 'is_ours', 'Unfinished', 'checkpoint_epochs', 'check_finished', 'claim']
+           'write_tensors', 'read_tensors', 'check_shapes', 'is_ours', 'Unfinished', 'checkpoint_epochs',
+           'check_finished', 'claim']
 
 # %% ../nbs/25_Saved.ipynb #imports
 import errno
@@ -215,6 +216,14 @@ def read_tensors(path, # file that `write_tensors` wrote
         if known.pop('digest', None)!=digest(tensors, known):
             raise ModelError(f'{path}: damaged, its digest does not fit; fetch or make it again')
     return tensors,known['facts']
+
+# %% ../nbs/25_Saved.ipynb #check_shapes
+def check_shapes(path, own, tensors):
+    "Raise `ModelError` unless each of the `tensors` of a file is shaped like ours of its name."
+    for name,t in own.items():
+        if t.shape!=tensors[name].shape:
+            raise ModelError(f'{path}: {name} is {tuple(tensors[name].shape)}; '
+                             f'{tuple(t.shape)} is needed')
 
 # %% ../nbs/25_Saved.ipynb #MARK
 MARK = 'written by mlfound'   # to be put into a picture's metadata

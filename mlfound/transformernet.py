@@ -18,7 +18,7 @@ from .autograd import Var, raw
 from .checks import got
 from .convnet import shift_each
 from .module import Module
-from .saved import ModelError
+from .saved import ModelError, check_shapes
 from .training import SCALING
 from .transformer import (TokenLoss, Transformer, as_torch_modules, transformer,
                                  transformer_loss, transformer_loss_and_gradients)
@@ -154,10 +154,7 @@ def net_of(path, tensors, facts):
     if {*own}!={*tensors}:
         odd = ', '.join(sorted({*own} ^ {*tensors}))
         raise ModelError(f'{path}: its tensors are not those of its plan: {odd}')
-    for name,t in own.items():
-        if t.shape!=tensors[name].shape:
-            raise ModelError(f'{path}: {name} is {tuple(tensors[name].shape)}; '
-                             f'{tuple(t.shape)} is needed')
+    check_shapes(path, own, tensors)
     return holding(plan, tensors)
 
 def holding(plan, tensors):

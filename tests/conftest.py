@@ -1,7 +1,9 @@
 "What several tests use."
 import os, shutil, subprocess, sysconfig
 from configparser import ConfigParser
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 import pytest
 
 root = Path(__file__).resolve().parents[1]
@@ -38,6 +40,17 @@ def contents(folder):
     "Every file under `folder` by its relative path, with line ends as in git."
     return {p.relative_to(folder).as_posix(): p.read_bytes().replace(b'\r\n', b'\n')
             for p in Path(folder).rglob('*') if p.is_file() and '__pycache__' not in p.parts}
+
+@contextmanager
+def interrupted_after(epochs):
+    "Whoever trains in here presses Ctrl-C at the beginning of the next epoch."
+    import mlfound.fit
+    left, epoch = [epochs], mlfound.fit._epoch
+    def stops(*args):
+        if not left[0]: raise KeyboardInterrupt
+        left[0] -= 1
+        epoch(*args)
+    with mock.patch('mlfound.fit._epoch', stops): yield
 
 @pytest.fixture(scope='session')
 def browser():

@@ -3,13 +3,12 @@
 import io
 import json
 from contextlib import redirect_stderr, redirect_stdout
-from unittest import mock
 
 import pytest
 import torch
+from conftest import interrupted_after
 from torch.testing import assert_close
 
-import mlfound.fit
 from mlfound.addition import (
     ADDER,
     ANSWER,
@@ -72,15 +71,7 @@ def test_every_way_trains_alike(plan):
 def test_resumed_bit_for_bit(way, tmp_path):
     path = tmp_path / 'checkpoint'
     whole, _ = trained(way)
-    left, epoch = [2], mlfound.fit._epoch
-
-    def stops(*args):
-        if not left[0]:
-            raise KeyboardInterrupt
-        left[0] -= 1
-        epoch(*args)
-
-    with mock.patch('mlfound.fit._epoch', stops):
+    with interrupted_after(2):
         _, history = trained(way, checkpoint=path)
     assert history.interrupted and len(history.epochs) == 2
     again, _ = trained(way, checkpoint=path, resume=path)

@@ -2,13 +2,12 @@
 
 import io
 from contextlib import redirect_stdout
-from unittest import mock
 
 import pytest
 import torch
+from conftest import interrupted_after
 from torch.testing import assert_close
 
-import mlfound.fit
 from mlfound.cli import main
 from mlfound.convnet import BEST_PLAN, ConvNet, Plan, conv_tensors, for_plain_pixels, shift_each
 from mlfound.data import Split
@@ -48,15 +47,7 @@ def test_resumed_bit_for_bit(way, tmp_path):
     "Masks, order and steps of the pictures come from the run's generator, which checkpoints hold."
     path = tmp_path / 'checkpoint'
     whole, _ = trained(way, torch.float32)
-    left, epoch = [2], mlfound.fit._epoch
-
-    def stops(*args):
-        if not left[0]:
-            raise KeyboardInterrupt
-        left[0] -= 1
-        epoch(*args)
-
-    with mock.patch('mlfound.fit._epoch', stops):
+    with interrupted_after(2):
         _, history = trained(way, torch.float32, checkpoint=path)
     assert history.interrupted and len(history.epochs) == 2
     torch.rand(7)  # the global generator has gone on
