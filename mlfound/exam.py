@@ -18,7 +18,7 @@ from torch import Tensor
 from .slopes import Slopes
 from .findings import Finding, as_code, shrink
 from .nudges import MOST_ENTRIES, chance_to_miss, flat, measure
-from .subject import PairSubject, Subject, is_float
+from .subject import PairSubject, Subject, is_float, random_states
 from .suspects import (Trial, close, explanations, fits_axes, fits_error, fits_place,
                               fits_shape, fits_shared, fits_table, fits_weight)
 
@@ -56,6 +56,13 @@ def precision_of(subject):
     subject.to(torch.float32)
     return torch.float32
 
+# %% ../nbs/54_Exam.ipynb #is_random
+def is_random(subject, values):
+    "Are numbers drawn anew in every call?"
+    before = random_states()
+    first,second = (flat(subject.numbers(values)).nan_to_num() for _ in range(2))
+    return random_states()!=before or not torch.equal(first, second)
+
 # %% ../nbs/54_Exam.ipynb #Exam
 class Exam:
     "What is examined, at which point, and what has been found out so far."
@@ -65,8 +72,7 @@ class Exam:
         self.generator = torch.Generator().manual_seed(seed)
         self.dtype = precision_of(subject)
         self.values = in_dtype(subject.values(), self.dtype)
-        first,second = (flat(subject.numbers(self.values)) for _ in range(2))
-        subject.random = not torch.equal(first.nan_to_num(), second.nan_to_num())
+        subject.random = is_random(subject, self.values)
         self.outs = subject.numbers(self.values)
         self.check()
         self.table = self.measured(self.values, full=True)

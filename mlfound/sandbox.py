@@ -13,7 +13,6 @@ import io
 import linecache
 import os
 import pickle
-import random
 import select
 import signal
 import sys
@@ -27,7 +26,7 @@ import torch
 from torch import Tensor
 
 from .slopes import copies
-from .subject import own_randomness
+from .subject import own_randomness, random_states
 
 # %% ../nbs/70_Sandbox.ipynb #plain
 @dataclass
@@ -129,11 +128,9 @@ class Paper(io.TextIOBase):
         self.count += len(text)
         return len(text)
 
-def states(): return torch.get_rng_state(),np.random.get_state()[1].tobytes(),random.getstate()
-
 def played(script, answer):
     "Play the script with the answer, in this process; an `Outcome`."
-    out,paper,before = Outcome(),Paper(),states()
+    out,paper,before = Outcome(),Paper(),random_states()
     watched = answer if isinstance(answer, type) or not callable(answer) else Watched(answer)
     with contextlib.redirect_stdout(paper), contextlib.redirect_stderr(paper):
         with warnings.catch_warnings(), torch.enable_grad():
@@ -141,8 +138,7 @@ def played(script, answer):
             try: follow(script, watched, out)
             except BaseException as e: out.error,out.line = told(e, answer)
     out.said,out.changed = getattr(watched, 'said', ''),getattr(watched, 'changed', '')
-    out.printed,now = paper.count,states()
-    out.moved = not torch.equal(before[0], now[0]) or before[1:]!=now[1:]
+    out.printed,out.moved = paper.count,random_states()!=before
     return out
 
 def follow(script, watched, out):
