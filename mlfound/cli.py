@@ -211,7 +211,7 @@ def _own_adder(path='mlfound-model'):
 
 # %% ../nbs/20_Command_line.ipynb #add-code
 def add(sums:list, # such as 417+85, of numbers of up to three digits
-        *, model=None, # a file or folder of `mlfound train --task addition` (default: mlfound-model, or a packaged one)
+        *, model=None, # a file or folder of `train --task addition` (default: mlfound-model, or a packaged one)
         json:bool=False, # print one JSON object a line instead
        )->bool: # are all answers right?
     "Let a trained network add numbers."
