@@ -68,7 +68,7 @@ def _compare_all(x, y, params, methods):
     bounds = ' and '.join(f'{b:.0e}' for b in BOUNDS.values())
     print(f"relative error against PyTorch's autograd (0: the same bits; accepted: up to {bounds})")
     bad = print_errors(compare(x[~edge], y[~edge], params, methods))
-    print(f'{edge.sum()} of {len(x):,} digits left out: '
+    print(f'{edge.sum()} of {len(x):,} digits left out of the errors: '
           "rounding decides on which side of relu's corner they fall")
     return bad
 
