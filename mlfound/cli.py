@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from . import __version__ as version
-from .addition import SHOWN
+from .addition import SHOWN, trained_adder
 from .backward import forward_and_backward, near_kink
 from .checks import got
 from .data import Split, mnist
@@ -196,6 +196,7 @@ def _summands(text):
 
 def _adder(path):
     "The network of a file, or of a training's folder; `ModelError` if it does not add."
+    if path is None: return _own_adder() or trained_adder()[0]
     path,wanted = expand(path),'train one with mlfound train --task addition'
     if path.is_dir() and (path/MODEL).exists(): path = path/MODEL
     if not path.exists(): raise ModelError(f'{path}: no such file; {wanted}')
@@ -203,9 +204,14 @@ def _adder(path):
     if facts.get('task')=='addition': return net
     raise ModelError(f'{path}: does not add; {wanted}')
 
+def _own_adder(path='mlfound-model'):
+    "The network that was trained here, if one was."
+    with suppress(ModelError): return _adder(path)
+    say('no network was trained to add here; the one that comes along answers')
+
 # %% ../nbs/20_Command_line.ipynb #add-code
 def add(sums:list, # such as 417+85, of numbers of up to three digits
-        *, model='mlfound-model', # a file that `mlfound train --task addition` wrote, or its folder
+        *, model=None, # a file or folder of `train --task addition` (default: mlfound-model, or a packaged one)
         json:bool=False, # print one JSON object a line instead
        )->bool: # are all answers right?
     "Let a trained network add numbers."
