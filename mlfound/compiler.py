@@ -18,6 +18,7 @@ from fastcore.basics import patch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from .arguments import filled
 from .autograd import Var, grad
 from .checks import got as seen
 from .guards import raw
@@ -25,7 +26,7 @@ from .order import prove
 from .passes import (addmms, alive, fewer_copies, fewer_views, folded, hoisted, in_place,
                             into_buffers, merged, named, no_table, one_exp, one_loss)
 from .spelling import text
-from .trace import ProgramError, fact, filled, mapped, record
+from .trace import ProgramError, fact, mapped, record
 from .training import cross_entropy, init_he, network
 from .ways import REGISTRY, Entry, functions_way
 
@@ -39,8 +40,8 @@ class Program:
     "Straight-line Python for a function and its gradients."
     def __init__(self, listing, strict=False):
         self.listing,self.source = listing,text(listing, strict)
-        self.constants = dict(listing.constants)   # tensors from outside, by name
-        self.function,self.fits = load(self.source, listing),guard(listing)
+        self.constants = {listing.shown.get(n, n): t for n,t in listing.constants.items()}
+        self.function,self.fits = load(self.source, listing.name, self.constants),guard(listing)
         self.afresh,self.others,self.trusted = None,{},[]
         self.mine = [listing.arguments.index(n) for n in listing.wrt]
         self.examples = [(k, extent(listing.facts[n])) for k,n in enumerate(listing.arguments)
@@ -59,13 +60,13 @@ class Program:
 # %% ../nbs/12_Compiler.ipynb #load
 _counter = count(1)
 
-def load(source, listing):
+def load(source, name, constants):
     "The function in a program's text; an error in it shows its line."
     file = f'<program {next(_counter)}>'
     linecache.cache[file] = len(source), None, source.splitlines(True), file
-    space = dict(torch=torch, F=F, aten=torch.ops.aten) | listing.constants
+    space = dict(torch=torch, F=F, aten=torch.ops.aten) | constants
     exec(compile(source, file, 'exec'), space)
-    return space[listing.name]
+    return space[name]
 
 # %% ../nbs/12_Compiler.ipynb #kernels_of
 class Kernels(TorchDispatchMode):
@@ -165,7 +166,8 @@ def tensors_in(results):
 def guard(listing):
     "A function that says whether a program fits: shapes, layouts, types, devices, lists' lengths."
     tests,space = [],{}
-    for w,names in zip(listing.words, listing.form):
+    words = [f'a{k}' for k in range(len(listing.words))]
+    for w,names in zip(words, listing.form):
         many = isinstance(names, list)
         if many: tests.append(f'len({w})=={len(names)}')
         for k,n in enumerate(names if many else [names]):
@@ -174,8 +176,7 @@ def guard(listing):
                       f'D_{n}': f.device}
             tests.append(f'{place}.shape==S_{n} and {place}.stride()==L_{n} and '
                          f'{place}.dtype is T_{n} and {place}.device==D_{n}')
-    words = ', '.join(listing.words)
-    exec(f'def fits({words}): return {" and ".join(tests) or True}', space)
+    exec(f'def fits({", ".join(words)}): return {" and ".join(tests) or True}', space)
     return space['fits']
 
 # %% ../nbs/12_Compiler.ipynb #other
