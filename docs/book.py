@@ -28,7 +28,7 @@ def path_chapters():
     "The chapters that a newcomer walks through."
     return rooms()['The path']
 
-# The rooms of the book stand in one place, the tables of the home page -----------------------------
+# The rooms of the book stand in one place, the tables of the home page ----------------------------
 
 ROOM = r'\*\*(?P<room>[^*]+)\*\*'
 ROW = re.compile(rf'^(?:{ROOM}|\| \[(?P<label>[^]]+)\]\((?P<file>\d\d_\w+\.ipynb)\) \|)', re.M)
