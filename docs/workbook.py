@@ -83,8 +83,8 @@ def pointer(found):
     names = sorted((n for n in EXERCISES if n.split('.')[0] == found[2]),
                    key=lambda n: int(n.split('.')[1]))
     first,last = (f"**{n}** {packed()['exercises'][n]['title']}" for n in (names[0], names[-1]))
-    return (f'[The workbook]({found[1]}) asks: {len(names)} exercises, from {first} to {last}, with '
-            'hints, solutions, and a judge that names mistakes (`mlfound workbook`).')
+    return (f'[The workbook]({found[1]}) asks: {len(names)} exercises, from {first} to {last}, '
+            'with hints, solutions, and a judge that names mistakes (`mlfound workbook`).')
 
 def pointed(path):
     "A notebook as a text, with the exercises that there are now."
