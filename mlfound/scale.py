@@ -52,7 +52,7 @@ _WAYS = dict(functions=_Way(5, 1, 9, 1, 8, 0, 8, 3, 3, True),
 # %% ../nbs/13_Scale.ipynb #way-named
 def _way(name):
     if name in _WAYS: return _WAYS[name]
-    raise ValueError(f"step_cost: way is {got(name)}; pass 'functions', 'layers', 'tape' or 'PyTorch'")
+    raise ValueError(f'step_cost: way is {got(name)}; pass one of {", ".join(_WAYS)}')
 
 # %% ../nbs/13_Scale.ipynb #step_cost-by-formula
 def step_cost(way:str, # 'functions', 'layers', 'tape' or 'PyTorch'
