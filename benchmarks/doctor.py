@@ -1,8 +1,8 @@
 """Let the gradient checkers that there are judge the same faults and the same sound functions;
 write benchmarks/results_doctor.json and benchmarks/DOCTOR.md.
 
-Faults: tests/doctor_faults.py, doctor_held_out.py, doctor_reports.py, and every mutant of chapter
-08 as a `torch.autograd.Function`. JAX and HIPS autograd take part where they are installed (`pip
+Faults: tests/doctor_faults.py and doctor_held_out.py, _reports.py, _strangers.py; every mutant of
+chapter 08 as a `torch.autograd.Function`. JAX and HIPS autograd take part where they are installed (`pip
 install jax autograd`); they see each thing as a function of NumPy arrays with a rule, as its author
 would hand it to them.
 """
@@ -18,7 +18,8 @@ from harness import Benchmark, named
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]/'tests'))
 HALVES = {'while it was written': 'doctor_faults doctor_sound',
           'held out': 'doctor_held_out doctor_held_out',
-          'after reports': 'doctor_reports doctor_reports'}
+          'after reports': 'doctor_reports doctor_reports',
+          'with twins': 'doctor_strangers doctor_strangers'}
 NO_SECOND = 'once_differentiable', 'not implemented', 'not differentiable', 'does not require grad'
 
 
@@ -386,37 +387,70 @@ def tries(rule, way):
     return [*rule.calls, *(k.args for k in rule.trial.kinks if way == WAYS[2])]
 
 
-def mutants(args):
-    "The mutants of all rules that are no equals of their originals, each to its first fault."
+def size(rule): return sum(getattr(a, 'numel', int)() for a in rule.calls[0])
+
+
+class Judge:
+    "Is a fault of a mutant another than those that its rule, as it is, is charged with?"
+    def __init__(self):
+        self.charges, self.times, self.ways = {}, [], ()
+
+    def learn(self, rules, ways):
+        "While all is right."
+        for rule in rules:
+            for way in ways:
+                if (rule.trial, way) not in self.charges:
+                    found = [faults_of(rule, call, way, False) for call in tries(rule, way)]
+                    self.charges[rule.trial, way] = found
+
+    def caught(self, rule, way):
+        both = zip(tries(rule, way), self.charges[rule.trial, way])
+        return any(faults_of(rule, call, way, not was) - was for call, was in both)
+
+    def __call__(self, rule):
+        begin = time.process_time()
+        way = next((way for way in self.ways if self.caught(rule, way)), None)
+        self.times.append(time.process_time()-begin)
+        return [way] if way else []
+
+    def run(self, names, choose, ways):
+        "The mutants, each before those of its users that `choose(k, users)` names."
+        import mlfound.mutants
+        from mlfound.verify import rule_of
+        broken, self.ways = mlfound.mutants._broken, ways
+
+        def chosen(trials):
+            for k, (users, *rest) in enumerate(broken(trials)):
+                if some := choose(k, sorted(map(rule_of, users), key=size)):
+                    self.learn(some, ways)
+                    yield [rule.trial for rule in some], *rest
+        mlfound.mutants._broken = chosen
+        try:
+            return mlfound.mutants.mutants(*names, judge=self)
+        finally:
+            mlfound.mutants._broken = broken
+
+
+def mutants(args, part=lambda k: True):
+    """The mutants of all rules that are no equals of their originals, each to its first fault:
+    first before the smallest rule that uses what is broken, then before all, in all ways."""
     from mlfound.catalogue import find
-    from mlfound.verify import rule_of
     import mlfound.mutants
     mlfound.mutants.case = lambda *_: None # what its own judges would compute first
-    names, times, known = RULES if args.quick else [], [], {}
-    for rule in map(rule_of, find(*names)): # what the rules, as they are, are charged with
-        for way in WAYS:
-            found = [faults_of(rule, call, way, False) for call in tries(rule, way)]
-            known[rule.trial, way] = found
-
-    def caught(rule, way): # a fault of a mutant must be another
-        calls = tries(rule, way)
-        healthy = known.get((rule.trial, way)) or [set()]*len(calls)
-        return any(faults_of(rule, call, way, not was) - was for call, was in zip(calls, healthy))
-
-    def judge(rule):
-        begin = time.process_time()
-        way = next((way for way in WAYS if caught(rule, way)), None)
-        times.append(time.process_time()-begin)
-        return [way] if way else []
-    table = [m for m in mlfound.mutants.mutants(*names, judge=judge) if not m.proof]
+    names, judge = RULES if args.quick else [], Judge()
+    first = judge.run(names, lambda k, users: users[:part(k)], WAYS[:1])
+    left = [k for k, m in enumerate(first) if not m.rejected]
+    at = iter(range(len(first)))
+    again = judge.run(names, lambda k, users: users*(part(k) and next(at) in left), WAYS)
+    table = [m for m in first if m.rejected] + [m for m in again if not m.proof]
     best = [min((by[0] for by in m.verdicts.values() if by), key=WAYS.index, default='missed')
             for m in table]
     by = {way: [f'{m.part}: {m.mistake}: {m.change}' for m, b in zip(table, best) if b == way]
           for way in (*WAYS, 'missed')}
-    charged = {way: sorted({t.name for (t, w), found in known.items() if w == way and any(found)})
-               for way in WAYS}
-    return dict(rules=len({t for t, _ in known}), of=len(table), caught=len(by.pop('alone')), **by,
-                charged=charged, seconds=sum(times)/len(times))
+    charged = {way: sorted({t.name for (t, w), found in judge.charges.items()
+                            if w == way and any(found)}) for way in WAYS}
+    return dict(rules=len(find(*names)), of=len(table), caught=len(by.pop('alone')),
+                **by, charged=charged, seconds=sum(judge.times)/len(judge.times))
 
 
 RULES = ['relu'] # of a quick try

@@ -6,12 +6,15 @@
 __all__ = ['examine_named']
 
 # %% ../nbs/58_Prompt.ipynb #imports
+import difflib
 import importlib
 import importlib.util
 import json as to_json
 import os
 import runpy
 import sys
+import traceback
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import torch
@@ -23,19 +26,44 @@ from .findings import Report
 class ThingError(ValueError):
     "What was named cannot be examined."
 
+def line_of(e):
+    "Where in the user's code an exception came from, as far as it can be told."
+    own = [f for f in traceback.extract_tb(e.__traceback__)
+           if not {'mlfound','site-packages','importlib'} & {*Path(f.filename).parts}
+           and not f.filename.startswith('<')]
+    return f' ({Path(own[-1].filename).name}, line {own[-1].lineno})' if own else ''
+
+@contextmanager
+def running(what, advice=''):
+    "The user's code: what goes wrong in it is one line."
+    try: yield
+    except SystemExit as e:
+        raise ThingError(f'examine: {what}: it ends Python (sys.exit){line_of(e)}; put that under '
+                         "if __name__=='__main__'") from e
+    except ThingError: raise
+    except Exception as e:
+        raise ThingError(f'examine: {what}: {type(e).__name__}: {e}{line_of(e)}{advice}') from e
+
+# %% ../nbs/58_Prompt.ipynb #module_of
 def module_of(name):
     "The user's module or file, run."
     path = Path(name)
     if name.endswith('.py') and not path.is_file():
-        raise ThingError(f'examine: {name}: no such file')
-    try:
-        if not path.is_file(): return importlib.import_module(name)
+        raise ThingError(f'examine: {name}: no such file in {os.getcwd()}')
+    with running(f'{name} cannot be imported'):
+        if not path.is_file(): return imported(name)
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module
-    except Exception as e:
-        raise ThingError(f'examine: {name} cannot be imported: {type(e).__name__}: {e}') from e
+
+def imported(name):
+    "A module by its name."
+    try: return importlib.import_module(name)
+    except ModuleNotFoundError as e:
+        if e.name!=name.split('.')[0]: raise
+        raise ThingError(f'examine: there is no module {name} in {os.getcwd()}, nor is one '
+                         'installed; name a file by its path, as folder/file.py:Name') from e
 
 # %% ../nbs/58_Prompt.ipynb #member
 def member(module, name):
@@ -43,10 +71,17 @@ def member(module, name):
     found = module
     for part in name.split('.'):
         if not hasattr(found, part):
-            raise ThingError(f'examine: {module.__name__} has no {name}')
+            raise ThingError(f'examine: {module.__name__} has no {name}' + others(module, part))
         found = getattr(found, part)
     if isinstance(found, type) and issubclass(found, nn.Module): return made(found)
     return found
+
+# %% ../nbs/58_Prompt.ipynb #others
+def others(module, name):
+    "What else stands there, most alike first."
+    own = {n.lower(): n for n,v in vars(module).items() if callable(v) and n[0]!='_'}
+    near = [own[n] for n in difflib.get_close_matches(name.lower(), own, 3) or [*own][:6]]
+    return f"; it has {', '.join(near)}" if near else ''
 
 def made(cls):
     "A module of this class, if it needs no arguments."
@@ -61,7 +96,6 @@ def find_thing(text):
     name,colon,names = text.rpartition(':')
     if not (colon and name and names):
         raise ThingError(f'examine: {text} names nothing; write module:Name, or file.py:Name')
-    if os.getcwd() not in sys.path: sys.path.insert(0, os.getcwd())
     found = [member(module_of(name), n.strip()) for n in names.split(',')]
     return found[0] if len(found)==1 else tuple(found)
 
@@ -74,17 +108,26 @@ def of_shape(text, generator):
         raise ThingError(f'examine: {text} is no shape; write sizes with commas, as 5,3')
     return torch.randn(shape, dtype=torch.float64, generator=generator)
 
+# %% ../nbs/58_Prompt.ipynb #arguments_of
 def arguments(shapes, path):
     "`args, kwargs` from shapes, or from a file of the user's."
     if bool(shapes)==bool(path): raise ThingError('examine: pass either --shapes or --args')
     generator = torch.Generator().manual_seed(0)
     if shapes: return [of_shape(s, generator) for s in shapes], {}
-    try: names = runpy.run_path(path)
-    except Exception as e:
-        raise ThingError(f'examine: {path} cannot be run: {type(e).__name__}: {e}') from e
+    if not Path(path).is_file(): raise ThingError(f'examine: --args {path}: no such file')
+    with running(f'{path} cannot be run'): names = runpy.run_path(path)
     if 'args' not in names: raise ThingError(f'examine: {path} leaves no args; write args = (x, w)')
     args,kwargs = names['args'],names.get('kwargs', {})
+    if not isinstance(kwargs, dict):
+        raise ThingError(f'examine: {path} leaves kwargs that are a {type(kwargs).__name__}; write '
+                         'kwargs = dict(name=value)')
     return args if isinstance(args, (tuple,list)) else (args,), kwargs
+
+# %% ../nbs/58_Prompt.ipynb #called_with
+def called_with(args):
+    "What a call got, for an error message."
+    shapes = [str(tuple(a.shape)) for a in args if hasattr(a, 'shape')]
+    return f"; it was called with {' and '.join(shapes)}" if shapes else ''
 
 # %% ../nbs/58_Prompt.ipynb #examine_named
 def examine_named(thing, # what to examine: module:Name, file.py:Name, or file.py:f,vjp for a function and its rule
@@ -97,10 +140,12 @@ def examine_named(thing, # what to examine: module:Name, file.py:Name, or file.p
                  )->Report:
     "Try everything that can be wrong with a gradient of yours. This runs your code."
     from mlfound.doctor import Settings, examine # its judges, without which other commands start
-    found,(given,more) = find_thing(str(thing)),arguments(shapes, args)
-    how = Settings(most=most, seed=seed, progress=False if json else None,
-                   like=find_thing(str(like)) if like else None)
-    try: report = examine(found, *given, settings=how, **more)
-    except Exception as e: raise ThingError(f'{thing}: {type(e).__name__}: {e}') from e
+    if os.getcwd() not in sys.path: sys.path.insert(0, os.getcwd())
+    with redirect_stdout(sys.stderr if json else sys.stdout): # what the user's code prints
+        (given,more),found = arguments(shapes, args),find_thing(str(thing))
+        how = Settings(most=most, seed=seed, progress=False if json else None,
+                       like=find_thing(str(like)) if like else None)
+        with running(thing, called_with(given)):
+            report = examine(found, *given, settings=how, **more)
     print(to_json.dumps(report.as_data(), indent=1) if json else report)
     return report

@@ -220,7 +220,8 @@ def test_at_the_prompt(tmp_path):
                 'torch:square'], tmp_path)
     assert done.returncode == 1 and 'not its model' in done.stdout, done.stderr
     done = run(['mlfound', 'examine', 'rules:none', '--shapes', '2'], tmp_path)
-    assert done.returncode == 2 and done.stderr == 'mlfound: error: examine: rules has no none\n'
+    assert done.returncode == 2 and done.stderr == ('mlfound: error: examine: rules has no none; '
+                                                      'it has double, rule, right\n')
 
 def test_the_page_of_the_comparison_is_that_of_its_figures(monkeypatch):
     monkeypatch.syspath_prepend(root/'benchmarks')
