@@ -26,6 +26,7 @@ def main():
     "Each notebook gets a process of its own, one after another: nothing of one reaches the next."
     os.environ['SOURCE_DATE_EPOCH'] = '0' # or SVG figures would hold the time of day
     os.environ['MLFOUND_STRICT'] = '1' # where an outcome is not the book's, stop
+    os.environ['OMP_NUM_THREADS'] = '1' # the number of threads is printed, and sums depend on it
     for name in sys.argv[1:] or sorted(p.name for p in nbs.glob('*.ipynb')):
         print('mlfound: running', name, flush=True)
         command = [sys.executable, __file__, '--one', name]

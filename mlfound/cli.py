@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from . import __version__ as version
-from .addition import SHOWN
+from .addition import SHOWN, trained_adder
 from .backward import forward_and_backward, near_kink
 from .checks import got
 from .data import Split, mnist
@@ -68,7 +68,7 @@ def _compare_all(x, y, params, methods):
     bounds = ' and '.join(f'{b:.0e}' for b in BOUNDS.values())
     print(f"relative error against PyTorch's autograd (0: the same bits; accepted: up to {bounds})")
     bad = print_errors(compare(x[~edge], y[~edge], params, methods))
-    print(f'{edge.sum()} of {len(x):,} digits left out: '
+    print(f'{edge.sum()} of {len(x):,} digits left out of the errors: '
           "rounding decides on which side of relu's corner they fall")
     return bad
 
@@ -196,6 +196,7 @@ def _summands(text):
 
 def _adder(path):
     "The network of a file, or of a training's folder; `ModelError` if it does not add."
+    if path is None: return _own_adder() or trained_adder()[0]
     path,wanted = expand(path),'train one with mlfound train --task addition'
     if path.is_dir() and (path/MODEL).exists(): path = path/MODEL
     if not path.exists(): raise ModelError(f'{path}: no such file; {wanted}')
@@ -203,9 +204,14 @@ def _adder(path):
     if facts.get('task')=='addition': return net
     raise ModelError(f'{path}: does not add; {wanted}')
 
+def _own_adder(path='mlfound-model'):
+    "The network that was trained here, if one was."
+    with suppress(ModelError): return _adder(path)
+    say('no network was trained to add here; the one that comes along answers')
+
 # %% ../nbs/20_Command_line.ipynb #add-code
 def add(sums:list, # such as 417+85, of numbers of up to three digits
-        *, model='mlfound-model', # a file that `mlfound train --task addition` wrote, or its folder
+        *, model=None, # a file or folder of `train --task addition` (default: mlfound-model, or a packaged one)
         json:bool=False, # print one JSON object a line instead
        )->bool: # are all answers right?
     "Let a trained network add numbers."
@@ -304,16 +310,22 @@ def ending(e):
     if memory: return 2, 'error: out of memory; make the network, the batch or the pictures smaller'
     raise e
 
+def _refuse(parser, name, unknown):
+    "End with a word on what nobody asked for, and where the command's own options are listed."
+    if name: parser.prog += f' {name}'
+    parser.error(f'unrecognized arguments: {" ".join(unknown)}')
+
 def _obey(argv):
     "Run what was typed; exit code, and what to say."
     try:
         parser = make_parser()
-        options = vars(parser.parse_args(argv))
-        name = options.pop('command')
+        options,unknown = parser.parse_known_args(argv)
+        name = vars(options).pop('command')
+        if unknown: _refuse(parser, name, unknown)
         command = COMMANDS.get(name)
         if not command: return parser.print_help() or 0, ''
-        check_apart(name, options)
-        return command.code(command.run(**options)), ''
+        check_apart(name, vars(options))
+        return command.code(command.run(**vars(options))), ''
     except BaseException as e: return ending(e)
 
 # %% ../nbs/20_Command_line.ipynb #main

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['EXACT', 'PASSES', 'HEARD', 'BOUND', 'Program', 'load', 'Kernels', 'shows', 'says_what_it_means', 'drawn_like',
-           'by_tape', 'difference', 'compare', 'tensors_in', 'guard', 'extent', 'end_of', 'near', 'write', 'check',
-           'embedded', 'loss_of', 'compiled_way']
+           'by_tape', 'difference', 'compare', 'tensors_in', 'guard', 'extent', 'moved', 'end_of', 'near', 'write',
+           'check', 'embedded', 'loss_of', 'compiled_way']
 
 # %% ../nbs/12_Compiler.ipynb #imports
 import base64, linecache, math, operator
@@ -18,6 +18,7 @@ from fastcore.basics import patch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from .arguments import filled
 from .autograd import Var, grad
 from .checks import got as seen
 from .guards import raw
@@ -25,7 +26,7 @@ from .order import prove
 from .passes import (addmms, alive, fewer_copies, fewer_views, folded, hoisted, in_place,
                             into_buffers, merged, named, no_table, one_exp, one_loss)
 from .spelling import text
-from .trace import ProgramError, fact, filled, mapped, record
+from .trace import ProgramError, fact, mapped, record
 from .training import cross_entropy, init_he, network
 from .ways import REGISTRY, Entry, functions_way
 
@@ -39,17 +40,18 @@ class Program:
     "Straight-line Python for a function and its gradients."
     def __init__(self, listing, strict=False):
         self.listing,self.source = listing,text(listing, strict)
-        self.constants = dict(listing.constants)   # tensors from outside, by name
-        self.function,self.fits = load(self.source, listing),guard(listing)
-        self.afresh,self.others,self.trusted = None,{},[]
+        self.constants = {listing.shown.get(n, n): t for n,t in listing.constants.items()}
+        self.function,self.fits = load(self.source, listing.name, self.constants),guard(listing)
+        self.afresh,self.others,self.trusted,self.places = None,{},[],[]
         self.mine = [listing.arguments.index(n) for n in listing.wrt]
         self.examples = [(k, extent(listing.facts[n])) for k,n in enumerate(listing.arguments)
                          if n not in listing.wrt]
 
     def __call__(self, *args, out=None):
         "The value, and the gradients as a list, written into the tensors `out` if these are given."
-        if len(args)!=len(self.listing.words) or not self.fits(*args):
-            return self.other(args)(*args, out=out)
+        try: fits = len(args)==len(self.listing.words) and self.fits(*args)
+        except (AttributeError,TypeError): fits = False   # no tensors: `flat` says so
+        if not fits: return self.other(args)(*args, out=out)
         if out is None: return self.function(*args)
         self.check_out(args, out)
         return self.function(*args, out)
@@ -59,13 +61,13 @@ class Program:
 # %% ../nbs/12_Compiler.ipynb #load
 _counter = count(1)
 
-def load(source, listing):
+def load(source, name, constants):
     "The function in a program's text; an error in it shows its line."
     file = f'<program {next(_counter)}>'
     linecache.cache[file] = len(source), None, source.splitlines(True), file
-    space = dict(torch=torch, F=F, aten=torch.ops.aten) | listing.constants
+    space = dict(torch=torch, F=F, aten=torch.ops.aten) | constants
     exec(compile(source, file, 'exec'), space)
-    return space[listing.name]
+    return space[name]
 
 # %% ../nbs/12_Compiler.ipynb #kernels_of
 class Kernels(TorchDispatchMode):
@@ -165,7 +167,8 @@ def tensors_in(results):
 def guard(listing):
     "A function that says whether a program fits: shapes, layouts, types, devices, lists' lengths."
     tests,space = [],{}
-    for w,names in zip(listing.words, listing.form):
+    words = [f'a{k}' for k in range(len(listing.words))]
+    for w,names in zip(words, listing.form):
         many = isinstance(names, list)
         if many: tests.append(f'len({w})=={len(names)}')
         for k,n in enumerate(names if many else [names]):
@@ -174,8 +177,7 @@ def guard(listing):
                       f'D_{n}': f.device}
             tests.append(f'{place}.shape==S_{n} and {place}.stride()==L_{n} and '
                          f'{place}.dtype is T_{n} and {place}.device==D_{n}')
-    words = ', '.join(listing.words)
-    exec(f'def fits({words}): return {" and ".join(tests) or True}', space)
+    exec(f'def fits({", ".join(words)}): return {" and ".join(tests) or True}', space)
     return space['fits']
 
 # %% ../nbs/12_Compiler.ipynb #other
@@ -229,9 +231,10 @@ def check_out(self:Program, args, out):
     flat,known = [],self.trusted
     for a in args: flat += a if isinstance(a, (tuple,list)) else [a]
     mine = [*out, *(flat[k] for k in self.mine)]
-    if len(mine)!=len(known) or not all(map(operator.is_, mine, known)):
+    if len(mine)!=len(known) or not all(map(operator.is_, mine, known)) or moved(self, mine):
         self.check_apart(flat, out)
         self.trusted,self.taken = mine,[(t.data_ptr(), end_of(t)) for t in out]
+        self.places = [*map(Tensor.data_ptr, mine)]
     for k,size in self.examples:   # these are others at every call
         start = flat[k].data_ptr()
         for lo,hi in self.taken:
@@ -244,8 +247,8 @@ def check_apart(self:Program, flat, out):
     l = self.listing
     likes = [(f.shape, f.dtype, f.device) for f in map(l.facts.get, l.wrt)]
     if not l.buffers: raise ProgramError(f'{l.name}: has no use for out; leave it out')
-    if [(tuple(t.shape), t.dtype, t.device) for t in out]!=likes:
-        raise ProgramError(f'{l.name}: out must be tensors like {", ".join(l.wrt)}')
+    own = [isinstance(t, Tensor) and (tuple(t.shape), t.dtype, t.device) for t in out]
+    if own!=likes: raise ProgramError(f'{l.name}: out must be tensors like {", ".join(l.wrt)}')
     for k,t in enumerate(out):
         if any(near(t, other) for other in (*out[:k], *out[k+1:], *flat)):
             raise ProgramError(f'{l.name}: out[{k}] shares memory with an argument or another '
@@ -255,6 +258,10 @@ def extent(f):
     "The bytes from a tensor's first entry to its last, from its `Fact`."
     if not math.prod(f.shape): return 0
     return f.dtype.itemsize*(1 + sum((n-1)*s for n,s in zip(f.shape, f.stride)))
+
+def moved(program, mine):
+    "Has a tensor got other memory, under the same name?"
+    return [*map(Tensor.data_ptr, mine)]!=program.places
 
 def end_of(t): return t.data_ptr() + extent(fact(t))
 

@@ -13,9 +13,11 @@ import torch
 import torch.nn.functional as F
 
 from .attention import attention
+from .conv import How, conv
+from .data import mnist
 from .forward import Params, lin, mlp, mse, relu
 from .judge import CHAPTERS, EXERCISES, Chapter, Exercise, solved
-from .optimizers import Adam
+from .optimizers import SGD, Adam
 from .tiny import tiny_network
 
 # %% ../nbs/73_Exercises.ipynb #registry
@@ -62,6 +64,20 @@ def _shape_of_mean(): return tuple(torch.zeros(9, 784)[torch.arange(9)==7].mean(
 # %% ../nbs/73_Exercises.ipynb #try-00-3
 @predict('00.3', {1.: 'that would be u/255', 256/255: 'upside down'})
 def _full_ink(): return 255/256
+
+# %% ../nbs/73_Exercises.ipynb #try-00-4
+@predict('00.4', {(1,0): 'the other way round: the most first'})
+def _ink():
+    x,y = mnist().train
+    ink = torch.stack([x[y==k].mean() for k in range(10)])
+    return ink.argmax().item(),ink.argmin().item()
+
+# %% ../nbs/73_Exercises.ipynb #try-00-5
+@write('00.5', '73_Exercises#standardised')
+def _standardised(standardised):
+    yield standardised(t([1.], [3.]))
+    yield standardised(drawn(5, 3))
+    yield standardised(torch.cat([drawn(4, 2), torch.full((4,1), 5.).double()], 1))
 
 # %% ../nbs/73_Exercises.ipynb #setup-01
 CHAPTERS['01'] = Chapter('01_Forward', '''import torch
@@ -130,6 +146,18 @@ def _nine_numbers():
 @predict('01.8', {784.: 'that is the variance', 1.: 'sums of many spread more than one'})
 def _spread(): return math.sqrt(784)
 
+# %% ../nbs/73_Exercises.ipynb #try-01-9
+@predict('01.9', {(39_301,39_250): 'biases are added, not multiplied with',
+                  (39_200,50): 'that is one layer and the other; the first number is of both'})
+def _multiplications(): return 784*50 + 50*1,784*50
+
+# %% ../nbs/73_Exercises.ipynb #try-01-10
+@predict('01.10', {((1,),(4,),(4,)): 'that would be what one hopes for'})
+def _three_shapes():
+    pred,targ = torch.zeros(9, 1),torch.zeros(9)
+    tried = pred[:1] - targ[:1],pred[:1] - targ[:4],pred[:4,0] - targ[:4,None]
+    return tuple(tuple(t.shape) for t in tried)
+
 # %% ../nbs/73_Exercises.ipynb #setup-02
 CHAPTERS['02'] = Chapter('02_Backward', '''import torch
 from torch import Tensor
@@ -192,7 +220,7 @@ def _lin_calls(vjp):
 # %% ../nbs/73_Exercises.ipynb #try-02-7
 def _abs_trial(vjp): return torch.abs, vjp, drawn(3, 2)
 
-@write('02.7', '02_Backward#abs_vjp', _abs_trial)
+@write('02.7', '73_Exercises#abs_vjp', _abs_trial)
 def _abs_calls(vjp):
     yield vjp(t(1., 2.), t(-1., 3.))
     yield vjp(t(1., 2.), t(0., -5.))
@@ -237,6 +265,14 @@ find('02.12', '02.1', first='g * 3')
 
 # %% ../nbs/73_Exercises.ipynb #try-02-13
 find('02.13', '02.5')
+
+# %% ../nbs/73_Exercises.ipynb #try-02-14
+@predict('02.14', {'sign': 'that is wrong for any weights', 'other side': 'that mixes examples'})
+def _approved_by_weights():
+    half,g = drawn(3, 3),drawn(3, 3, seed=1)
+    w = half + half.T
+    wrong = {'sign': -(g@w.T), 'no transpose': g@w, 'other side': w.T@g}
+    return next(n for n,gx in wrong.items() if torch.allclose(gx, g@w.T))
 
 # %% ../nbs/73_Exercises.ipynb #setup-03
 CHAPTERS['03'] = Chapter('03_Module', '''import torch
@@ -333,6 +369,32 @@ def _forgets():
 
 # %% ../nbs/73_Exercises.ipynb #try-03-8
 find('03.8', '02.10', first='gz = ga')
+
+# %% ../nbs/73_Exercises.ipynb #try-03-9
+@write('03.9', '73_Exercises#Scale')
+def _scale(Scale):
+    layer = Scale(t(3.)[0])
+    for k in (1,2):
+        yield 'forward', layer.forward(drawn(5, 3, seed=k))
+        yield 'what bwd returns', layer.bwd(drawn(5, 3, seed=k+2), drawn(5, 3, seed=k))
+        uses = ' after two uses, of which it is the sum'*(k==2)
+        yield f's.grad{uses}', _grad(layer, 's')
+
+# %% ../nbs/73_Exercises.ipynb #try-03-10
+@write('03.10', '73_Exercises#Residual', uses=('03.1',))
+def _residual(Residual):
+    block = Residual(*_scales(5.))
+    yield 'forward, with f(x) = 5x + 1', block(t(2.))
+    yield 'backward, where f sends back 5g + 3', block.backward(t(1.))
+    yield 'forward, of several numbers', block(drawn(4, 3))
+    yield 'backward, of several', block.backward(drawn(4, 3, seed=1))
+
+# %% ../nbs/73_Exercises.ipynb #try-03-11
+@predict('03.11', {20_000_000: 'and the predictions?',
+                   10_200_000: 'pre-activations and activations',
+                   10_000_000: 'pre-activations, activations and predictions',
+                   5_050_000: 'a float32 has four bytes'})
+def _kept_bytes(): return sum(4*50_000*width for width in (50,50,1))
 
 # %% ../nbs/73_Exercises.ipynb #setup-04
 CHAPTERS['04'] = Chapter('04_Autograd', '''import itertools
@@ -493,11 +555,20 @@ def _fork_by_hand():
 # %% ../nbs/73_Exercises.ipynb #try-04-12
 find('04.12', '04.5', first='g = rule(grads[v])\n')
 
+# %% ../nbs/73_Exercises.ipynb #try-04-13
+def _swish_trial(vjp): return F.silu, vjp, drawn(3, 2)
+
+@write('04.13', '73_Exercises#swish_vjp', _swish_trial)
+def _swish_calls(vjp):
+    yield vjp(t(1., 2.), t(0., 3.))
+    yield vjp(drawn(4, 3), drawn(4, 3, seed=1))
+
 # %% ../nbs/73_Exercises.ipynb #setup-05
 CHAPTERS['05'] = Chapter('05_Training', '''import math
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from mlfound.optimizers import Adam, Optimizer
+from mlfound.optimizers import SGD, Adam, Optimizer
 from mlfound.scores import log_softmax, softmax''')
 
 # %% ../nbs/73_Exercises.ipynb #try-05-1
@@ -630,9 +701,50 @@ find('05.13', '05.3')
 # %% ../nbs/73_Exercises.ipynb #try-05-14
 find('05.14', '05.4')
 
+# %% ../nbs/73_Exercises.ipynb #try-05-15
+def _rates(rate, n): return t(*(float(rate(k)) for k in range(n)))
+
+@write('05.15', '45_Optimizers#one_cycle')
+def _one_cycle(one_cycle):
+    yield 'ten steps, to 1 and down', _rates(one_cycle(1., 10, .5, .2, .1), 10)
+    yield 'seven steps, to 3 and down', _rates(one_cycle(3., 7, .6, .1, 0.), 7)
+    yield 'after the last step', float(one_cycle(2., 10, .3, .1, .01)(99))
+
+# %% ../nbs/73_Exercises.ipynb #try-05-16
+def _moves(x, out, most, side):
+    "The steps that make these images of those."
+    wide = F.pad(x.view(-1,side,side), [most]*4, value=x.min().item())
+    places = [(a,b) for a in range(2*most+1) for b in range(2*most+1)]
+    def cut(a, b): return wide[:, a:a+side, b:b+side].reshape(x.shape)
+    return [p for p in places if cut(*p).equal(out)]
+
+@write('05.16', '05_Training#shift')
+def _shift(shift):
+    gen,x = torch.Generator().manual_seed(1),drawn(2, 16)
+    outs = [shift(x, gen, 1, 4) for _ in range(100)]
+    yield 'the shape', tuple(outs[0].shape)
+    found = [_moves(x, out, 1, 4) for out in outs]
+    yield 'do all images move by one step, with paper at the border?', all(found)
+    yield 'how many steps there are, for most = 1', len({tuple(f) for f in found})
+    a,b = (shift(x, torch.Generator().manual_seed(1), 2, 4) for _ in range(2))
+    yield 'is it drawn from the generator?', a.equal(b)
+    yield 'is it one step for most = 2?', bool(_moves(x, a, 2, 4))
+
+# %% ../nbs/73_Exercises.ipynb #try-05-17
+@write('05.17', '73_Exercises#nesterov')
+def _nesterov(update):
+    class Mine(SGD): pass
+    Mine.update,gs = getattr(update, 'f', update),[drawn(3, seed=k) for k in range(4)]
+    p = t(1., 2.)
+    optimizer = Mine([p], .5, .9)
+    yield 'a step with lr=.5 from [1, 2] along [1, -1]', _steps(optimizer, p, [t(1., -1.)])
+    p = drawn(3, seed=9)
+    yield 'four steps', _steps(Mine([p], .1, .8), p, gs)
+
 # %% ../nbs/73_Exercises.ipynb #setup-06
 CHAPTERS['06'] = Chapter('06_Operations', '''import math
 import torch
+import torch.nn.functional as F
 from torch import Tensor''')
 
 # %% ../nbs/73_Exercises.ipynb #try-06-1
@@ -706,8 +818,17 @@ def _rolled():
 # %% ../nbs/73_Exercises.ipynb #try-06-9
 find('06.9', '06.6')
 
+# %% ../nbs/73_Exercises.ipynb #try-06-10
+def _mish_trial(vjp): return F.mish, vjp, drawn(3, 2)
+
+@write('06.10', '73_Exercises#mish_vjp', _mish_trial)
+def _mish_calls(vjp):
+    yield vjp(t(1., 2.), t(0., 1.))
+    yield vjp(drawn(4, 3), drawn(4, 3, seed=1))
+
 # %% ../nbs/73_Exercises.ipynb #setup-10
 CHAPTERS['10'] = Chapter('10_Convolution', '''import torch
+import torch.nn.functional as F
 from torch import Tensor
 from mlfound.conv import How, conv, conv_input, over''')
 
@@ -748,6 +869,55 @@ def _mean_pool_rule(vjp):
     yield vjp(t([1., 2.], [3., 4.]).view(1, 1, 2, 2), drawn(1, 1, 4, 4), _window(2, 2))
     yield vjp(drawn(3, 2, 2, 3), drawn(3, 2, 4, 9), _window(2, 3))
 
+# %% ../nbs/73_Exercises.ipynb #try-10-5
+@predict('10.5', {'relu': 'that has no weights'})
+def _pointwise(): return 'linear'
+
+# %% ../nbs/73_Exercises.ipynb #try-10-6
+def _convs():
+    "Ways to look: shapes of pictures, kernels and maps."
+    for how in (How(), How((2,1), (1,0)), How((1,2), (0,1), (2,1)), How((2,2), (1,1), (1,1), 2)):
+        x,w = drawn(2, 4, 6, 7),drawn(2, 4//how.groups, 3, 2, seed=1)
+        yield x,w,drawn(*conv(x, w, None, how).shape, seed=2),how
+
+@write('10.6', '10_Convolution#conv_input')
+def _conv_input(f):
+    yield f(t([2.]).view(1, 1, 1, 1), t([1., 2.], [3., 5.]).view(1, 1, 2, 2), (1,1,2,2), How())
+    for x,w,y,how in _convs(): yield f(y, w, tuple(x.shape), how)
+
+# %% ../nbs/73_Exercises.ipynb #try-10-7
+@write('10.7', '10_Convolution#conv_weight')
+def _conv_weight(f):
+    yield f(t([2.]).view(1, 1, 1, 1), t([1., 2.], [3., 5.]).view(1, 1, 2, 2), (1,1,2,2), How())
+    for x,w,y,how in _convs(): yield f(y, x, tuple(w.shape), how)
+
+# %% ../nbs/73_Exercises.ipynb #try-10-8
+@predict('10.8', {8: 'the pixel in the middle is counted twice',
+                  5: 'the first one looks further, too',
+                  15: 'widths are not multiplied'})
+def _two_in_a_row():
+    point = torch.zeros(1, 1, 15, 15)
+    point[0,0,7,7] = 1
+    seen = F.conv2d(F.conv2d(point, torch.ones(1,1,3,3), padding=1), torch.ones(1,1,5,5), padding=2)
+    return int((seen[0,0,7]!=0).sum())
+
+# %% ../nbs/73_Exercises.ipynb #try-10-9
+@predict('10.9', {1.: 'that would be without the normalisation'})
+def _useless_bias():
+    b = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    grad, = torch.autograd.grad(_standard(drawn(3, 1, 2, 2) + b).square().sum(), b)
+    return round(grad.item(), 6) + 0.
+
+# %% ../nbs/73_Exercises.ipynb #try-10-10
+def _conv1d_trial(vjp):
+    w = drawn(3, 4, 2, seed=1)
+    return lambda x: F.conv1d(x, w), lambda g,x: vjp(g, w, x.shape[-1]), drawn(2, 4, 5)
+
+@write('10.10', '73_Exercises#conv1d_input', _conv1d_trial)
+def _conv1d(f):
+    yield f(t([2., 5.]).view(1, 1, 2), t([1., 3.]).view(1, 1, 2), 3)
+    yield f(drawn(2, 3, 4), drawn(3, 5, 2, seed=1), 5)
+
 # %% ../nbs/73_Exercises.ipynb #setup-11
 CHAPTERS['11'] = Chapter('11_Attention', '''import torch
 from torch import Tensor
@@ -785,6 +955,24 @@ def _twice():
 
 # %% ../nbs/73_Exercises.ipynb #try-11-4
 find('11.4', '11.1')
+
+# %% ../nbs/73_Exercises.ipynb #try-11-5
+@predict('11.5', {1.: 'that is the sum of the shares'})
+def _row_of_scores():
+    s = drawn(3, 5).requires_grad_()
+    grad, = torch.autograd.grad((s.softmax(1)*drawn(3, 5, seed=1)).sum(), s)
+    return round(grad.sum(1).abs().max().item(), 6) + 0.
+
+# %% ../nbs/73_Exercises.ipynb #try-11-6
+def _size(x, w): return x*(x.square().mean(-1, True) + 1e-5).rsqrt()*w
+def _size_trial(vjp): return _size, vjp, drawn(3, 4), drawn(4, seed=1)
+
+@write('11.6', '73_Exercises#rms_norm_vjp', _size_trial)
+def _rms_rule(vjp):
+    yield vjp(t([1., 2.]), t([1., 3.]), t(1., 5.))
+    for shape in ((3,4),(3,3),(2,3,4)):
+        yield vjp(drawn(*shape, seed=1), drawn(*shape), drawn(shape[-1]))
+    yield vjp(drawn(3, 4, seed=1), drawn(3, 4), drawn(4), 1e-2)
 
 # %% ../nbs/73_Exercises.ipynb #setup-19
 LAST = '''from mlfound.data import mnist

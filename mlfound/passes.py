@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import torch
 
+from .arguments import RESERVED, unused
 from .trace import Fact, Line, Read, inputs, is_random, is_view, mapped, name_of, reads
 
 # %% ../nbs/43_Passes.ipynb #helpers
@@ -344,7 +345,7 @@ def into_buffers(listing):
     lines,grads,made,buffers = list(listing.lines),list(listing.grads),makers(listing),{}
     homes,facts = {**listing.homes},{**listing.facts}
     for i,(word,r) in enumerate(zip(listing.wrt, grads)):
-        buffer = f'g_{word}'
+        buffer = unused(f'g_{word}', homes)
         buffers[buffer],homes[buffer],facts[buffer] = word,buffer,listing.facts[word]
         line = made.get(r.name)
         kernel = outward(line) if line in lines and _movable(listing, line, r) else None
@@ -382,7 +383,7 @@ def bytes_made(listing, # of a program
 def named(listing):
     "Let the text call each tensor by the name that the reader gave it."
     shown = {n: n for n in (*listing.arguments, *listing.constants, *listing.buffers)}
-    taken = {*shown, *listing.words, 'torch', 'aten', 'out', *keyword.kwlist}
+    taken = {*shown, *listing.words, *RESERVED, listing.name, *keyword.kwlist}
     for n,called in listing.called.items():
         if called not in taken and called.isidentifier(): shown[n] = called
         taken.add(called)

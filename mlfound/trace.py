@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['HERE', 'TORCH', 'MASKS', 'Read', 'Fact', 'Line', 'mapped', 'reads', 'inputs', 'name_of', 'is_view', 'Listing',
            'ProgramError', 'reader', 'who_asked', 'Recorder', 'fact', 'overwritten', 'is_random', 'Leaks', 'Locals',
-           'record', 'swept', 'blank', 'filled', 'words_of', 'numbered', 'note']
+           'record', 'swept', 'blank', 'wanted', 'note']
 
 # %% ../nbs/40_Trace.ipynb #imports
-import inspect, linecache, sys
+import linecache, sys
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from .arguments import RESERVED, apart, check_examples, filled, flat
+from .arguments import numbered, unused, words_of
 from .autograd import Var, sweep
 from .checks import got
 from .guards import raw
@@ -54,7 +57,8 @@ class Line:
 def mapped(a, f, kind=Read):
     "The nested arguments `a` with `f(r)` in the place of each `r` of that kind."
     if isinstance(a, kind): return f(a)
-    if isinstance(a, (tuple,list)): return type(a)(mapped(b, f, kind) for b in a)
+    if isinstance(a, list): return [mapped(b, f, kind) for b in a]
+    if isinstance(a, tuple): return tuple(mapped(b, f, kind) for b in a)
     return {k: mapped(b, f, kind) for k,b in a.items()} if isinstance(a, dict) else a
 
 def reads(*a):
@@ -199,18 +203,24 @@ def fact(t): return Fact(tuple(t.shape), t.stride(), t.storage_offset(), t.dtype
 @patch
 def find(self:Recorder, t):
     "Name a tensor that was made behind our back: a constant, or a view of what is known."
-    home,homes = self.memory.get(t.untyped_storage()._cdata),self.listing.homes
-    if home is None:
-        name = f'c{len(self.listing.constants)+1}'
-        self.listing.constants[name] = t
-        return self.meet(t, name)
-    same = [n for n,h in homes.items() if h==home and self.listing.facts[n]==fact(t)]
+    l,home = self.listing,self.memory.get(t.untyped_storage()._cdata)
+    same = [n for n,h in l.homes.items() if h==home and l.facts[n]==fact(t)]
     if same:
         self.alive.append(t)
         self.known[id(t)] = same[-1]
-    else:
-        window = Read(home, self.last[home]), *fact(t)[:3]
-        self.write(torch.ops.aten.as_strided.default, window, {}, t)
+    elif home is None or home in l.constants:
+        name = unused(f'c{len(l.constants)+1}', l.homes)
+        l.constants[name] = t
+        self.meet(t, name)
+    else: self.write(torch.ops.aten.as_strided.default, self.window(home, fact(t)), {}, t)
+
+@patch
+def window(self:Recorder, home, f):
+    "What `as_strided` takes; raise `ProgramError` where it depends on what else an argument is in."
+    if home not in self.listing.arguments: return Read(home, self.last[home]), *f[:3]
+    if f.offset==self.listing.facts[home].offset: return Read(home, self.last[home]), *f[:2]
+    raise ProgramError(f'write: {reader()} looks, from outside, at another part of the memory in '
+                       f'which {home} lies; pass that tensor as an argument, too, or a clone of it')
 
 # %% ../nbs/40_Trace.ipynb #dispatch
 @patch
@@ -246,8 +256,9 @@ def write(self:Recorder, kernel, args, kwargs, out):
 @patch
 def named(self:Recorder, t):
     self.count += 1
-    self.meet(t, f't{self.count}')
-    return f't{self.count}'
+    name = unused(f't{self.count}', self.listing.homes)
+    self.meet(t, name)
+    return name
 
 # %% ../nbs/40_Trace.ipynb #changed
 @patch
@@ -319,8 +330,12 @@ class Leaks(TorchFunctionMode):
 
 # %% ../nbs/40_Trace.ipynb #Locals
 class Locals:
-    "In `with Locals(f) as names:` the variables of `f` as they are when it returns."
-    def __init__(self, f): self.code,self.found = getattr(f, '__code__', None),{}
+    "In `with Locals(f) as names:` the variables that `f` knows as they are when it returns."
+    def __init__(self, f):
+        while isinstance(f, partial) or hasattr(f, '__wrapped__'):   # what a decorator calls
+            f = f.func if isinstance(f, partial) else f.__wrapped__
+        self.code,around = getattr(f, '__code__', None),getattr(f, '__globals__', {})
+        self.found = {n: v for n,v in around.items() if isinstance(v, (Tensor,Var))}
     def __enter__(self):
         self.free = sys.getprofile() is None   # where a profiler runs, names are done without
         if self.free: sys.setprofile(self.look)
@@ -379,50 +394,27 @@ def owned(self:Recorder, grads):
 def blank(f, examples, wrt):
     "A listing without lines, and its arguments by name."
     name,words = getattr(f, '__name__', ''),words_of(f, len(examples))
-    listing,tensors = Listing(name if name.isidentifier() else 'program', [], [], words),{}
-    _check_examples(words, examples)
-    if wrt is None: wrt = [w for w,a in zip(words, examples) if all(map(_real, _flat(a)))]
-    unknown = [w for w in wrt if w not in words]
-    if unknown:
-        raise ValueError(f'write: wrt names {unknown[0]!r}; the function takes {", ".join(words)}')
+    if not name.isidentifier() or name in RESERVED: name = 'program'
+    listing,given = Listing(name, [], [], words),[]
+    check_examples(words, examples)
+    wrt = wanted(words, examples, wrt)
     for word,a in zip(words, examples):
-        names = numbered(word, a) if isinstance(a, (tuple,list)) else [word]
-        listing.form.append(word if names==[word] and a is _flat(a)[0] else names)
+        many = isinstance(a, (tuple,list))
+        names = numbered(word, a, {*words, *listing.arguments}) if many else [word]
+        listing.form.append(names if many else word)
         listing.arguments += names
-        tensors |= zip(names, (raw(t).detach() for t in _flat(a)))
+        given += flat(a)
         if word in wrt: listing.wrt += names
-    return listing, tensors
+    return listing, dict(zip(listing.arguments, apart(given)))
 
-# %% ../nbs/40_Trace.ipynb #check_examples
-def _flat(a): return [*a] if isinstance(a, (tuple,list)) else [a]
-def _real(t): return t.dtype.is_floating_point
-
-def _check_examples(words, examples):
-    for word,a in zip(words, examples):
-        for t in _flat(a):
-            if isinstance(t, (Tensor,Var)): continue
-            raise TypeError(f'write: {word} is or holds {got(t)}; pass tensors or lists of tensors '
-                            'and bind all else with functools.partial or a lambda')
-
-def filled(form, tensors):
-    "The tensors in the form in which the function takes them."
-    return [[tensors[n] for n in w] if isinstance(w, list) else tensors[w] for w in form]
-
-# %% ../nbs/40_Trace.ipynb #words_of
-def words_of(f, n):
-    "What a function calls its first `n` arguments."
-    try: parameters = [*inspect.signature(f).parameters.values()]
-    except (TypeError, ValueError): parameters = []   # written in C
-    one = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
-    words = [p.name for p in parameters if p.kind in one][:n]
-    free = (f'x{k}' for k in range(1, n+1) if f'x{k}' not in words)
-    return words + [next(free) for _ in range(n - len(words))]
-
-def numbered(word, tensors):
-    "Names for a list of tensors: w1, b1, w2, b2, … where weights and biases take turns."
-    pairs = len(tensors)>0 and all(t.ndim==2-k%2 for k,t in enumerate(tensors))
-    if pairs and len(tensors)%2==0: return [f'{"wb"[k%2]}{k//2+1}' for k in range(len(tensors))]
-    return [f'{word}_{k+1}' for k in range(len(tensors))]
+def wanted(words, examples, wrt):
+    "The arguments whose gradients are wanted: those that are named, or all real ones."
+    pairs = zip(words, examples)
+    if wrt is None: return [w for w,a in pairs if all(t.dtype.is_floating_point for t in flat(a))]
+    for w in wrt:
+        if w not in words:
+            raise ValueError(f'write: wrt names {w!r}; the function takes {", ".join(words)}')
+    return wrt
 
 # %% ../nbs/40_Trace.ipynb #note
 def note(recorder, called, arrived):

@@ -3,6 +3,7 @@
 import io
 import json
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
 import pytest
 import torch
@@ -185,6 +186,17 @@ def test_answers_of_the_packaged_network():
     code, err, out = said('add', '417+85', '999+1', '--json', '--model', adder)
     rows = [json.loads(row) for row in out.splitlines()]
     assert [(r['answer'], r['right']) for r in rows] == [('502', True), ('1000', True)]
+
+
+def test_until_a_network_is_trained_here_another_answers(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        code, err, out = said('add', '417+85')
+        assert code == 0 and '502' in out and err.count('\n') == 1 and 'comes along' in err
+        save('mlfound-model', [torch.zeros(784, 10), torch.zeros(10)])  # reads digits, adds none
+    Path('mlfound-model').write_bytes(adder.read_bytes())
+    code, err, out = said('add', '417+85')
+    assert (code, err) == (0, '') and '502' in out
 
 
 wrong = {

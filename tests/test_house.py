@@ -9,7 +9,7 @@ order = '''plugin checks terminal bundle saved files data forward slopes blocks 
            optimizers forms
            training pointwise shapes losses ops ways fit scale conv convlayers convnet
            attention attentionlayers blockwise transformerplan transformer
-           trace spelling order passes compiler ink pictures report
+           arguments trace spelling order passes compiler ink pictures report
            transformernet addition sampling traps costs
            catalogue verify mutants subject nudges suspects findings exam variations
            corners conduct doctor prompt playground sandbox pieces slips judge exercises

@@ -659,7 +659,7 @@ def test_sixty_steps_downhill_and_still_far_from_the_average_label():
     assert min(last.values()) == last[1e-4] > 10*y.float().var()
 
 def test_what_a_call_keeps():
-    "Exercise 3: between the passes pre-activations, activations and predictions wait, no more."
+    "Exercise 03.11: between the passes pre-activations, activations and predictions wait, no more."
     from mlfound.forward import init_params
     model,x = mlp_model(init_params(784, 50, 1)), torch.rand(100, 784)
     model(x)

@@ -77,11 +77,13 @@ def slopes(x, w):
     gs = grad(sums(*vs, vs[1][0], vs[0]), vs, create_graph=True)
     return list(grad((gs[0]*gs[1]).sum(), vs))
 def the_sum(x, w): return (x + w).sum() # both gradients are ones
+def named_alike(w, g_w): return (w*g_w).sum() # as a program calls its gradient
 
 zoo = {network: (x, t, w, b, v), with_its_table: (x, t), two_in_a_row: (x, t), sums: (x, w, b, v),
        product_twice: (x, w, b), shares: (x, w), pieces: (x, w), used_later: (x, w),
        filled_twice: (x,), same_before_and_after: (x,), drawn: (x,), drawn_for_nothing: (x,),
-       slopes: (x, w), the_sum: (x, w), seen_later: (x, w), spread: (x, b), quotient: (x,),
+       slopes: (x, w), the_sum: (x, w), named_alike: (x, w),
+       seen_later: (x, w), spread: (x, b), quotient: (x,),
        two_values: (x,), zeros: (x,), copies: (x,), handed_out: (x,)}
 certain = [f for f in zoo if not f.__name__.startswith('drawn')]
 def wrt_of(f): return () if f in (slopes, two_values, zeros, copies, handed_out) else None
@@ -116,7 +118,8 @@ _picked: ('neg', 'mean', 'gather') → ('mean', 'gather')
 addmms: (rest, *mm.args) → (rest, *mm.args[::-1])
 hoisted: not inputs(l) → True
 hoisted: not {*l.homes} & out → True
-into_buffers: buffer = f'g_{word}' → buffer = 'g'
+into_buffers: buffer = unused(f'g_{word}', homes) → buffer = 'g'
+into_buffers: unused(f'g_{word}', homes) → f'g_{word}'
 into_buffers: grads[i] = Read(buffer, number) → pass
 in_place: if not free(listing, k, l): continue →
 free: not any(listing.root(r.name)==root for r in later) → True

@@ -155,7 +155,7 @@ def some(n, start=0): return mnist().test.x[start:start+n]
 def test_the_page_computes_what_the_library_computes(page):
     "Outputs of all layers, gradients for pixels and weights, of 200 test digits."
     errors, kinks = compared(page, find_model(None)[1], some(200))
-    assert len(errors) + kinks == 200 and kinks <= 20
+    assert len(errors) + kinks == 200 and kinks <= 4 # none, where this was written
 
 def test_a_fault_would_be_seen(page):
     "The comparison fails where a weight of the page is another one."

@@ -1,11 +1,14 @@
 "Programs equal the tape: on the catalogue's operations and on random graphs, both orders."
+import functools
 import os
+import runpy
 
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import HealthCheck, given, settings
 import mlfound.conv # noqa: F401
+import mlfound.module
 import mlfound.ops # noqa: F401
 from mlfound import verify
 from mlfound.autograd import Var, grad, linear
@@ -128,3 +131,100 @@ def test_a_network_that_attends():
     for passes, bound in ((EXACT, 0.), (PASSES, 1e-12)):
         program = write(loss, *args, passes=passes)
         assert difference(program(*args), by_tape(loss, program.listing, args)) <= bound
+
+def attending():
+    "A small network that attends: tokens, classes, its tensors, its structure, its plan."
+    from mlfound.transformerplan import TransformerPlan, init_transformer, transformer_tensors
+    plan = TransformerPlan(classes=5, length=6, tokens=5, width=8, heads=2)
+    gen = torch.Generator().manual_seed(0)
+    params = init_transformer(plan, gen, torch.float64)
+    x, y = torch.randint(5, (3, 6), generator=gen), torch.randint(5, (3, 6), generator=gen)
+    return x, y, [*transformer_tensors(params).values()], params, plan
+
+def test_its_backward_pass_by_hand():
+    "It writes into halves of a buffer, gives a structure, and is a program as well."
+    from mlfound.transformer import transformer_loss_and_gradients as by_hand
+    from mlfound.transformerplan import with_tensors
+    x, y, ts, params, plan = attending()
+    def step(x, y, ts): return by_hand(x, y, with_tensors(params, ts), plan)
+    others = [t + .01 for t in ts]
+    want, grads = step(x, y, others)
+    for passes, bound in ((EXACT, 0.), (PASSES, 1e-12)):
+        (value, found), _ = write(step, x, y, ts, wrt=(), passes=passes)(x, y, others)
+        assert difference(value, want) <= bound and difference(found, list(grads)) <= bound
+    with pytest.raises(TypeError, match='params holds of type list; pass tensors or lists'):
+        write(by_hand, x, y, params, plan, wrt=())
+
+def test_its_layers():
+    from mlfound.transformer import TokenLoss, Transformer
+    from mlfound.transformerplan import transformer_tensors, with_tensors
+    x, y, ts, params, plan = attending()
+    def step(x, y, ts):
+        net = Transformer.holding(with_tensors(params, [t.detach() for t in ts]), plan)
+        loss = TokenLoss()
+        value = loss(net(x), y)
+        net.backward(loss.backward())
+        return [value, *[t.grad for t in transformer_tensors(net.params).values()]]
+    others = [t + .01 for t in ts]
+    got, _ = write(step, x, y, ts, wrt=(), passes=EXACT)(x, y, others)
+    assert difference(got, step(x, y, others)) == 0
+
+def test_what_a_network_draws_and_counts():
+    "A mask may be an argument; torch's own draws are lines; a generator and a count are refused."
+    v, mask = torch.rand(4, 3) + 1, torch.tensor([1., 0., 1.])
+    def masked(v, mask): return (v*mask*1.5).sum()
+    assert write(masked, v, mask, wrt=['v'])(v, 1 - mask)[1][0].tolist() == [[0, 1.5, 0]]*4
+    drawn = write(lambda v: F.dropout(v, .5).sum(), v)
+    assert drawn(v)[0] != drawn(v)[0]
+    mean, var = torch.zeros(3), torch.ones(3)
+    def counted(v): return (F.batch_norm(v, mean, var, training=True)*v).sum()
+    with pytest.raises(ProgramError, match='changes c1 in place, which comes from outside'):
+        write(counted, v)
+
+scale, one, two = torch.full((3,), 2.), *torch.full((2, 3), 3.)
+
+def captured():
+    "Functions of x that use a tensor from outside, what it holds, and what a program calls it."
+    inner, held, table = torch.full((3,), 5.), [torch.full((3,), 6.)], {'k': torch.full((3,), 7.)}
+    class Holder:
+        def __init__(self): self.t = torch.full((3,), 8.)
+        def method(self, x): return (x*self.t).sum()
+        def __call__(self, x): return (x*self.t).sum()
+    def enclosed(x): return (x*inner).sum()
+    def nested(x):
+        def within(x): return x*inner
+        return within(x).sum()
+    def default(x, given=inner): return (x*given).sum()
+    def parted(x, given): return (x*given).sum()
+    @functools.wraps(enclosed)
+    def wrapped(x): return enclosed(x)
+    var = Var(inner, requires_grad=True)
+    def tracked(x): return (x*var).sum()
+    def local(x):
+        F = x*x
+        float = F*scale
+        return float.cumprod(0).sum() + (float/scale).sum()
+    def twice(x): return (x*one).sum() + (x*two).sum()
+    def itself(x): return (x*x*inner).sum()
+    itself.__name__ = 'inner'
+    layer = mlfound.module.Linear(3, 3)
+    def layered(x): return linear(x[None], layer.w, layer.b).sum()
+    yield from ((enclosed, ['inner']), (nested, ['inner']), (default, ['given']),
+                (wrapped, ['inner']), (functools.partial(parted, given=inner), ['given']),
+                (tracked, ['var']),
+                (lambda x: (x*held[0]).sum(), ['c1']), (lambda x: (x*table['k']).sum(), ['c1']),
+                (Holder().method, ['c1']), (Holder(), ['c1']), (local, ['scale']),
+                (lambda x: (x*scale).sum(), ['scale']), (twice, ['one', 'two']),
+                (itself, ['c1']), (layered, ['c1', 'c2']))
+
+@pytest.mark.parametrize('f,names', [*captured()], ids=lambda a: getattr(a, '__name__', None))
+def test_a_tensor_from_outside_is_listed_and_saved(f, names, tmp_path):
+    x = torch.tensor([1., 2., 3.])
+    for wrt in (None, ()):
+        program = write(f, x, wrt=wrt)
+        assert [*program.constants] == names
+        want = by_tape(f, program.listing, [x + 1])
+        assert difference(program(x + 1), want) <= 1e-6
+        program.save(tmp_path/'saved.py')
+        saved = runpy.run_path(str(tmp_path/'saved.py'))
+        assert difference(saved[program.listing.name](x + 1), want) <= 1e-6
