@@ -45,7 +45,8 @@ def two_processes(*args, witness=0):
         for k in range(2)
     ]
     try:
-        return workers[witness].communicate(timeout=110)[0], workers[witness].returncode, time.time()
+        said, _ = workers[witness].communicate(timeout=110)
+        return said, workers[witness].returncode, time.time()
     finally:
         for w in workers:
             w.kill(), w.communicate()
