@@ -76,15 +76,15 @@ def pack():
     return {name: complete(e, found[name]) for name, e in EXERCISES.items()}
 
 POINTER = re.compile(r'^\[The workbook\]\((73_Exercises\.ipynb#exercises-of-chapter-(\d\d)-\w+)\) '
-                     r'asks: .*$', re.M)
+                     r'has \d+ exercises.*$', re.M)
 
 def pointer(found):
     "The line in which a chapter names its exercises."
     names = sorted((n for n in EXERCISES if n.split('.')[0] == found[2]),
                    key=lambda n: int(n.split('.')[1]))
-    titles = ' · '.join(f"**{n}** {packed()['exercises'][n]['title']}" for n in names)
-    return (f'[The workbook]({found[1]}) asks: {titles}. There are hints, solutions, and a judge '
-            'that names mistakes (`mlfound workbook`).')
+    first,last = (f"**{n}** {packed()['exercises'][n]['title']}" for n in (names[0], names[-1]))
+    return (f'[The workbook]({found[1]}) has {len(names)} exercises, from {first} to {last}, '
+            'with hints, solutions, and a judge that names mistakes (`mlfound workbook`).')
 
 def pointed(path):
     "A notebook as a text, with the exercises that there are now."

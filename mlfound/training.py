@@ -36,7 +36,7 @@ def cross_entropy_vjp(g, # `()` upstream gradient
                       targ, # `(n,)` classes of the forward pass
                       logp=None, # `(n, c)` the forward pass's $\log p$, if it was kept
                      ): # `(n, c)` gradient for `logits`
-    "Pull `g` back through `cross_entropy`: $(p - y)\\,g/n$, with $y$ 1 for the right class."
+    "Pull `g` back through `cross_entropy`: $(P - Y)\\,g/n$, with $Y$ 1 for the right class."
     p = softmax(logits) if logp is None else logp.exp()
     y = torch.zeros_like(raw(p)).scatter_(1, targ.long()[:,None], 1)
     return (p - y)*(g/len(targ))
