@@ -388,10 +388,12 @@ def compiled(exam):
     if subject.compiled is None: return
     program = type(subject)(subject.compiled, subject.args, subject.kwargs)
     program.to(exam.dtype)
-    yield Finding('torch.compile', 'remark', 'examined as what it was compiled from; the program '
-                  'is held against that at two points')
     for values in (exam.values, [v + .1*exam.noise(v) for v in exam.values]):
-        one,two = (s.run(values) for s in (program, subject))
+        try: one,two = program.run(values),subject.run(values)
+        except Exception as e:
+            why = raised(getattr(e, 'inner_exception', e))
+            yield Finding('torch.compile', 'refusal', f'no program was made: {why}')
+            return
         if not alike(flat(one.outs), flat(two.outs), exam.dtype): wrong = 'the result'
         else:
             gone = differs(exam, one.pull(exam.gs), two.pull(exam.gs))
@@ -399,6 +401,8 @@ def compiled(exam):
         if wrong:
             yield finding(exam, 'torch.compile', f'{wrong} is not that of the original', COMPILED)
             return
+    yield Finding('torch.compile', 'remark', 'examined as what it was compiled from; the program '
+                  'agrees with that at two points')
 
 COMPILED = 'compile: the compiled program differs'
 

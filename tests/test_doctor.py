@@ -96,6 +96,17 @@ def test_a_model_is_asked_where_results_are_infinite_too():
     assert not examine((power, no_minus), x, y, settings=how).ok
     assert not examine((power, no_nought), x+1, y, settings=how).ok
 
+def test_the_mutant_of_a_norm_that_is_left_is_no_mistake_at_first_order():
+    "Without its `where` the rule gives 0/1 at 0; a second derivative is not there, says PyTorch."
+    x = torch.arange(2**16, dtype=torch.int32).to(torch.int16).view(torch.float16).double()
+    x = x[x.isfinite()]
+    out = x.abs() # each a vector of one number
+    safe = torch.where(out == 0, 1., out)
+    assert torch.equal(torch.where(out == 0, 0., x/safe), x/safe)
+    x = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    g, = torch.autograd.grad(torch.linalg.vector_norm(x), x, create_graph=True)
+    assert torch.autograd.grad(g.sum(), x)[0].isnan().all()
+
 def twice(x): return 2*x
 def thrice(g, x): return 3*g
 
@@ -148,6 +159,9 @@ def test_what_was_compiled_is_held_against_its_original():
     assert report.ok and any(r.trial == 'torch.compile' for r in report.remarks)
     report = examine(torch.compile(f, backend=doubling), drawn(3), settings=quiet)
     assert report.name == 'compile: the compiled program differs'
+    def none(graph, examples): raise RuntimeError('no compiler here')
+    report = examine(torch.compile(f, backend=none), drawn(3), settings=quiet)
+    assert report.ok and report.refusals[0].what.endswith('RuntimeError: no compiler here')
 
 def test_complex_numbers_are_refused_by_name():
     z = torch.complex(drawn(3), drawn(3, seed=1))
