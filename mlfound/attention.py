@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['embedding', 'collect', 'embedding_vjp', 'shares_of', 'shares', 'attention_weights', 'attention', 'spread',
            'softmax_vjp', 'attention_vjp', 'split_heads', 'join_heads', 'normalise', 'unnormalise', 'unnormalise_vjp_x',
-           'layer_norm', 'layer_norm_vjp', 'gelu', 'gelu_vjp', 'gelu_back']
+           'layer_norm', 'norm_back', 'layer_norm_vjp_x', 'layer_norm_vjp_w', 'layer_norm_vjp', 'gelu', 'gelu_vjp',
+           'gelu_back']
 
 # %% ../nbs/11_Attention.ipynb #imports
 import math
@@ -194,7 +195,7 @@ normalise.defvjp(lambda g,x,eps: unnormalise(g, x, eps))
 unnormalise.defvjp(lambda g,x,eps: unnormalise(g, x, eps), unnormalise_vjp_x)
 
 # %% ../nbs/11_Attention.ipynb #layer_norm
-@op(broadcast=True)
+@op(broadcast=True, aside='rows')   # what else the function gives, rules may ask for by this name
 def layer_norm(x, # `(..., d)` rows: a tensor or a `Var`
                w, # `(d,)` what each number is stretched by
                b, # `(d,)` and shifted by
@@ -202,9 +203,24 @@ def layer_norm(x, # `(..., d)` rows: a tensor or a `Var`
               ): # `(..., d)`
     "Normalise each row, then let `w` and `b` give each number its size again."
     check_rows('layer_norm', x, w, b)
-    return F.layer_norm(x, x.shape[-1:], w, b, eps)
-layer_norm.defvjp(lambda g,x,w,eps: unnormalise(g*w, x, eps),
-                  lambda g,x,eps: g*normalise(x, eps), lambda g: g)
+    out,*rows = torch.native_layer_norm(x, x.shape[-1:], w, b, eps)
+    return out,rows   # the mean and 1/s of each row
+
+# %% ../nbs/11_Attention.ipynb #layer_norm_rules
+def norm_back(g, x, w, rows, k):
+    "One of the gradients, of `x` or of `w`, by the kernel of the rule."
+    wanted = [k==0, k==1, False]
+    return torch.ops.aten.native_layer_norm_backward(g, x, w.shape, *rows, w, None, wanted)[k]
+
+def layer_norm_vjp_x(g, x, w, eps, rows):
+    if rows is None: return unnormalise(g*w, x, eps)
+    return norm_back(g, x, w, rows, 0)
+
+def layer_norm_vjp_w(g, x, w, eps, rows):
+    if rows is None: return g*normalise(x, eps)
+    return norm_back(g, x, w, rows, 1)
+
+layer_norm.defvjp(layer_norm_vjp_x, layer_norm_vjp_w, lambda g: g)
 
 # %% ../nbs/11_Attention.ipynb #layer_norm_vjp
 def layer_norm_vjp(g:Tensor, # `(..., d)` upstream gradient
