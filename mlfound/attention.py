@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['embedding', 'collect', 'embedding_vjp', 'shares_of', 'shares', 'attention_weights', 'attention', 'spread',
-           'softmax_vjp', 'attention_vjp', 'split_heads', 'join_heads', 'normalise', 'unnormalise', 'unnormalise_vjp_x',
-           'layer_norm', 'norm_back', 'layer_norm_vjp_x', 'layer_norm_vjp_w', 'layer_norm_vjp', 'gelu', 'gelu_vjp',
-           'gelu_back']
+           'softmax_vjp', 'attention_vjp', 'shares_back', 'split_heads', 'join_heads', 'normalise', 'unnormalise',
+           'unnormalise_vjp_x', 'layer_norm', 'norm_back', 'layer_norm_vjp_x', 'layer_norm_vjp_w', 'layer_norm_vjp',
+           'gelu', 'gelu_vjp', 'gelu_back']
 
 # %% ../nbs/11_Attention.ipynb #imports
 import math
@@ -153,7 +153,14 @@ def attention_vjp(g:Tensor, # `(..., t, e)` upstream gradient
     return gq.sum_to_size(q.shape),gk.sum_to_size(k.shape),gv.sum_to_size(v.shape)
 
 # %% ../nbs/11_Attention.ipynb #shares_rule
-shares.defvjp(lambda g,out,spread: softmax_vjp(g, out)/spread)
+@op
+def shares_back(y, p):
+    "`softmax_vjp`; one kernel is faster than the four of the formula, unless rows are short."
+    if p.shape[-1]<16 and p.device.type=='cpu': return softmax_vjp(y, p)
+    return torch.ops.aten._softmax_backward_data(y, p, -1, p.dtype)
+shares_back.defvjp(lambda g,p: shares_back(g, p),
+                   lambda g,y,p: g*(y - (y*p).sum(-1, True)) - y*(g*p).sum(-1, True))
+shares.defvjp(lambda g,out,spread: shares_back(g, out)/spread)
 
 # %% ../nbs/11_Attention.ipynb #heads-code
 def split_heads(x, # `(..., t, h*d)`: a tensor or a `Var`
