@@ -200,16 +200,8 @@ def page(results):
     return '\n'.join(lines + [''])
 
 
-benchmark = Benchmark(
-    __file__,
-    __doc__,
-    dict(step=step, memory=memory),
-    page,
-    'results_attention.json',
-    'ATTENTION.md',
-    rounds=3,
-    once=('memory',),
-)
+parts = dict(step=step, memory=memory)
+benchmark = Benchmark(__file__, __doc__, parts, page, rounds=3, once=('memory',))
 
 if __name__ == '__main__':
     benchmark.main()

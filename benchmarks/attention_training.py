@@ -9,7 +9,7 @@ import os
 from functools import partial
 
 import harness
-from harness import Benchmark, cell, interleaved, named
+from harness import Benchmark, cell, digits, interleaved, named
 
 theirs = "PyTorch's autograd"
 
@@ -107,14 +107,11 @@ def recipes():
 def examples(name, quick):
     "Training, validation and test examples."
     from mlfound.addition import sums
-    from mlfound.data import mnist
-    from mlfound.training import standardized
 
     few = 512 if quick else None
     if name == 'sums':
         return sums(few) if few else sums()
-    parts = [standardized(s) for s in mnist()]
-    return [parts[0]._replace(x=parts[0].x[:few], y=parts[0].y[:few]), *parts[1:]]
+    return digits(few)
 
 
 def one_training(name, way, seed, quick=False):
@@ -234,15 +231,8 @@ def page(results):
         'Means over the seeds, by turns in one process: sums exactly right, of 2,000 that training '
         'never showed; digits read right, of 10,000.',
         '',
-        '| | seconds | processor seconds | valid (%) | test (%) | seed by seed |',
-        '|---|---|---|---|---|---|',
+        *harness.trainings_table(results['trainings']),
     ]
-    for name, r in results['trainings'].items():
-        seeds = ', '.join(f'{v:.2f}' for k, v in r.items() if k.startswith('seed '))
-        lines += [
-            f"| {name} | {r['seconds']:.1f} | {r['cpu_seconds']:.1f} | {r['valid']:.2f} | "
-            f"{r['test']:.2f} | {seeds} |"
-        ]
     lines += ['', '## Long carries', '']
     lines += ['Exactly right (%), by the columns a carry runs on through:']
     lines += ['', '| training | 0 | 1 | 2 |', '|---|---|---|---|']
@@ -256,16 +246,8 @@ def page(results):
     return '\n'.join(lines + [''])
 
 
-benchmark = Benchmark(
-    __file__,
-    __doc__,
-    dict(step=step, trainings=trainings, carries=carries, writing=writing),
-    page,
-    'results_attention_training.json',
-    'ATTENTION_TRAINING.md',
-    rounds=3,
-    once=('trainings', 'carries'),
-)
+parts = dict(step=step, trainings=trainings, carries=carries, writing=writing)
+benchmark = Benchmark(__file__, __doc__, parts, page, rounds=3, once=('trainings', 'carries'))
 
 if __name__ == '__main__':
     benchmark.main()

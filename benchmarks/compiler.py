@@ -346,6 +346,27 @@ def by_jax(x, y, params):
     return step
 
 
+STEP = "| | µs | of PyTorch's | of the step by hand |"
+WHERE = '| | µs | kernels | in a row | bookkeeping |'
+
+
+def step_row(name, r):
+    of_theirs, of_hand = (cell(r[k], '.3f') for k in ('ratio', 'hand'))
+    return f"| {name} | {r['us']['median']:.0f} | {of_theirs} | {of_hand} |"
+
+
+def where_row(name, r):
+    us, kernels, row = (f"{r[k]['median']:.0f}" for k in ('us', 'kernels', 'row'))
+    return f"| {name} | {us} | {kernels} | {row} | {cell(r['rest'], '.0f')} |"
+
+
+TASKS = "| | µs, the tape | PyTorch's autograd |"
+
+
+def task_row(name, r):
+    return f"| {name} | {cell(r['ours'], '.1f')} | {cell(r['theirs'], '.1f')} |"
+
+
 def page(results):
     "benchmarks/COMPILER.md as text."
     lines = [
@@ -363,37 +384,17 @@ def page(results):
         'keep parameters and gradients in one buffer each, as `fit` does, so that one call updates '
         'them all.',
         '',
-    ]
-    lines += tables(
-        results['step'],
-        "| | µs | of PyTorch's | of the step by hand |",
-        lambda name, r: f"| {name} | {r['us']['median']:.0f} | {cell(r['ratio'], '.3f')} | "
-        f"{cell(r['hand'], '.3f')} |",
-    )
-    lines += [
+        *tables(results['step'], STEP, step_row),
         "## Where a tape's microseconds are",
         '',
         'Loss and gradients, without the update. *In a row* are the very kernels that the tape '
         'asks for, called one after another from Python; what is left is its bookkeeping.',
         '',
-    ]
-    lines += tables(
-        results['where'],
-        '| | µs | kernels | in a row | bookkeeping |',
-        lambda name, r: f"| {name} | {r['us']['median']:.0f} | {r['kernels']['median']} | "
-        f"{r['row']['median']:.0f} | {cell(r['rest'], '.0f')} |",
-    )
-    lines += [
+        *tables(results['where'], WHERE, where_row),
         'The same tasks by the kernels that each asks for, of many blocks of calls the fastest. '
         '`F.linear` keeps its weights as (outputs, inputs), the tape as (inputs, outputs).',
         '',
-    ]
-    lines += tables(
-        results['tasks'],
-        "| | µs, the tape | PyTorch's autograd |",
-        lambda name, r: f"| {name} | {cell(r['ours'], '.1f')} | {cell(r['theirs'], '.1f')} |",
-    )
-    lines += [
+        *tables(results['tasks'], TASKS, task_row),
         '## After each pass',
         '',
         'The program alone, 784-50-10, batch 64. *Memory* is what its kernels ask for in one call.',
@@ -412,16 +413,8 @@ def page(results):
     return '\n'.join(lines + [''])
 
 
-benchmark = Benchmark(
-    __file__,
-    __doc__,
-    dict(step=step, where=where, tasks=tasks, passes=passes, others=others),
-    page,
-    'results_compiler.json',
-    'COMPILER.md',
-    rounds=40,
-    threads=1,
-)
+parts = dict(step=step, where=where, tasks=tasks, passes=passes, others=others)
+benchmark = Benchmark(__file__, __doc__, parts, page, rounds=40, threads=1)
 
 if __name__ == '__main__':
     benchmark.main()

@@ -8,7 +8,7 @@ import os
 from functools import partial
 
 import harness
-from harness import Benchmark, cell, interleaved, named
+from harness import Benchmark, cell, digits, interleaved, named
 
 BATCH = 128
 theirs = "PyTorch's autograd"
@@ -196,19 +196,17 @@ def one_training(name, way, seed, quick=False):
     "Seconds, processor seconds, and what is read right of the validation and the test digits (%)."
     import torch
     from mlfound.convnet import ConvNet
-    from mlfound.data import mnist
-    from mlfound.training import init_he, standardized
+    from mlfound.training import init_he
     from mlfound.ways import REGISTRY
 
-    train, valid, test = map(standardized, mnist())
+    data = digits(640 if quick else None)
     network, plan, settings = recipes()[name]
     if quick:
-        train = train._replace(x=train.x[:640], y=train.y[:640])
         settings = settings | dict(epochs=1)
     gen = torch.Generator().manual_seed(seed)
     start = init_he(plan, gen) if network == 'plain' else ConvNet(plan, gen)
     model = REGISTRY[network, way].way(REGISTRY[network, way].dress(start))
-    return harness.trained(model, (train, valid, test), seed, **settings)
+    return harness.trained(model, data, seed, **settings)
 
 
 def compared(name):
@@ -252,28 +250,13 @@ def page(results):
         f"Means of {results['rounds']} seeds; by hand, and by PyTorch in the same loop."
         + results.get('note', ''),
         '',
-        '| | seconds | processor seconds | valid (%) | test (%) | seed by seed |',
-        '|---|---|---|---|---|---|',
+        *harness.trainings_table(results['trainings']),
     ]
-    for name, r in results['trainings'].items():
-        seeds = ', '.join(f'{v:.2f}' for k, v in r.items() if k.startswith('seed '))
-        lines += [
-            f"| {name} | {r['seconds']:.1f} | {r['cpu_seconds']:.1f} | {r['valid']:.2f} | "
-            f"{r['test']:.2f} | {seeds} |"
-        ]
     return '\n'.join(lines + [''])
 
 
-benchmark = Benchmark(
-    __file__,
-    __doc__,
-    dict(step=step, parts=parts, memory=memory, trainings=trainings),
-    page,
-    'results_conv.json',
-    'CONV.md',
-    rounds=3,
-    once=('trainings',),
-)
+measured = dict(step=step, parts=parts, memory=memory, trainings=trainings)
+benchmark = Benchmark(__file__, __doc__, measured, page, rounds=3, once=('trainings',))
 
 if __name__ == '__main__':
     benchmark.main()

@@ -539,7 +539,7 @@ def speed(args):
 
 benchmark = Benchmark(__file__, __doc__, {'faults': faults, 'sound': sound, 'mutants': mutants,
                                         'first run': first_run, 'speed': speed}, page,
-                      'results_doctor.json', 'DOCTOR.md', rounds=1, threads=1,
+                      rounds=1, threads=1,
                       once=('faults', 'sound', 'mutants', 'first run', 'speed'))
 
 if __name__ == '__main__':

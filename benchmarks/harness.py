@@ -53,6 +53,12 @@ def combine(runs):
         return {k: combine([r[k] for r in runs]) for k in runs[0]}
     return spread(runs)
 
+def digits(few=None):
+    "The digits with standardized pixels; for a quick try, the first `few` of each part."
+    from mlfound.data import mnist
+    from mlfound.training import standardized
+    return [s._replace(x=s.x[:few], y=s.y[:few]) for s in map(standardized, mnist())]
+
 def trained(model, data, seed, **settings):
     "Seconds, processor seconds, and what is right of the validation and the test examples (%)."
     from mlfound.fit import evaluate, fit
@@ -76,6 +82,15 @@ def trainings(compared, seeds, one):
             for way in ways:
                 runs.setdefault(f'{name}, {way}', []).append(one(name, way, seed))
     return {name: summary(rows) for name, rows in runs.items()}
+
+def trainings_table(found):
+    "The lines of a table of what `trainings` found."
+    yield '| | seconds | processor seconds | valid (%) | test (%) | seed by seed |'
+    yield '|---|---|---|---|---|---|'
+    for name, r in found.items():
+        seeds = ', '.join(f'{v:.2f}' for k, v in r.items() if k.startswith('seed '))
+        means = f"{r['seconds']:.1f} | {r['cpu_seconds']:.1f} | {r['valid']:.2f} | {r['test']:.2f}"
+        yield f'| {name} | {means} | {seeds} |'
 
 def machine(threads):
     "What the figures depend on."
@@ -113,12 +128,17 @@ class Benchmark:
     about: str        # its docstring
     parts: dict       # name → function of the options, which measures in this process
     page: object      # from the figures to the page's text
-    figures: str      # file of the figures
-    name: str         # file of the page
     rounds: int       # of each method in a process
+    figures: str = '' # file of the figures; as a rule results_SCRIPT.json
+    name: str = ''    # file of the page; as a rule SCRIPT.md
     threads: int = field(default_factory=lambda: min(2, os.cpu_count()))
     once: tuple = ()  # parts with repetitions of their own, measured in one process
     twice: tuple = () # parts that two processes measure together
+
+    def __post_init__(self):
+        stem = Path(self.script).stem
+        self.figures = self.figures or f'results_{stem}.json'
+        self.name = self.name or f'{stem.upper()}.md'
 
     def options(self, argv=None):
         parser = argparse.ArgumentParser(description=self.about.split('\n\n')[0])

@@ -72,7 +72,7 @@ def page(found):
         f'two panels. A screen that shows 60 pictures a second leaves {A_FRAME} milliseconds for '
         f'it: it {fits}.', '', 'Written by `python benchmarks/playground.py`.', ''])
 
-benchmark = Benchmark(__file__, __doc__, dict(frames=frames), page, 'results_playground.json',
-                      'PLAYGROUND.md', rounds=5, threads=1)
+benchmark = Benchmark(__file__, __doc__, dict(frames=frames), page, rounds=5, threads=1)
 
-if __name__ == '__main__': benchmark.main()
+if __name__ == '__main__':
+    benchmark.main()

@@ -8,7 +8,7 @@ the four ways of chapter 05.
 import time
 from statistics import mean, median
 
-from harness import Benchmark, cell, interleaved, named
+from harness import Benchmark, cell, digits, interleaved, named
 
 sizes, batches = [784, 256, 10], (1, 4, 16, 64, 256, 1024, 4096)
 levels = 'highest', 'high', 'medium'
@@ -146,14 +146,11 @@ def product_error(args):
 def train(args):
     "Seconds and accuracies of chapter 05's training (five seeds) and of the best recipe (three)."
     import torch
-    from mlfound.data import mnist
     from mlfound.scale import BEST, BEST_SIZES, precision
     from mlfound.fit import evaluate, fit
-    from mlfound.training import init_he, standardized
+    from mlfound.training import init_he
 
-    train, valid, test = map(standardized, mnist())
-    if args.quick:
-        train = train._replace(x=train.x[:2560], y=train.y[:2560])
+    train, valid, test = digits(2560 if args.quick else None)
     many, few = (1, 1) if args.quick else (5, 3)
 
     def runs(sizes, seeds, levels, **settings):
@@ -203,7 +200,7 @@ def workers(args):
         for n in [4**k for k in range(2, 13)]:  # floats
             t = torch.ones(n)
             result['all_reduce'][str(4 * n)] = middle(
-                lambda: dist.all_reduce(t), 20 if args.quick else 100
+                lambda: dist.all_reduce(t), 1 if args.quick else 100
             )
         for n in (256, 1024, 4096):
             x, y, params = start(n)
@@ -325,15 +322,7 @@ def page(results):
 
 parts = dict(steps=steps, profile=profile, precision=product_error, train=train, workers=workers)
 benchmark = Benchmark(
-    __file__,
-    __doc__,
-    parts,
-    page,
-    'results_scale.json',
-    'SCALE.md',
-    rounds=40,
-    once=('train',),
-    twice=('workers',),
+    __file__, __doc__, parts, page, rounds=40, once=('train',), twice=('workers',)
 )
 
 if __name__ == '__main__':

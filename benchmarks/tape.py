@@ -328,17 +328,8 @@ def page(results):
     return '\n'.join(lines + [''])
 
 
-benchmark = Benchmark(
-    __file__,
-    __doc__,
-    dict(memory=memory, step=step, peers=peers),
-    page,
-    'results_tape.json',
-    'TAPE.md',
-    rounds=40,
-    threads=1,
-    once=('memory',),
-)
+parts = dict(memory=memory, step=step, peers=peers)
+benchmark = Benchmark(__file__, __doc__, parts, page, rounds=40, threads=1, once=('memory',))
 
 if __name__ == '__main__':
     benchmark.main()

@@ -8,7 +8,7 @@ import time
 from importlib.util import find_spec
 from statistics import mean, median
 
-from harness import Benchmark, cell, interleaved, named
+from harness import Benchmark, cell, digits, interleaved, named
 
 EPOCHS, BATCH, PEAK, MOMENTUM, SIZES = 5, 256, 0.2, 0.9, [784, 256, 10]
 usual = 'usual PyTorch program'
@@ -71,13 +71,11 @@ def whole(args):
     import torch
     from mlfound.data import mnist
     from mlfound.fit import evaluate, fit
-    from mlfound.training import absorb_scaling, init_he, parameters_of, standardized
+    from mlfound.training import absorb_scaling, init_he, parameters_of
     from mlfound.ways import REGISTRY
 
-    digits = mnist()
-    train, valid = standardized(digits.train), standardized(digits.valid)
-    if args.quick:
-        train = train._replace(x=train.x[:2560], y=train.y[:2560])
+    train, valid, _ = digits(2560 if args.quick else None)
+    test = mnist().test
 
     def ours(way):
         def run(seed, start, train, valid):
@@ -104,7 +102,7 @@ def whole(args):
             trained = program(seed, start, train, valid)
             seconds[name].append(time.perf_counter() - begin)
             if trained:
-                right[name].append(100 * evaluate(absorb_scaling(trained), digits.test)[1])
+                right[name].append(100 * evaluate(absorb_scaling(trained), test)[1])
     return {
         n: dict(
             seconds=median(s),
@@ -263,15 +261,7 @@ def page(results):
     return '\n'.join(lines + [''])
 
 
-benchmark = Benchmark(
-    __file__,
-    __doc__,
-    dict(step=step, whole=whole),
-    page,
-    'results_training.json',
-    'TRAINING.md',
-    rounds=5,
-)
+benchmark = Benchmark(__file__, __doc__, dict(step=step, whole=whole), page, rounds=5)
 
 if __name__ == '__main__':
     benchmark.main()

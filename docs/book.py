@@ -4,6 +4,7 @@ import posixpath
 import re
 import sys
 from configparser import ConfigParser
+from functools import cache
 from pathlib import Path
 
 root = Path(__file__).resolve().parents[1]
@@ -15,35 +16,41 @@ cfg = cfg['DEFAULT']
 online = cfg['doc_host'] + cfg['doc_baseurl'] + '/'
 blob = f"{cfg['git_url']}/blob/{cfg['branch']}/"
 
-# The rooms of the book, each with the number of its first chapter.
-ROOMS = {'The path': 0, 'Every rule, proved': 6, 'More networks': 10, 'Faster and larger': 12,
-         'Tools': 14}
-
-# Chapters that stand in another room than their number says.
-MOVED = dict.fromkeys(('derivatives', 'guards', 'pointwise', 'shapes', 'losses'),
-                      'Every rule, proved')
-
 def docname(path):
     "A notebook's page is called as nbdev calls it: `02_Backward.ipynb` gives `backward`."
     return re.sub(r'^\d+[a-z]?_', '', Path(path).stem).lower()
 
-def label(path):
-    "The chapter as the navigation calls it: `02 Backward`."
-    return path.stem.replace('_', ' ')
-
 def chapters():
-    "The notebooks in order, without the home page."
+    "The notebooks in the order of their numbers, without the home page."
     return [p for p in sorted(nbs.glob('*.ipynb')) if p.name != cfg['readme_nb']]
-
-def room(path):
-    "The room that a chapter stands in, by its number if nothing else is said."
-    if docname(path) in MOVED: return MOVED[docname(path)]
-    number = int(path.name[:2])
-    return [name for name, first in ROOMS.items() if first <= number][-1]
 
 def path_chapters():
     "The chapters that a newcomer walks through."
-    return [p for p in chapters() if room(p) == 'The path']
+    return rooms()['The path']
+
+# The rooms of the book stand in one place, the tables of the home page ----------------------------
+
+ROOM = r'\*\*(?P<room>[^*]+)\*\*'
+ROW = re.compile(rf'^(?:{ROOM}|\| \[(?P<label>[^]]+)\]\((?P<file>\d\d_\w+\.ipynb)\) \|)', re.M)
+
+@cache
+def contents():
+    "Each room's chapters as the home page lists them, as `(label, path)`."
+    text = next(t for t in map(source, cells(nbs/cfg['readme_nb'])) if '## The chapters' in t)
+    found = {}
+    for row in ROW.finditer(text):
+        if row['room']: listed = found[row['room']] = []
+        else: listed.append((row['label'], nbs/row['file']))
+    return {name: listed for name, listed in found.items() if listed}
+
+def rooms():
+    "The rooms, each with the paths of its chapters in reading order."
+    return {name: [p for _, p in listed] for name, listed in contents().items()}
+
+def label(path):
+    "The chapter as the home page calls it: `02 Backward`."
+    known = {p: name for listed in contents().values() for name, p in listed}
+    return known.get(path, path.stem.replace('_', ' '))
 
 def read(path): return json.loads(path.read_text(encoding='utf-8'))
 def source(cell): return ''.join(cell['source'])

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import ebook
 import glossary
-from book import (cells, cfg, chapters, directives, docname, label, lead, lost, module_of, nbs, npm,
-                  out, read, relink, room, root, source)
+from book import (cells, cfg, chapters, contents, directives, docname, label, lead, lost, module_of,
+                  nbs, npm, out, read, relink, root, source)
 from folds import OPEN, ends_in_fold, folds
 from reference import Objects, raw
 
@@ -115,9 +115,8 @@ def tree(caption, lines):
 
 def toctree():
     "The navigation: the rooms with their chapters, then what is looked up."
-    rooms = {}
-    for p in chapters(): rooms.setdefault(room(p), []).append(f'{label(p)} <{docname(p)}>')
-    trees = [line for name, lines in rooms.items() for line in tree(name, lines)]
+    trees = [line for name, listed in contents().items()
+             for line in tree(name, [f'{text} <{docname(p)}>' for text, p in listed])]
     reference = tree('Reference', ['Words <words>', 'API <api>', 'Index <genindex>'])
     return '\n'.join([*trees, *reference])
 

@@ -1,6 +1,6 @@
 """Write mlfound/assets/workbook.json from the book: of every exercise its words, from the page of
-exercises, and its solution, from the chapter that it points to. `--check` only says whether the
-file is up to date."""
+exercises, and its solution, from the chapter that it points to; and list the exercises of each
+chapter in the chapter itself. `--check` only says what is not up to date."""
 import ast
 import json
 import re
@@ -8,10 +8,11 @@ import sys
 from importlib import import_module
 
 from book import nbs, read, root, source
+from folds import text_of
 
 sys.path.insert(0, str(root))
 from mlfound.exercises import CHAPTERS, EXERCISES # noqa: E402 (the library beside this file)
-from mlfound.judge import packed # noqa: E402
+from mlfound.fits import packed # noqa: E402
 from mlfound.pieces import WorkbookError, foreign, name_of, piece # noqa: E402
 from mlfound.workbook import notebook # noqa: E402
 
@@ -58,7 +59,8 @@ def needs(exercise, text):
     called = [name_of(solution(EXERCISES[u])['source']) for u in exercise.uses]
     lost = foreign(text['source'], names_of(setup) | {*called}) if text['source'] else []
     home = import_module(f"mlfound.{text['module']}") if lost else None
-    return [f'from {getattr(home, n).__module__} import {n}' for n in lost]
+    homes = {n: getattr(getattr(home, n), '__module__', home.__name__) for n in lost}
+    return [f'from {where} import {n}' for n, where in homes.items()]
 
 def complete(exercise, words):
     "An exercise with its words, its solution, and what that needs."
@@ -73,6 +75,32 @@ def pack():
         raise SystemExit(f'{PAGE.name}: {sorted(lost)} have words and no script, or the reverse')
     return {name: complete(e, found[name]) for name, e in EXERCISES.items()}
 
+POINTER = re.compile(r'^\[The workbook\]\((73_Exercises\.ipynb#exercises-of-chapter-(\d\d)-\w+)\) '
+                     r'has \d+ exercises.*$', re.M)
+
+def pointer(found):
+    "The line in which a chapter names its exercises."
+    names = sorted((n for n in EXERCISES if n.split('.')[0] == found[2]),
+                   key=lambda n: int(n.split('.')[1]))
+    first,last = (f"**{n}** {packed()['exercises'][n]['title']}" for n in (names[0], names[-1]))
+    return (f'[The workbook]({found[1]}) has {len(names)} exercises, from {first} to {last}, '
+            'with hints, solutions, and a judge that names mistakes (`mlfound workbook`).')
+
+def pointed(path):
+    "A notebook as a text, with the exercises that there are now."
+    nb, count = read(path), 0
+    for cell in nb['cells']:
+        if cell['cell_type'] != 'markdown': continue
+        text, more = POINTER.subn(pointer, source(cell))
+        cell['source'], count = text.splitlines(True), count+more
+    if count != 1: raise SystemExit(f'{path.name}: {count} lines say what the workbook asks')
+    return text_of(nb)
+
+def pages():
+    "Chapter by chapter, what the notebook should say; the workbook's own page says it at length."
+    paths = [nbs/f'{c.file}.ipynb' for n, c in sorted(CHAPTERS.items()) if n != '19']
+    return {path: pointed(path) for path in paths}
+
 def everything():
     "The exercises, and the blank notebooks that are made of them."
     packed()['exercises'] = pack() # in memory: the notebooks are made of this, not of the file
@@ -80,10 +108,12 @@ def everything():
                 notebooks={c.file: notebook(n) for n, c in sorted(CHAPTERS.items())})
 
 def main():
-    text = json.dumps(everything(), indent=1, ensure_ascii=False) + '\n'
-    if '--check' not in sys.argv: FILE.write_text(text, encoding='utf-8', newline='\n')
-    elif FILE.read_text(encoding='utf-8') != text:
-        raise SystemExit('mlfound/assets/workbook.json does not say what the notebooks say; '
+    wanted = {FILE: json.dumps(everything(), indent=1, ensure_ascii=False) + '\n'} | pages()
+    stale = [path for path, text in wanted.items() if path.read_text(encoding='utf-8') != text]
+    if '--check' in sys.argv and stale:
+        names = ', '.join(str(path.relative_to(root)) for path in stale)
+        raise SystemExit(f'{names}: not what the page of exercises says; '
                          'run: python docs/workbook.py')
+    for path in stale: path.write_text(wanted[path], encoding='utf-8', newline='\n')
 
 if __name__ == '__main__': main()

@@ -17,7 +17,7 @@ from torch import Tensor, is_grad_enabled, no_grad
 
 from .backward import Grads, check_batch, lin_vjp_b, lin_vjp_w, lin_vjp_x, mse_vjp
 from .checks import check_aside, check_pair
-from .forward import Params, lin, mse, relu as relu_forward
+from .forward import Params, lin, mse, relu as relu_forward   # `relu` will be the tape's
 
 # %% ../nbs/04_Autograd.ipynb #guards-import
 from .guards import (PLAIN, SAFE, Guarded, axes, begun, bind, changed, check_answer,

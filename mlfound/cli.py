@@ -68,7 +68,7 @@ def _compare_all(x, y, params, methods):
     bounds = ' and '.join(f'{b:.0e}' for b in BOUNDS.values())
     print(f"relative error against PyTorch's autograd (0: the same bits; accepted: up to {bounds})")
     bad = print_errors(compare(x[~edge], y[~edge], params, methods))
-    print(f'{edge.sum()} of {len(x):,} digits left out: '
+    print(f'{edge.sum()} of {len(x):,} digits left out of the errors: '
           "rounding decides on which side of relu's corner they fall")
     return bad
 
@@ -310,16 +310,22 @@ def ending(e):
     if memory: return 2, 'error: out of memory; make the network, the batch or the pictures smaller'
     raise e
 
+def _refuse(parser, name, unknown):
+    "End with a word on what nobody asked for, and where the command's own options are listed."
+    if name: parser.prog += f' {name}'
+    parser.error(f'unrecognized arguments: {" ".join(unknown)}')
+
 def _obey(argv):
     "Run what was typed; exit code, and what to say."
     try:
         parser = make_parser()
-        options = vars(parser.parse_args(argv))
-        name = options.pop('command')
+        options,unknown = parser.parse_known_args(argv)
+        name = vars(options).pop('command')
+        if unknown: _refuse(parser, name, unknown)
         command = COMMANDS.get(name)
         if not command: return parser.print_help() or 0, ''
-        check_apart(name, options)
-        return command.code(command.run(**options)), ''
+        check_apart(name, vars(options))
+        return command.code(command.run(**vars(options))), ''
     except BaseException as e: return ending(e)
 
 # %% ../nbs/20_Command_line.ipynb #main

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['EXACT', 'PASSES', 'HEARD', 'BOUND', 'Program', 'load', 'Kernels', 'shows', 'says_what_it_means', 'drawn_like',
-           'by_tape', 'difference', 'compare', 'tensors_in', 'guard', 'extent', 'end_of', 'near', 'write', 'check',
-           'embedded', 'loss_of', 'compiled_way']
+           'by_tape', 'difference', 'compare', 'tensors_in', 'guard', 'extent', 'moved', 'end_of', 'near', 'write',
+           'check', 'embedded', 'loss_of', 'compiled_way']
 
 # %% ../nbs/12_Compiler.ipynb #imports
 import base64, linecache, math, operator
@@ -42,15 +42,16 @@ class Program:
         self.listing,self.source = listing,text(listing, strict)
         self.constants = {listing.shown.get(n, n): t for n,t in listing.constants.items()}
         self.function,self.fits = load(self.source, listing.name, self.constants),guard(listing)
-        self.afresh,self.others,self.trusted = None,{},[]
+        self.afresh,self.others,self.trusted,self.places = None,{},[],[]
         self.mine = [listing.arguments.index(n) for n in listing.wrt]
         self.examples = [(k, extent(listing.facts[n])) for k,n in enumerate(listing.arguments)
                          if n not in listing.wrt]
 
     def __call__(self, *args, out=None):
         "The value, and the gradients as a list, written into the tensors `out` if these are given."
-        if len(args)!=len(self.listing.words) or not self.fits(*args):
-            return self.other(args)(*args, out=out)
+        try: fits = len(args)==len(self.listing.words) and self.fits(*args)
+        except (AttributeError,TypeError): fits = False   # no tensors: `flat` says so
+        if not fits: return self.other(args)(*args, out=out)
         if out is None: return self.function(*args)
         self.check_out(args, out)
         return self.function(*args, out)
@@ -230,9 +231,10 @@ def check_out(self:Program, args, out):
     flat,known = [],self.trusted
     for a in args: flat += a if isinstance(a, (tuple,list)) else [a]
     mine = [*out, *(flat[k] for k in self.mine)]
-    if len(mine)!=len(known) or not all(map(operator.is_, mine, known)):
+    if len(mine)!=len(known) or not all(map(operator.is_, mine, known)) or moved(self, mine):
         self.check_apart(flat, out)
         self.trusted,self.taken = mine,[(t.data_ptr(), end_of(t)) for t in out]
+        self.places = [*map(Tensor.data_ptr, mine)]
     for k,size in self.examples:   # these are others at every call
         start = flat[k].data_ptr()
         for lo,hi in self.taken:
@@ -245,8 +247,8 @@ def check_apart(self:Program, flat, out):
     l = self.listing
     likes = [(f.shape, f.dtype, f.device) for f in map(l.facts.get, l.wrt)]
     if not l.buffers: raise ProgramError(f'{l.name}: has no use for out; leave it out')
-    if [(tuple(t.shape), t.dtype, t.device) for t in out]!=likes:
-        raise ProgramError(f'{l.name}: out must be tensors like {", ".join(l.wrt)}')
+    own = [isinstance(t, Tensor) and (tuple(t.shape), t.dtype, t.device) for t in out]
+    if own!=likes: raise ProgramError(f'{l.name}: out must be tensors like {", ".join(l.wrt)}')
     for k,t in enumerate(out):
         if any(near(t, other) for other in (*out[:k], *out[k+1:], *flat)):
             raise ProgramError(f'{l.name}: out[{k}] shares memory with an argument or another '
@@ -256,6 +258,10 @@ def extent(f):
     "The bytes from a tensor's first entry to its last, from its `Fact`."
     if not math.prod(f.shape): return 0
     return f.dtype.itemsize*(1 + sum((n-1)*s for n,s in zip(f.shape, f.stride)))
+
+def moved(program, mine):
+    "Has a tensor got other memory, under the same name?"
+    return [*map(Tensor.data_ptr, mine)]!=program.places
 
 def end_of(t): return t.data_ptr() + extent(fact(t))
 

@@ -104,6 +104,25 @@ def interleaved(exam):
                           'memory: what forward saves is overwritten by the next forward; '
                           'save it on ctx')
             return
+    yield from remembered(exam)
+
+# %% ../nbs/56_Conduct.ipynb #remembered
+def remembered(exam):
+    "Does a module that was called before follow its parameters?"
+    subject = exam.subject
+    if not isinstance(subject, ModuleSubject) or subject.random: return
+    other = [v + .1*exam.noise(v) if leaf.parameter else v
+             for v,leaf in zip(exam.values, subject.leaves)]
+    def outs(subject, values): return flat(subject.numbers(values))
+    def differ(values):
+        fresh = outs(subject.afresh(exam.dtype), values)
+        return not alike(outs(subject, values), fresh, exam.dtype)
+    try: kept = differ(other) and not differ(exam.values)
+    except Exception: return
+    if kept: yield finding(exam, 'two forwards, two backwards', 'after a first call, other '
+                           'parameters do not change the result as they should', KEPT)
+
+KEPT = 'memory: what was computed from the parameters in an earlier call is kept and used again'
 
 # %% ../nbs/56_Conduct.ipynb #changes
 def changes(exam):

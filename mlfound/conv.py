@@ -116,9 +116,9 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     "Look with every kernel at every place; a `Var`, or a tensor, as `F.conv2d`."
     check_maps('conv2d', input)
     dilation = pair('conv2d', 'dilation', dilation, 1)
+    stride = pair('conv2d', 'stride', stride, 1)
     if isinstance(padding, str): padding = _padding(padding, weight, dilation, stride)
-    how = How(pair('conv2d', 'stride', stride, 1), pair('conv2d', 'padding', padding),
-              dilation, groups)
+    how = How(stride, pair('conv2d', 'padding', padding), dilation, groups)
     check_kernels('conv2d', input, weight, bias, how)
     return conv(input, weight, bias, how)
 torch_functions['conv2d'] = named(conv2d)
@@ -151,7 +151,7 @@ def _padding(word, weight, dilation, stride):
     "What 'valid' and 'same' stand for."
     wide = [d*(k-1) for k,d in zip(weight.shape[2:], dilation)]
     if word=='valid': return 0
-    if word!='same' or stride not in (1, (1,1), [1,1]) or any(n%2 for n in wide):
+    if word!='same' or stride!=(1,1) or any(n%2 for n in wide):
         raise ValueError(f"conv2d: padding is {word!r}; pass numbers, 'valid', or 'same' with "
                          'stride 1 and a window of odd sides')
     return tuple(n//2 for n in wide)
@@ -181,19 +181,24 @@ def window_sizes(size, window):
 def largest(x:Tensor, # `(n, c, h, w)` maps
             window:Window, # what to look through
            )->tuple[Tensor,Tensor]: # `(n, c, p, q)` the largest of each window, and its place: row·w + column
-    "Where is the first largest entry of each window?"
+    "Where is the first largest entry of each window, or the last that is nan?"
     (s,t),(a,e),(d,f),wide = window.stride,window.padding,window.dilation,x.shape[3]
     (p,q),(below,right) = window_sizes(x.shape, window)
-    if a or e or below or right: x = F.pad(x, (e,e+right,a,a+below), value=-torch.inf)
+    if a or e or below or right: x = bordered(x, (e,e+right,a,a+below))
     places = [(i*d,j*f) for i in range(window.kernel[0]) for j in range(window.kernel[1])]
     views = [x[:,:,i:i+(p-1)*s+1:s,j:j+(q-1)*t+1:t] for i,j in places]
     best,at = views[0],torch.zeros_like(views[0], dtype=torch.int32)
     for (i,j),view in zip(places[1:], views[1:]):
         offset = torch.tensor(i*wide + j, dtype=torch.int32, device=x.device)
-        rises = (view>best)*offset                     # the offset of this place, or 0
+        rises = ((view>best) | view.isnan())*offset    # the offset of this place, or 0
         best,at = torch.maximum(best, view),torch.maximum(at, rises)
     rows,columns = (torch.arange(n, device=x.device)*k for n,k in ((p,s),(q,t)))
     return best, at + ((rows[:,None] - a)*wide + columns - e)
+
+# %% ../nbs/10_Convolution.ipynb #bordered
+def bordered(x, widths):
+    "Maps inside a border that is never the largest."
+    return F.pad(x.clamp(min=torch.finfo(x.dtype).min), widths, value=-torch.inf)
 
 # %% ../nbs/10_Convolution.ipynb #pick
 @op
@@ -334,6 +339,8 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         check_batch(raw(input))
         if running_mean is not None: run(raw(running_mean), raw(running_var), raw(input), momentum)
         y = standardise(input, eps)
+    elif running_mean is None or running_var is None:
+        raise ValueError('batch_norm: in use it needs running_mean and running_var')
     else: y = (input - column(running_mean, input))/(column(running_var, input) + eps)**.5
     if weight is not None: y = y*column(weight, input)
     return y if bias is None else y + column(bias, input)

@@ -11,9 +11,10 @@ import math
 
 import torch
 
-from .exam import accepted
+from .exam import accepted, finding
 from .findings import Finding, as_code
 from .nudges import flat, one_entry, put
+from .subject import PairSubject
 from .variations import alike
 
 # %% ../nbs/57_Corners.ipynb #slope
@@ -31,8 +32,8 @@ def slope(exam, values, step, h):
     return (flat(outs)-middle)/h
 
 # %% ../nbs/57_Corners.ipynb #around
-def around(exam, values, step, count, away=1e-3):
-    "The least and the greatest slope of each result, at the point and at `count` points beside it."
+def beside(exam, values, step, count, away=1e-3):
+    "The slopes of each result, at the point from both sides and at `count` points beside it."
     found = [slope(exam, values, step, H), slope(exam, values, step, -H)]
     drawn = dict(generator=exam.generator, dtype=torch.float64)
     for _ in range(count):
@@ -40,7 +41,9 @@ def around(exam, values, step, count, away=1e-3):
         near = moved(values, off, away)
         if not accepted(exam.subject, near): continue
         found.append((slope(exam, near, step, H) + slope(exam, near, step, -H))/2)
-    return torch.stack(found).amin(0),torch.stack(found).amax(0)
+    return torch.stack(found)
+
+def ends(slopes): return slopes.amin(0),slopes.amax(0)
 
 # %% ../nbs/57_Corners.ipynb #places
 def paired(v):
@@ -50,6 +53,7 @@ def paired(v):
 
 def full_of(c): return lambda v: torch.full_like(v, c)
 
+# %% ../nbs/57_Corners.ipynb #places_all
 def places(exam):
     "`(words, values, leaves)`: where a corner may be."
     subject,values = exam.subject,exam.values
@@ -61,15 +65,26 @@ def places(exam):
     for k in at:
         for name,make in kinds.items():
             yield f'{name} in {exam.called(k)}',put(values, k, make(values[k])),(k,)
-    for some in itertools.combinations(at[:4], 2): yield together(exam, some)
-    if 2<len(at)<5: yield together(exam, at)
+    for some in itertools.combinations(at[:4], 2):
+        yield from together(exam, some)
+        yield from meeting(exam, *some)
+    if 2<len(at)<5: yield from together(exam, at)
 
 # %% ../nbs/57_Corners.ipynb #together
 def together(exam, some):
     "Several leaves, full of the same number."
     names = ' and '.join(exam.called(k) for k in some)
-    same = [torch.full_like(v, .7) if k in some else v for k,v in enumerate(exam.values)]
-    return f'ties of {names}',same,tuple(some)
+    for what,c in (('ties', .7), ('zeros', 0.)):
+        same = [torch.full_like(v, c) if k in some else v for k,v in enumerate(exam.values)]
+        yield f'{what} of {names}',same,tuple(some)
+
+def meeting(exam, i, j):
+    "Rows of one leaf that are rows of another."
+    a,b = exam.values[i],exam.values[j].clone()
+    if not a.ndim or a.shape[1:]!=b.shape[1:]: return
+    n = min(len(a), len(b))
+    b[:n] = a[:n]
+    for k in (i,j): yield f'{exam.called(i)} meets {exam.called(j)}',put(exam.values, j, b),(k,)
 
 # %% ../nbs/57_Corners.ipynb #corners
 def corners(exam):
@@ -78,14 +93,14 @@ def corners(exam):
     if exam.dtype!=torch.float64: return
     for name,values,some in places(exam):
         if told & {*some} or not accepted(exam.subject, values): continue
-        for what,fits in corner(exam, values, some):
+        for what,fits in corner(exam, values, some, 'ties' in name):
             told |= {*some}
             code = as_code(exam.subject, values, exam.name)
             yield Finding(f'corners: {name}', 'fault', what, fits, code)
             break
 
 # %% ../nbs/57_Corners.ipynb #corner
-def corner(exam, values, some):
+def corner(exam, values, some, ties):
     "What is wrong with the gradients of the leaves `some`: words, and what fits."
     p = exam.subject.run(values)
     picked = torch.randperm(sum(o.numel() for o in p.outs), generator=exam.generator)[:4].tolist()
@@ -93,12 +108,12 @@ def corner(exam, values, some):
     ones = p.pull([torch.ones_like(o) for o in p.outs])
     for step in directions(exam, values, some, ones):
         if any(r[k] is None for r in rows.values() for k in step): continue
-        bounds = around(exam, values, step, 4)
+        few = ends(beside(exam, values, step, 4))
         for o,row in rows.items():
-            got = sum((row[k]*d).sum().item() for k,d in step.items())
-            if fair(o, got, bounds): continue
-            bounds = around(exam, values, step, 60)
-            if fair(o, got, bounds): continue
+            if fair(o, got := weigh(row, step), few): continue
+            many = beside(exam, values, step, 60)
+            if fair(o, got, bounds := ends(many)) or fair(o, got, wider(many, o)): continue
+            if ties and not steady(exam, values, step, o, got): continue
             if math.isfinite(got): yield unfair(step, o, got, bounds)
             elif gone(ones, step) and tame(exam, values, step): yield none(o, got, bounds)
 
@@ -123,6 +138,33 @@ def pulled_row(p, o):
         o -= g.numel()
     return p.pull(gs)
 
+def weigh(row, step):
+    "The slope along `step` that the gradients `row` claim."
+    return sum((row[k]*d).sum().item() for k,d in step.items())
+
+# %% ../nbs/57_Corners.ipynb #scattered
+def wider(slopes, o):
+    "The ends, as far again on both sides if many slopes of result entry `o` were met but once."
+    lo,hi = ends(slopes)
+    more = (hi-lo)*scattered(slopes[:,o])
+    return lo-more,hi+more
+
+def scattered(slopes):
+    "Are so many slopes met only once that there must be others?"
+    s = slopes[slopes.isfinite()].sort().values
+    near = s.diff() <= 1e-3 + 1e-2*s.abs().amax().nan_to_num() if len(s) else s.bool()
+    alone = ~torch.cat([near, near[:0].new_zeros(1)]) & ~torch.cat([near.new_zeros(1), near])
+    return 6*alone.sum() > len(slopes)
+
+# %% ../nbs/57_Corners.ipynb #steady
+def steady(exam, values, step, o, got):
+    "Is the answer the same a few last digits away?"
+    for c in (8, -8, 24):
+        near = [v*(1 + c*2.**-52) if k in step else v for k,v in enumerate(values)]
+        again = weigh(pulled_row(exam.subject.run(near), o), step)
+        if math.isfinite(got) and not abs(again-got) <= 1e-3*(1 + abs(got)): return False
+    return True
+
 # %% ../nbs/57_Corners.ipynb #fair
 STEEP = 1e3 # beside a corner slopes are sampled at a distance of a thousandth
 
@@ -146,8 +188,7 @@ CORNER = 'a corner: what it gives there is the slope on neither side'
 # %% ../nbs/57_Corners.ipynb #none
 def tame(exam, values, step):
     "Are the slopes of all results finite, however near one comes?"
-    return all((torch.stack(around(exam, values, step, 20, away)).abs()<STEEP).all()
-               for away in (1e-3, 1e-5))
+    return all((beside(exam, values, step, 20, away).abs()<STEEP).all() for away in (1e-3, 1e-5))
 
 def gone(grads, step):
     "Is it one entry, and none of the gradients `grads`, for a `g` of ones, is a number there?"
@@ -160,13 +201,42 @@ def none(o, got, bounds):
     return f'it gives {got} where every slope round about is from {lo:.3g} to {hi:.3g}', \
            ['a number that is none: nan or inf at a corner, as of a root or a norm at zero']
 
+# %% ../nbs/57_Corners.ipynb #twice
+def twice(exam):
+    "One tensor in the place of two arguments."
+    at = [k for k in exam.subject.inputs() if k not in exam.bad]
+    pairs = [(i, j) for i in at for j in at if i<j and exam.values[i].shape==exam.values[j].shape]
+    for i,j in pairs if sum(v.numel() for v in exam.values)<=200 else []:
+        if as_one(exam, i, j):
+            names = f'{exam.called(i)} and {exam.called(j)}'
+            values = put(exam.values, j, exam.values[i].clone())
+            yield finding(exam, 'the same tensor twice', f'wrong when {names} are one',
+                          'one tensor in two places: their gradients are to be added',
+                          values=values)
+            return
+
+# %% ../nbs/57_Corners.ipynb #as_one
+def as_one(exam, i, j):
+    "Is it wrong where arguments `i` and `j` are one tensor?"
+    values,kept,subject = put(exam.values, j, exam.values[i].clone()),{},exam.subject
+    outs = accepted(subject, values)
+    if not outs: return False
+    table,gs = exam.measured(values, True),exam.drawn(outs)
+    def first(v): return kept.setdefault('t', v.clone().requires_grad_())
+    try: got = subject.run(values, None, {i: first, j: lambda v: kept['t']}).pull(gs)
+    except Exception: return False
+    added = isinstance(subject, PairSubject) or subject.orders==1 # the caller adds both
+    if got[i] is None or added and got[j] is None: return False
+    (one,left),(two,more) = (table.want(k, flat(gs)) for k in (i,j))
+    off = table.of(i, got[i]+got[j] if added else got[i]) - one - two
+    return bool((off.abs().nan_to_num(nan=torch.inf)>left+more).any())
+
 # %% ../nbs/57_Corners.ipynb #modelled
 def modelled(exam):
     "Results and gradients like those of a model, at corners too."
     if exam.model is None: return
     exam.model.to(exam.dtype)
     for name,values,_ in [('as they came', exam.values, ()), *places(exam)]:
-        if not accepted(exam.subject, values): continue
         found = [*unlike(exam, name, values)]
         yield from found
         if found: return

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .conduct import (autocast, batch, changes, interleaved, kept_alive, modes, repeated,
                              second_order, subsets, transforms, untouched, without_tape)
-from .corners import corners, modelled
+from .corners import corners, modelled, twice
 from .exam import Exam, entries, raised, smallest
 from .findings import Finding, Report
 from .module import Module
@@ -25,7 +25,7 @@ from .slopes import (GradientError, central_difference, compare, copies, judge, 
                             prepare, relative_error)
 from .subject import is_function, own_randomness, subject_of
 from .suspects import Trial, explanations, fits_shape
-from .variations import dtypes, layouts, options, points, sizes, twice, upstreams
+from .variations import dtypes, layouts, options, points, sizes, upstreams
 from .verify import floats
 
 # %% ../nbs/09_Doctor.ipynb #diagnose
@@ -104,7 +104,7 @@ TRIALS = {'every entry': entries, 'the same backward twice': repeated,
           'memory layouts': layouts, 'two forwards, two backwards': interleaved,
           'second order': second_order, 'changed in place': changes,
           'which arguments require grad': subsets, 'what is left behind': kept_alive,
-          'other sizes': sizes, 'other numbers': points, 'corners and ties': corners,
+          'other numbers': points, 'other sizes': sizes, 'corners and ties': corners,
           'like its model': modelled,
           'the same tensor twice': twice, 'options': options, 'dtypes': dtypes,
           'train and eval': modes, 'without a tape': without_tape, 'autocast': autocast,

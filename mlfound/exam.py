@@ -18,9 +18,10 @@ from torch import Tensor
 from .slopes import Slopes
 from .findings import Finding, as_code, shrink
 from .nudges import MOST_ENTRIES, chance_to_miss, flat, measure
-from .subject import PairSubject, Subject, is_float, random_states
-from .suspects import (Trial, close, explanations, fits_axes, fits_error, fits_place,
-                              fits_shape, fits_shared, fits_table, fits_weight)
+from .subject import FunctionSubject, PairSubject, Subject, is_float, random_states
+from .suspects import (Trial, close, explanations, fits_axes, fits_branch, fits_cells,
+                              fits_error, fits_idle, fits_part, fits_shape, fits_shared,
+                              fits_table, fits_weight)
 
 # %% ../nbs/54_Exam.ipynb #accepted
 def accepted(subject, values):
@@ -138,6 +139,7 @@ class Wrong(NamedTuple):
     rows:Tensor=None # which rows of the table
     got:Tensor=None
     says:str=''
+    none:bool=False  # is there no gradient at all?
 
 def judged(exam, values, gs, table, dress=None, scale=1.):
     "What is wrong when these values are pulled back."
@@ -154,7 +156,7 @@ def judged_one(exam, k, got, value, upstream, table):
     row,scale = upstream
     by_hand = isinstance(exam.subject, PairSubject)
     if got is None and by_hand: return None   # a rule need not give all
-    if got is None: got = torch.zeros_like(value)
+    if none := got is None: got = torch.zeros_like(value)
     if got.shape!=value.shape:
         says = f'has shape {tuple(got.shape)}; it should have {tuple(value.shape)}'
         return Wrong(k, None, torch.ones(len(table.slopes[k])).bool(), got, says)
@@ -162,7 +164,7 @@ def judged_one(exam, k, got, value, upstream, table):
         says = f'is {got.dtype} for an argument of {value.dtype}'
         return Wrong(k, None, torch.ones(len(table.slopes[k])).bool(), got, says)
     rows = table.wrong(k, got.double()/scale, row)
-    return Wrong(k, None, rows, got.double()/scale) if rows.any() else None
+    return Wrong(k, None, rows, got.double()/scale, none=none) if rows.any() else None
 
 # %% ../nbs/54_Exam.ipynb #said
 def said(exam, w, values, gs, table):
@@ -246,19 +248,57 @@ def fits_numbers(exam, w, values, gs, table):
         return ['a number that is none: nan or inf where the derivative is finite']
     trial = trial_of(exam, w, values, gs, table)
     if close(w.got, trial.found[k]): return [DIGITS]
+    if w.none: return [*nothing(exam, k)]
     row,x = w.got.reshape(-1),values[k].double()
-    fits = [*explanations(trial, k)] if want.any() or w.got.any() else []
+    by_table = [*fits_table(table.slopes[k], row, flat(gs), trial.out.shape)]
+    alone = want.count_nonzero()==1<x.numel() # any number is a multiple of another
+    fits = by_table[::-1] if alone else []
+    fits += explanations(trial, k) if want.any() or w.got.any() else []
     if len(gs)>1: fits += fits_results(table.slopes[k], row, gs)
-    return [*fits, *fits_table(table.slopes[k], row, flat(gs), trial.out.shape),
-            *fits_shared(w.got, want, x, trial.out), *fits_form(w, want, x, trial.out)]
+    return [*fits, *by_table, *fits_shared(w.got, want, x, trial.out),
+            *fits_form(w, want, x, trial.out, table.slopes[k]),
+            *fits_where(exam, w, values, table), *fits_little(w, want)]
+
+# %% ../nbs/54_Exam.ipynb #nothing
+def nothing(exam, k):
+    "Why there is no gradient of leaf `k`."
+    if isinstance(exam.subject, FunctionSubject):
+        yield f'zero: nothing arrives, backward returns None for argument {k}; what is a ' \
+              'constant is bound, as in lambda x: F.apply(x, c)'
+    else: yield f'zero: nothing arrives, since no path leads back to argument {k} (detach, ' \
+                '.data, item() or no_grad in forward), which is taken for a constant'
+
+def by_result(exam, k, values, table):
+    "Are some numbers right, result by result, and others missing or in other places?"
+    want = table.slopes[k]
+    if want.shape[1]>64 or not len(want): return
+    p,rows = exam.subject.run(values),[]
+    for one in torch.eye(want.shape[1]):
+        parts = one.split([o.numel() for o in p.outs])
+        gs = [t.reshape(o.shape).to(o) for t,o in zip(parts, p.outs)]
+        try: got = p.pull(gs)[k]
+        except Exception: return
+        rows.append(torch.zeros(len(want)) if got is None else got.detach().reshape(-1).double())
+    yield from fits_cells(torch.stack(rows, 1), want)
 
 # %% ../nbs/54_Exam.ipynb #fits_form
-def fits_form(w, want, x, out):
-    "What the places say, and the size of what is missing."
-    yield from fits_axes(want-w.got, x, out)
+def fits_form(w, want, x, out, slopes):
+    "What the form of the missing part says, a branch, and a factor along an axis."
     wrong = w.rows.reshape(x.shape)
-    yield from fits_place(wrong, w.got, want, x)
+    yield from fits_axes(want-w.got, x, out)
+    yield from fits_branch(wrong, w.got, want, x)
+    yield from fits_idle(w.rows, slopes)
     yield from fits_weight(wrong, w.got, want)
+
+def fits_where(exam, w, values, table):
+    "What the places say: small parts of an axis before the cells of the table, large ones after."
+    wrong = w.rows.reshape(values[w.leaf].shape)
+    yield from fits_part(wrong, small=True)
+    yield from by_result(exam, w.leaf, values, table)
+    yield from fits_part(wrong, small=False)
+
+def fits_little(w, want):
+    "Is it off by little?"
     off = (w.got-want).abs().max()/want.abs().max()
     if off<.02: yield f'an approximation, or a small term left out: it is off by {off:.1g}'
 

@@ -12,10 +12,12 @@ from types import SimpleNamespace
 import torch
 import torch.nn.functional as F
 
-from .attention import attention
+from .attention import attention, attention_weights, spread
+from .conv import How, conv
+from .data import mnist
+from .fits import CHAPTERS, EXERCISES, Chapter, Exercise, solved
 from .forward import Params, lin, mlp, mse, relu
-from .judge import CHAPTERS, EXERCISES, Chapter, Exercise, solved
-from .optimizers import Adam
+from .optimizers import SGD, Adam
 from .tiny import tiny_network
 
 # %% ../nbs/73_Exercises.ipynb #registry
@@ -25,6 +27,13 @@ def write(name, home, trial=None, uses=(), slow=''):
     def enter(script):
         EXERCISES[name] = Exercise(name, 'write', script, home, trial, uses, slow=slow)
         return script
+    return enter
+
+def slip(name, said):
+    "Enter a wrong answer to what is to be written, with the words for its mistake."
+    def enter(f):
+        EXERCISES[name].slips[f] = said
+        return f
     return enter
 
 def predict(name, slips=()):
@@ -62,6 +71,30 @@ def _shape_of_mean(): return tuple(torch.zeros(9, 784)[torch.arange(9)==7].mean(
 # %% ../nbs/73_Exercises.ipynb #try-00-3
 @predict('00.3', {1.: 'that would be u/255', 256/255: 'upside down'})
 def _full_ink(): return 255/256
+
+# %% ../nbs/73_Exercises.ipynb #try-00-4
+@predict('00.4', {(1,0): 'the other way round: the most first'})
+def _ink():
+    x,y = mnist().train
+    ink = torch.stack([x[y==k].mean() for k in range(10)])
+    return ink.argmax().item(),ink.argmin().item()
+
+# %% ../nbs/73_Exercises.ipynb #try-00-5
+@write('00.5', '73_Exercises#standardised')
+def _standardised(standardised):
+    yield standardised(t([1.], [3.]))
+    yield standardised(drawn(5, 3))
+    yield standardised(torch.cat([drawn(4, 2), torch.full((4,1), 5.).double()], 1))
+
+@slip('00.5', 'the mean and the spread are those of rows, along the wrong axis')
+def _rows_not_columns(x):
+    spread = x.std(1, keepdim=True)
+    return (x - x.mean(1, keepdim=True))/spread.where(spread>0, 1)
+
+@slip('00.5', 'the spread is divided by n, not by n-1 as `x.std(0)` is')
+def _by_n(x):
+    spread = x.std(0, correction=0)
+    return (x - x.mean(0))/spread.where(spread>0, 1)
 
 # %% ../nbs/73_Exercises.ipynb #setup-01
 CHAPTERS['01'] = Chapter('01_Forward', '''import torch
@@ -130,6 +163,18 @@ def _nine_numbers():
 @predict('01.8', {784.: 'that is the variance', 1.: 'sums of many spread more than one'})
 def _spread(): return math.sqrt(784)
 
+# %% ../nbs/73_Exercises.ipynb #try-01-9
+@predict('01.9', {(39_301,39_250): 'biases are added, not multiplied with',
+                  (39_200,50): 'that is one layer and the other; the first number is of both'})
+def _multiplications(): return 784*50 + 50*1,784*50
+
+# %% ../nbs/73_Exercises.ipynb #try-01-10
+@predict('01.10', {((1,),(4,),(4,)): 'that would be what one hopes for'})
+def _three_shapes():
+    pred,targ = torch.zeros(9, 1),torch.zeros(9)
+    tried = pred[:1] - targ[:1],pred[:1] - targ[:4],pred[:4,0] - targ[:4,None]
+    return tuple(tuple(t.shape) for t in tried)
+
 # %% ../nbs/73_Exercises.ipynb #setup-02
 CHAPTERS['02'] = Chapter('02_Backward', '''import torch
 from torch import Tensor
@@ -192,7 +237,7 @@ def _lin_calls(vjp):
 # %% ../nbs/73_Exercises.ipynb #try-02-7
 def _abs_trial(vjp): return torch.abs, vjp, drawn(3, 2)
 
-@write('02.7', '02_Backward#abs_vjp', _abs_trial)
+@write('02.7', '73_Exercises#abs_vjp', _abs_trial)
 def _abs_calls(vjp):
     yield vjp(t(1., 2.), t(-1., 3.))
     yield vjp(t(1., 2.), t(0., -5.))
@@ -206,6 +251,12 @@ def _nudge(nudge):
     def total(x): return x.square().sum()
     yield 'for a sum of squares', nudge(total, drawn(4), t(2.)[0]).float()
     yield 'with eps=.5, f = x**3', nudge(lambda x: x**3, t(1., 2.), t(1., -1.), .5)
+
+@slip('02.8', 'the nudge goes to one side only, and its error is as large as eps')
+def _one_sided(f, x, g, eps=6e-6):
+    def moved(k, by): return x + by*F.one_hot(torch.tensor(k), x.numel()).view(x.shape)
+    slopes = [(g*(f(moved(k, eps)) - f(x))).sum()/eps for k in range(x.numel())]
+    return torch.stack(slopes).view(x.shape)
 
 # %% ../nbs/73_Exercises.ipynb #try-02-9
 @write('02.9', '02_Backward#kept', uses=('01.1','01.2'))
@@ -237,6 +288,14 @@ find('02.12', '02.1', first='g * 3')
 
 # %% ../nbs/73_Exercises.ipynb #try-02-13
 find('02.13', '02.5')
+
+# %% ../nbs/73_Exercises.ipynb #try-02-14
+@predict('02.14', {'sign': 'that is wrong for any weights', 'other side': 'that mixes examples'})
+def _approved_by_weights():
+    half,g = drawn(3, 3),drawn(3, 3, seed=1)
+    w = half + half.T
+    wrong = {'sign': -(g@w.T), 'no transpose': g@w, 'other side': w.T@g}
+    return next(n for n,gx in wrong.items() if torch.allclose(gx, g@w.T))
 
 # %% ../nbs/73_Exercises.ipynb #setup-03
 CHAPTERS['03'] = Chapter('03_Module', '''import torch
@@ -334,6 +393,32 @@ def _forgets():
 # %% ../nbs/73_Exercises.ipynb #try-03-8
 find('03.8', '02.10', first='gz = ga')
 
+# %% ../nbs/73_Exercises.ipynb #try-03-9
+@write('03.9', '73_Exercises#Scale')
+def _scale(Scale):
+    layer = Scale(t(3.)[0])
+    for k in (1,2):
+        yield 'forward', layer.forward(drawn(5, 3, seed=k))
+        yield 'what bwd returns', layer.bwd(drawn(5, 3, seed=k+2), drawn(5, 3, seed=k))
+        uses = ' after two uses, of which it is the sum'*(k==2)
+        yield f's.grad{uses}', _grad(layer, 's')
+
+# %% ../nbs/73_Exercises.ipynb #try-03-10
+@write('03.10', '73_Exercises#Residual', uses=('03.1',))
+def _residual(Residual):
+    block = Residual(*_scales(5.))
+    yield 'forward, with f(x) = 5x + 1', block(t(2.))
+    yield 'backward, where f sends back 5g + 3', block.backward(t(1.))
+    yield 'forward, of several numbers', block(drawn(4, 3))
+    yield 'backward, of several', block.backward(drawn(4, 3, seed=1))
+
+# %% ../nbs/73_Exercises.ipynb #try-03-11
+@predict('03.11', {20_000_000: 'and the predictions?',
+                   10_200_000: 'pre-activations and activations',
+                   10_000_000: 'pre-activations, activations and predictions',
+                   5_050_000: 'a float32 has four bytes'})
+def _kept_bytes(): return sum(4*50_000*width for width in (50,50,1))
+
 # %% ../nbs/73_Exercises.ipynb #setup-04
 CHAPTERS['04'] = Chapter('04_Autograd', '''import itertools
 import torch
@@ -377,6 +462,20 @@ def _heart(heart):
         lines.append(_line(k, (lines[-1], lambda g: g), (lines[k//2], lambda g: 2*g)))
     yield 'how many lines, of a long tape', len(heart(lines[-1]))
     yield 'a tape of 20 lines, at the first', _at(heart(lines[20]), first=lines[0])
+
+def _unordered(end):
+    "Deals with lines in the order in which they were met."
+    one = end.data*0 + 1 if hasattr(end, 'data') else 1
+    grads,todo = {end: one},[end]
+    for line in todo:
+        for to,rule in line.edges:
+            if to not in grads: todo.append(to)
+            g = rule(grads[line])
+            if hasattr(to, 'data') and isinstance(g, torch.Tensor): g = g.sum_to_size(to.data.shape)
+            grads[to] = grads.get(to, 0) + g
+    return grads
+_TOO_EARLY = 'a line is dealt with before all has arrived there: the newest comes first'
+slip('04.1', _TOO_EARLY)(_unordered)
 
 # %% ../nbs/73_Exercises.ipynb #try-04-2
 def _swept(end, start=1.):
@@ -443,6 +542,8 @@ def _small_sweep(sweep):
     for _ in range(24): x = x + x
     yield '24 forks in a row: how many gradients', len(sweep(x))
 
+slip('04.5', _TOO_EARLY)(_unordered)
+
 # %% ../nbs/73_Exercises.ipynb #try-04-6
 def _exp_trial(vjp): return torch.exp, lambda g,x: vjp(g, x.exp()), drawn(3, 2)
 
@@ -483,6 +584,11 @@ def _matmul_calls(vjp):
     yield vjp(drawn(5, 4), drawn(5, 3, seed=1))
     yield vjp(drawn(2, 5, 4), drawn(2, 5, 3, seed=1))
 
+@slip('04.10', 'the matrices of a stack are mixed: each has a gradient of its own')
+def _mixed_stack(g, x):
+    if x.ndim==2: return x.mT@g
+    return (x.mT@g).sum(0, keepdim=True).expand(len(x), -1, -1)
+
 # %% ../nbs/73_Exercises.ipynb #try-04-11
 @predict('04.11', {13.: 'that is dL/dy', 14.: 'the product has two factors, and both are y',
                    2.: 'that is one path only'})
@@ -493,11 +599,20 @@ def _fork_by_hand():
 # %% ../nbs/73_Exercises.ipynb #try-04-12
 find('04.12', '04.5', first='g = rule(grads[v])\n')
 
+# %% ../nbs/73_Exercises.ipynb #try-04-13
+def _swish_trial(vjp): return F.silu, vjp, drawn(3, 2)
+
+@write('04.13', '73_Exercises#swish_vjp', _swish_trial)
+def _swish_calls(vjp):
+    yield vjp(t(1., 2.), t(0., 3.))
+    yield vjp(drawn(4, 3), drawn(4, 3, seed=1))
+
 # %% ../nbs/73_Exercises.ipynb #setup-05
 CHAPTERS['05'] = Chapter('05_Training', '''import math
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from mlfound.optimizers import Adam, Optimizer
+from mlfound.optimizers import SGD, Adam, Optimizer
 from mlfound.scores import log_softmax, softmax''')
 
 # %% ../nbs/73_Exercises.ipynb #try-05-1
@@ -517,6 +632,16 @@ def _cross_entropy(price):
     yield _first(price(drawn(5, 4), torch.tensor([3, 1, 0, 1, 2])))
     yield _first(price(1000*drawn(3, 3), torch.tensor([2, 1, 0])))
 
+@slip('05.2', '`y` is used as a number, and says which class')
+def _as_numbers(z, y): return -(z.log_softmax(1)*y[:,None]).mean()
+
+@slip('05.2', '`y` is used as a number, and says which class')
+def _as_numbers_summed(z, y): return -(z.log_softmax(1)*y[:,None]).sum(1).mean()
+
+@slip('05.2', 'large scores overflow in exp: take the largest from all of them first')
+def _not_shifted(z, y):
+    return -(z.exp()/z.exp().sum(1, keepdim=True)).log().gather(1, y[:,None]).mean()
+
 # %% ../nbs/73_Exercises.ipynb #try-05-3
 def _price_trial(vjp):
     return (lambda z,y: F.cross_entropy(z, y), lambda g,z,y: (vjp(g, z, y), None), drawn(4, 3),
@@ -527,6 +652,12 @@ def _cross_entropy_calls(vjp):
     yield vjp(t(1.)[0], t([0., 0.]), torch.tensor([1]))
     yield vjp(t(3.)[0], drawn(5, 4), torch.tensor([3, 1, 0, 1, 2]))
     yield vjp(t(-2.)[0], drawn(3, 3), torch.tensor([2, 1, 0]))
+
+@slip('05.3', '`y` is used as a number, and says which class')
+def _minus_numbers(g, z, y): return g*(z.softmax(1) - y[:,None])/len(y)
+
+@slip('05.3', 'softmax runs along the wrong axis')
+def _along_examples(g, z, y): return g*(z.softmax(0) - F.one_hot(y, z.shape[1]))/len(y)
 
 # %% ../nbs/73_Exercises.ipynb #try-05-4
 @write('05.4', '05_Training#gradients', uses=('01.1','01.2','02.2','02.6','05.3'))
@@ -548,6 +679,7 @@ def _rows(batches): return [tuple(b) for b in batches]
 def _minibatches(minibatches):
     x,y = torch.arange(7.),torch.arange(7)
     batches = _rows(minibatches(x, y, size=3, shuffle=False))
+    yield 'how many batches, of 7 rows and 3 at a time (the last has what is left)', len(batches)
     for k in range(3): yield f'batch {k} of 7 rows, 3 at a time, not shuffled', batches[k]
     batches = _rows(minibatches(x, y, size=3, generator=torch.Generator().manual_seed(1)))
     yield 'sizes', tuple(len(b[0]) for b in batches)
@@ -575,6 +707,16 @@ def _sgd(SGD):
     p = drawn(3, seed=9)
     yield 'with both', _steps(SGD([p], .1, .9, .3), p, gs)
 
+def _stepping(step):
+    class Mine(SGD):
+        def update(self, p, g, m): step(self, p, g + self.weight_decay*p, m)
+    return Mine
+
+def _dampened(self, p, g, m): p.sub_(m.lerp_(g, 1-self.momentum), alpha=self.lr)
+def _rate_inside(self, p, g, m): p.sub_(m.mul_(self.momentum).add_(g).mul_(self.lr))
+slip('05.7', 'the gradient gets a share, too; add all of it')(_stepping(_dampened))
+slip('05.7', 'the rate is multiplied into the running sum')(_stepping(_rate_inside))
+
 # %% ../nbs/73_Exercises.ipynb #try-05-8
 def _adam_with(update):
     class Mine(Adam): pass
@@ -594,6 +736,28 @@ def _adam(update):
         p = drawn(3, seed=9)
         optimizer = Mine([p], .1, weight_decay=.3, decoupled=decoupled)
         yield f'with weight decay, decoupled={decoupled}', _steps(optimizer, p, gs)
+
+def _moments(self, p, g, m, v, square=torch.square):
+    if self.decoupled: p.mul_(1 - self.lr*self.weight_decay)
+    else: g = g + self.weight_decay*p
+    m.lerp_(g, 1-self.betas[0])
+    v.lerp_(square(g), 1-self.betas[1])
+    return [a/(1 - b**self.count) for a,b in zip((m, v), self.betas)]
+
+@slip('05.8', 'the two means, which begin with 0, are not corrected for it')
+def _uncorrected(self, p, g, m, v):
+    _moments(self, p, g, m, v)
+    p -= self.lr*m/(v.sqrt() + self.eps)
+
+@slip('05.8', '`eps` stands inside the root')
+def _eps_inside(self, p, g, m, v):
+    first,second = _moments(self, p, g, m, v)
+    p -= self.lr*first/(second + self.eps).sqrt()
+
+@slip('05.8', 'the second mean is not of squares')
+def _no_squares(self, p, g, m, v):
+    first,second = _moments(self, p, g, m, v, torch.abs)
+    p -= self.lr*first/(second.sqrt() + self.eps)
 
 # %% ../nbs/73_Exercises.ipynb #try-05-9
 @write('05.9', '46_Forms#init_he')
@@ -630,9 +794,58 @@ find('05.13', '05.3')
 # %% ../nbs/73_Exercises.ipynb #try-05-14
 find('05.14', '05.4')
 
+# %% ../nbs/73_Exercises.ipynb #try-05-15
+def _rates(rate, n): return t(*(float(rate(k)) for k in range(n)))
+
+@write('05.15', '45_Optimizers#one_cycle')
+def _one_cycle(one_cycle):
+    yield 'ten steps, to 1 and down', _rates(one_cycle(1., 10, .5, .2, .1), 10)
+    yield 'seven steps, to 3 and down', _rates(one_cycle(3., 7, .6, .1, 0.), 7)
+    yield 'after the last step', float(one_cycle(2., 10, .3, .1, .01)(99))
+
+# %% ../nbs/73_Exercises.ipynb #try-05-16
+def _moves(x, out, most, side):
+    "The steps that make these images of those."
+    wide = F.pad(x.view(-1,side,side), [most]*4, value=x.min().item())
+    places = [(a,b) for a in range(2*most+1) for b in range(2*most+1)]
+    def cut(a, b): return wide[:, a:a+side, b:b+side].reshape(x.shape)
+    return [p for p in places if cut(*p).equal(out)]
+
+@write('05.16', '05_Training#shift')
+def _shift(shift):
+    gen,x = torch.Generator().manual_seed(1),drawn(2, 16)
+    outs = [shift(x, gen, 1, 4) for _ in range(100)]
+    yield 'the shape', tuple(outs[0].shape)
+    found = [_moves(x, out, 1, 4) for out in outs]
+    yield 'do all images move by one step, with paper at the border?', all(found)
+    yield 'how many steps there are, for most = 1', len({tuple(f) for f in found})
+    a,b = (shift(x, torch.Generator().manual_seed(1), 2, 4) for _ in range(2))
+    yield 'is it drawn from the generator?', a.equal(b)
+    yield 'is it one step for most = 2?', bool(_moves(x, a, 2, 4))
+
+# %% ../nbs/73_Exercises.ipynb #try-05-17
+@write('05.17', '73_Exercises#nesterov')
+def _nesterov(update):
+    class Mine(SGD): pass
+    Mine.update,gs = getattr(update, 'f', update),[drawn(3, seed=k) for k in range(4)]
+    p = t(1., 2.)
+    optimizer = Mine([p], .5, .9)
+    yield 'a step with lr=.5 from [1, 2] along [1, -1]', _steps(optimizer, p, [t(1., -1.)])
+    p = drawn(3, seed=9)
+    yield 'four steps', _steps(Mine([p], .1, .8), p, gs)
+
+@slip('05.17', 'that is the step of plain momentum, which does not look ahead')
+def _plain_momentum(self, p, g, m): p.sub_(m.mul_(self.momentum).add_(g), alpha=self.lr)
+
+@slip('05.17', 'the running sum has to be made before the step')
+def _too_late(self, p, g, m):
+    p -= self.lr*(g + self.momentum*m)
+    m.mul_(self.momentum).add_(g)
+
 # %% ../nbs/73_Exercises.ipynb #setup-06
 CHAPTERS['06'] = Chapter('06_Operations', '''import math
 import torch
+import torch.nn.functional as F
 from torch import Tensor''')
 
 # %% ../nbs/73_Exercises.ipynb #try-06-1
@@ -675,6 +888,10 @@ def _cumsum_rule(vjp):
     yield vjp(t(1., 2., 5.), 0)
     yield vjp(drawn(3, 4), 1)
     yield vjp(drawn(3, 3), 0)
+    yield vjp(drawn(2, 3, 4), 1)
+
+@slip('06.5', 'the running sum starts at the wrong end')
+def _from_the_wrong_end(g, dim): return g.cumsum(dim)
 
 # %% ../nbs/73_Exercises.ipynb #try-06-6
 def _softmax_trial(vjp):
@@ -685,6 +902,7 @@ def _softmax_rule(vjp):
     yield vjp(t([1., 3.]), t([.5, .5]), 1)
     yield vjp(drawn(3, 4), drawn(3, 4, seed=1).softmax(1), 1)
     yield vjp(drawn(3, 3), drawn(3, 3, seed=1).softmax(0), 0)
+    yield vjp(drawn(2, 3, 4), drawn(2, 3, 4, seed=1).softmax(1), 1)
 
 # %% ../nbs/73_Exercises.ipynb #try-06-7
 def _log_softmax_trial(vjp):
@@ -695,6 +913,7 @@ def _log_softmax_rule(vjp):
     yield vjp(t([1., 3.]), t([.5, .5]).log(), 1)
     yield vjp(drawn(3, 4), drawn(3, 4, seed=1).log_softmax(1), 1)
     yield vjp(drawn(3, 3), drawn(3, 3, seed=1).log_softmax(0), 0)
+    yield vjp(drawn(2, 3, 4), drawn(2, 3, 4, seed=1).log_softmax(1), 1)
 
 # %% ../nbs/73_Exercises.ipynb #try-06-8
 @predict('06.8', {1: 'that would move it further'})
@@ -706,8 +925,17 @@ def _rolled():
 # %% ../nbs/73_Exercises.ipynb #try-06-9
 find('06.9', '06.6')
 
+# %% ../nbs/73_Exercises.ipynb #try-06-10
+def _mish_trial(vjp): return F.mish, vjp, drawn(3, 2)
+
+@write('06.10', '73_Exercises#mish_vjp', _mish_trial)
+def _mish_calls(vjp):
+    yield vjp(t(1., 2.), t(0., 1.))
+    yield vjp(drawn(4, 3), drawn(4, 3, seed=1))
+
 # %% ../nbs/73_Exercises.ipynb #setup-10
 CHAPTERS['10'] = Chapter('10_Convolution', '''import torch
+import torch.nn.functional as F
 from torch import Tensor
 from mlfound.conv import How, conv, conv_input, over''')
 
@@ -739,6 +967,10 @@ def _standardise_rule(vjp):
     x = drawn(3, 3, 3, 3)
     yield vjp(drawn(3, 3, 3, 3, seed=1), x, _standard(x), 1e-3)
 
+@slip('10.3', 'what is a shift or a stretch of the channel is not taken off')
+def _only_divided(g, x, out, eps=1e-5):
+    return g/(x.var((0,2,3), correction=0, keepdim=True) + eps).sqrt()
+
 # %% ../nbs/73_Exercises.ipynb #try-10-4
 def _window(k, l):
     return SimpleNamespace(kernel=(k,l), stride=(k,l), padding=(0,0))
@@ -747,6 +979,56 @@ def _window(k, l):
 def _mean_pool_rule(vjp):
     yield vjp(t([1., 2.], [3., 4.]).view(1, 1, 2, 2), drawn(1, 1, 4, 4), _window(2, 2))
     yield vjp(drawn(3, 2, 2, 3), drawn(3, 2, 4, 9), _window(2, 3))
+
+# %% ../nbs/73_Exercises.ipynb #try-10-5
+@predict('10.5', {'relu': 'that has no weights'})
+def _pointwise(): return 'linear'
+
+# %% ../nbs/73_Exercises.ipynb #try-10-6
+def _convs():
+    "Ways to look: shapes of pictures, kernels and maps."
+    hows = How(),How((2,1), (1,0)),How((1,2), (0,1), (2,1)),How((2,2), (1,1), (1,1), 2)
+    for n,how in zip((2,3,2,4), hows):
+        x,w = drawn(n, 4, 6, 7),drawn(2, 4//how.groups, 3, 2, seed=1)
+        yield x,w,drawn(*conv(x, w, None, how).shape, seed=2),how
+
+@write('10.6', '10_Convolution#conv_input')
+def _conv_input(f):
+    yield f(t([2.]).view(1, 1, 1, 1), t([1., 2.], [3., 5.]).view(1, 1, 2, 2), (1,1,2,2), How())
+    for x,w,y,how in _convs(): yield f(y, w, tuple(x.shape), how)
+
+# %% ../nbs/73_Exercises.ipynb #try-10-7
+@write('10.7', '10_Convolution#conv_weight')
+def _conv_weight(f):
+    yield f(t([2.]).view(1, 1, 1, 1), t([1., 2.], [3., 5.]).view(1, 1, 2, 2), (1,1,2,2), How())
+    for x,w,y,how in _convs(): yield f(y, x, tuple(w.shape), how)
+
+# %% ../nbs/73_Exercises.ipynb #try-10-8
+@predict('10.8', {8: 'the pixel in the middle is counted twice',
+                  5: 'the first one looks further, too',
+                  15: 'widths are not multiplied'})
+def _two_in_a_row():
+    point = torch.zeros(1, 1, 15, 15)
+    point[0,0,7,7] = 1
+    seen = F.conv2d(F.conv2d(point, torch.ones(1,1,3,3), padding=1), torch.ones(1,1,5,5), padding=2)
+    return int((seen[0,0,7]!=0).sum())
+
+# %% ../nbs/73_Exercises.ipynb #try-10-9
+@predict('10.9', {1.: 'that would be without the normalisation'})
+def _useless_bias():
+    b = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    grad, = torch.autograd.grad(_standard(drawn(3, 1, 2, 2) + b).square().sum(), b)
+    return round(grad.item(), 6) + 0.
+
+# %% ../nbs/73_Exercises.ipynb #try-10-10
+def _conv1d_trial(vjp):
+    w = drawn(3, 4, 2, seed=1)
+    return lambda x: F.conv1d(x, w), lambda g,x: vjp(g, w, x.shape[-1]), drawn(2, 4, 5)
+
+@write('10.10', '73_Exercises#conv1d_input', _conv1d_trial)
+def _conv1d(f):
+    yield f(t([2., 5.]).view(1, 1, 2), t([1., 3.]).view(1, 1, 2), 3)
+    yield f(drawn(2, 3, 4), drawn(3, 5, 2, seed=1), 5)
 
 # %% ../nbs/73_Exercises.ipynb #setup-11
 CHAPTERS['11'] = Chapter('11_Attention', '''import torch
@@ -765,6 +1047,16 @@ def _attention_rule(vjp):
     yield vjp(*same)
     yield vjp(*same, causal=True)
     yield vjp(*same, scale=2.)
+    one = drawn(3, 4),drawn(5, 4, seed=1),drawn(5, 2, seed=2)   # for two times as many others
+    two = drawn(2, 3, 4, seed=3),drawn(2, 5, 4, seed=4),drawn(2, 5, 2, seed=5)
+    for k in range(3): yield vjp(drawn(2, 3, 2), *two[:k], one[k], *two[k+1:])
+
+@slip('11.1', 'softmax sends back more than its diagonal: the sum along the row is missing')
+def diagonal(g, q, k, v, mask=None, causal=False, scale=None):
+    p = attention_weights(q, k, mask, causal, scale)
+    gs = p*(g@v.mT)/spread(q, scale)
+    grads = gs@k,gs.mT@q,p.mT@g
+    return tuple(a.sum_to_size(b.shape) for a,b in zip(grads, (q,k,v)))
 
 # %% ../nbs/73_Exercises.ipynb #try-11-2
 def _row(x): return F.layer_norm(x, x.shape[-1:])
@@ -776,6 +1068,15 @@ def _normalise_rule(vjp):
     for shape in ((1,3),(3,4),(3,3),(2,3,4)): yield vjp(drawn(*shape, seed=1), drawn(*shape))
     yield vjp(drawn(3, 4, seed=1), drawn(3, 4), 1e-2)
 
+@slip('11.2', 'rows as they came in stand where rows of one length belong')
+def _not_normalised(y, x, eps=1e-5):
+    scale = (x.var(-1, correction=0, keepdim=True) + eps).rsqrt()
+    return (y - y.mean(-1, True) - x*(y*x).mean(-1, True))*scale
+
+@slip('11.2', 'what is a shift or a stretch of the row is not taken off')
+def _only_divided_rows(y, x, eps=1e-5):
+    return y/(x.var(-1, correction=0, keepdim=True) + eps).sqrt()
+
 # %% ../nbs/73_Exercises.ipynb #try-11-3
 @predict('11.3', {1.: 'that would be assigned, not added'})
 def _twice():
@@ -785,6 +1086,24 @@ def _twice():
 
 # %% ../nbs/73_Exercises.ipynb #try-11-4
 find('11.4', '11.1')
+
+# %% ../nbs/73_Exercises.ipynb #try-11-5
+@predict('11.5', {1.: 'that is the sum of the shares'})
+def _row_of_scores():
+    s = drawn(3, 5).requires_grad_()
+    grad, = torch.autograd.grad((s.softmax(1)*drawn(3, 5, seed=1)).sum(), s)
+    return round(grad.sum(1).abs().max().item(), 6) + 0.
+
+# %% ../nbs/73_Exercises.ipynb #try-11-6
+def _size(x, w): return x*(x.square().mean(-1, True) + 1e-5).rsqrt()*w
+def _size_trial(vjp): return _size, vjp, drawn(3, 4), drawn(4, seed=1)
+
+@write('11.6', '73_Exercises#rms_norm_vjp', _size_trial)
+def _rms_rule(vjp):
+    yield vjp(t([1., 2.]), t([1., 3.]), t(1., 5.))
+    for shape in ((3,4),(3,3),(2,3,4)):
+        yield vjp(drawn(*shape, seed=1), drawn(*shape), drawn(shape[-1]))
+    yield vjp(drawn(3, 4, seed=1), drawn(3, 4), drawn(4), 1e-2)
 
 # %% ../nbs/73_Exercises.ipynb #setup-19
 LAST = '''from mlfound.data import mnist

@@ -73,7 +73,7 @@ def mlp(x:Tensor, # `(n, d)` inputs, one example a row
 
 # %% ../nbs/01_Forward.ipynb #mse-itself
 def mse(pred:Tensor, # `(...)` predictions
-        targ:Tensor, # `(...)` targets, exactly the shape of `pred`; whole numbers are converted
+        targ:Tensor, # `(...)` targets, exactly the shape of `pred`; converted to its type
        )->Tensor: # `()`, the mean squared error
     "Mean of `(pred - targ)**2`; raises `ValueError` where shapes differ or nothing is there."
     check_mse(pred, targ)

@@ -288,8 +288,8 @@ def check_asked(op, rule):
     "The names that a rule asks for, after `g`; raise `TypeError` for those that nobody knows."
     asked = [*inspect.signature(rule).parameters][1:]
     if {*asked} <= {*op.known}: return asked
-    raise TypeError(f'{op.name}.defvjp: a rule asks for {", ".join(asked)}; '
-                    f'it may ask for {", ".join(op.known)}')
+    raise TypeError(f'{op.name}.defvjp: after g, which comes first, a rule asks for '
+                    f'{", ".join(asked)}; it may ask for {", ".join(op.known)}')
 
 # %% ../nbs/28_Guards.ipynb #bind
 def bind(op, args, kwargs):

@@ -29,8 +29,7 @@ from .scale import distributed, fit_on, precision
 from .terminal import one_line, say, several
 from .training import standardized
 from .transformernet import ROWS, ROWS_RECIPE
-from .ways import (OPTIMIZERS, REGISTRY, advice, default_rate, evaluate, find_kind, networks,
-                          ways)
+from .ways import OPTIMIZERS, REGISTRY, default_rate, evaluate, find_kind, networks, ways
 
 # %% ../nbs/68_Jobs.ipynb #check_settings
 class CommandError(ValueError):
@@ -57,7 +56,7 @@ def _judge(name, value):
     least,most = RANGES[name]
     kind,words = (Real, 'number') if name=='lr' else (Integral, 'whole number')
     fits = isinstance(value, kind) and not isinstance(value, bool) and least<=value<=most
-    return fits, f'a {words} from {least:,} to {most:,}'
+    return fits, f'a {words} from {least:,} ' + ('on' if most==MOST else f'to {most:,}')
 
 # %% ../nbs/68_Jobs.ipynb #changed
 IDLE = dict(best='task hidden layers epochs batch optimizer lr',
@@ -221,12 +220,10 @@ def _announce(job, count, world):
             f'{world} processes': world>1}
     print_versions()
     print(', '.join(text for text,wanted in said.items() if wanted), flush=True)
-    if 'best' not in r: _warn_hopeless(r, math.ceil(count/r['batch'])*r['epochs'])
+    if 'best' not in r: _warn_few(math.ceil(count/r['batch'])*r['epochs'])
 
-def _warn_hopeless(r, steps):
-    "Say on the error stream what will not go well."
-    hopeless = advice(r['optimizer'], r['lr'], r['batch'])
-    if hopeless: say(f'warning: {hopeless}')
+def _warn_few(steps):
+    "Say on the error stream when there is no time to learn anything."
     if steps<20:
         say(f"warning: only {several(steps, 'step')} in all; take a smaller batch or more epochs")
 
@@ -265,6 +262,7 @@ def _print_results(results, history, things):
     "The table at the end of a training."
     print(f"\n{'':8}{things:>8}{'accuracy':>10}{'loss':>9}")
     for part,r in results.items():
-        print(f"{part:8}{r[things]:8,}{100*r['accuracy']:8.2f} %{r['loss']:9.4f}")
+        loss = f"{r['loss']:9.4f}" if r['loss']<1000 else f"{r['loss']:9.3g}"
+        print(f"{part:8}{r[things]:8,}{100*r['accuracy']:8.2f} %{loss}")
     epochs,steps = several(len(history.epochs), 'epoch'),several(len(history.losses), 'step')
     print(f'trained for {epochs}, {steps}, in {history.seconds:.1f} s')

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 import torch.distributed as dist
 
+from .checks import check_whole, got
 from .fit import History, fit
 from .autograd import raw
 from .training import SGD, shift
@@ -48,13 +49,18 @@ _WAYS = dict(functions=_Way(5, 1, 9, 1, 8, 0, 8, 3, 3, True),
              tape=_Way(5, 1, 13, 2, 8, 0, 14, 3, 3, False),
              PyTorch=_Way(5, 1, 8, 1, 4, 0, 5, 3, 3, False))
 
+# %% ../nbs/13_Scale.ipynb #way-named
+def _way(name):
+    if name in _WAYS: return _WAYS[name]
+    raise ValueError(f'step_cost: way is {got(name)}; pass one of {", ".join(_WAYS)}')
+
 # %% ../nbs/13_Scale.ipynb #step_cost-by-formula
 def step_cost(way:str, # 'functions', 'layers', 'tape' or 'PyTorch'
               sizes, # `[d, h, ..., c]` of the network
               n:int, # examples in the batch, float32
              )->Cost:
     "The cost of a training step, by formula."
-    w,pairs = _WAYS[way],list(zip(sizes, sizes[1:]))
+    w,pairs = _way(way),list(zip(sizes, sizes[1:]))
     units,params = sum(sizes[1:-1]), sum(d*h + h for d,h in pairs)
     flops = sum((4 if k==0 else 6)*n*d*h for k,(d,h) in enumerate(pairs))
     words = sum(2*(n*d + d*h) + 3*n*h + 2*h for d,h in pairs) # forward; weights and bias
@@ -126,7 +132,7 @@ def find_device(name:str='cpu', # 'cpu', 'cuda', 'cuda:1', 'mps'
     "The device of that name; raises `DeviceError`, saying what is missing, where there is none."
     pass_one = "pass 'cpu', 'cuda' or 'mps'"
     try: device = torch.device(name)
-    except RuntimeError:
+    except (RuntimeError,TypeError):
         raise DeviceError(f'find_device: {name!r} is no device; {pass_one}') from None
     built,count = _devices(device.type)
     if built is None:
@@ -296,7 +302,8 @@ def _mark(x, y):
     rows = bits.sum(1, dtype=bits.dtype) # integers wrap around and round nothing
     rows = rows + 31*y.reshape(len(y), -1).sum(1)
     columns = bits.sum(0, dtype=bits.dtype)
-    return ((rows*places(len(rows))).sum() + (columns*places(len(columns))).sum()) % 4_093
+    places_of_columns = 2_530*places(len(columns)) # so that no step down and left cancels out
+    return ((rows*places(len(rows))).sum() + (columns*places_of_columns).sum()) % 4_093
 
 # %% ../nbs/13_Scale.ipynb #in_step
 def in_step(way:Way, # of `data_parallel`
@@ -329,4 +336,5 @@ def ring_seconds(size:float, # bytes of the buffer
                  bandwidth:float, # bytes a second that a worker can send
                 )->float:
     "A ring all-reduce: `2(world−1)` rounds; in each a worker sends `1/world` of the buffer."
+    check_whole('ring_seconds', world=world)
     return 2*(world-1)*(latency + size/world/bandwidth)

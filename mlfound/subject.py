@@ -150,11 +150,15 @@ class TorchSubject(Subject):
         def pull(gs, graph=False): return pulled(outs, xs, gs, graph)
         return Pass([o.detach() for o in outs], pull, handed, (outs,xs))
 
-    def outputs(self, leaves): return results(self.call(leaves))
-    def numbers(self, values):
-        "The results alone."
-        self.seeded()
-        with torch.no_grad(): return [o.clone() for o in self.outputs([v.clone() for v in values])]
+# %% ../nbs/50_Subject.ipynb #TorchSubject_numbers
+@patch
+def outputs(self:TorchSubject, leaves): return results(self.call(leaves))
+
+@patch
+def numbers(self:TorchSubject, values):
+    "The results alone."
+    self.seeded()
+    with torch.no_grad(): return [o.clone() for o in self.outputs([v.clone() for v in values])]
 
 # %% ../nbs/50_Subject.ipynb #pulled
 def pulled(outs, xs, gs, graph=False):
@@ -196,12 +200,22 @@ def is_function(thing):
     if getattr(thing, '__name__', '')=='apply': thing = getattr(thing, '__self__', thing)
     return isinstance(thing, type) and issubclass(thing, base)
 
+# %% ../nbs/50_Subject.ipynb #held
+def held(v, module, name):
+    "A parameter, with the row that the `padding_idx` of its module declares a constant held still."
+    owner = module.get_submodule(name.rpartition('.')[0])
+    row = getattr(owner, 'padding_idx', None)
+    if row is None or not isinstance(owner, (nn.Embedding,nn.EmbeddingBag)): return v
+    here = (torch.arange(len(v))==row)[:,None].to(v)
+    return v + here*(owner.weight.detach().to(v) - v.detach())
+
 # %% ../nbs/50_Subject.ipynb #ModuleSubject
 class ModuleSubject(TorchSubject):
     "A `torch.nn.Module`: its inputs and its parameters."
     kind = 'a torch.nn.Module'
     def __init__(self, thing, args, kwargs):
         super().__init__(copy.deepcopy(thing), args, kwargs)
+        self.origin = thing
 
     def signature(self): return self.thing.forward
     def parameters(self):
@@ -209,12 +223,24 @@ class ModuleSubject(TorchSubject):
         return [Leaf(n, p.detach().clone(), True) for n,p in named if p.is_floating_point()]
 
     def to(self, dtype): self.thing.to(dtype)
-    def call(self, leaves):
-        inputs = sum(not leaf.parameter for leaf in self.leaves)
-        args,kwargs = self.filled(leaves[:inputs])
-        named = {leaf.name: v for leaf,v in zip(self.leaves[inputs:], leaves[inputs:])}
-        named |= {n: b.clone() for n,b in self.thing.named_buffers()}
-        return torch.func.functional_call(self.thing, named, args, kwargs)
+
+# %% ../nbs/50_Subject.ipynb #ModuleSubject_call
+@patch
+def call(self:ModuleSubject, leaves):
+    "With these leaves for inputs and parameters."
+    inputs = sum(not leaf.parameter for leaf in self.leaves)
+    args,kwargs = self.filled(leaves[:inputs])
+    named = {leaf.name: v for leaf,v in zip(self.leaves[inputs:], leaves[inputs:])}
+    named |= {n: b.clone() for n,b in self.thing.named_buffers()}
+    named |= {n: held(named[n], self.thing, n) for n in named if n.endswith('weight')}
+    return torch.func.functional_call(self.thing, named, args, kwargs)
+
+@patch
+def afresh(self:ModuleSubject, dtype):
+    "The same module, never called."
+    other = copy.copy(self)
+    other.thing = copy.deepcopy(self.origin).to(dtype).train(self.thing.training)
+    return other
 
 # %% ../nbs/50_Subject.ipynb #PairSubject
 class PairSubject(Subject):
@@ -281,18 +307,22 @@ class LayerSubject(Subject):
         return [Leaf(f'parameter {k}', p.detach().clone(), True)
                 for k,p in enumerate(self.thing.parameters())]
 
-    def run(self, values, wanted=None, dress=None):
-        self.seeded()
-        layer = copy.deepcopy(self.thing)
-        handed = dressed([v.clone() for v in values], dress)
-        inputs = sum(not leaf.parameter for leaf in self.leaves)
-        args,_ = self.filled(handed[:inputs])
-        for p,v in zip(layer.parameters(), handed[inputs:]): p.data = v
-        with torch.enable_grad(): out = layer(*args)
-        def pull(gs, graph=False): return layer_gradients(layer, gs[0], args)
-        return Pass([out.detach().clone()], pull, handed)
+# %% ../nbs/50_Subject.ipynb #LayerSubject_run
+@patch
+def run(self:LayerSubject, values, wanted=None, dress=None):
+    "A forward pass of a copy."
+    self.seeded()
+    layer = copy.deepcopy(self.thing)
+    handed = dressed([v.clone() for v in values], dress)
+    inputs = sum(not leaf.parameter for leaf in self.leaves)
+    args,_ = self.filled(handed[:inputs])
+    for p,v in zip(layer.parameters(), handed[inputs:]): p.data = v
+    with torch.enable_grad(): out = layer(*args)
+    def pull(gs, graph=False): return layer_gradients(layer, gs[0], args)
+    return Pass([out.detach().clone()], pull, handed)
 
-    def numbers(self, values): return self.run(values).outs
+@patch
+def numbers(self:LayerSubject, values): return self.run(values).outs
 
 # %% ../nbs/50_Subject.ipynb #layer_gradients
 def layer_gradients(layer, g, args):

@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../nbs/52_Suspects.ipynb #imports
+import math
 import re
 from typing import NamedTuple
 
@@ -209,23 +210,56 @@ def one_of_several(parts, got):
     off = torch.where(there, (parts-got[:,None]).abs(), torch.inf)[wrong].amin(1)
     return bool((off<=1e-6*size).all())
 
+# %% ../nbs/52_Suspects.ipynb #fits_idle
+def fits_idle(wrong, table):
+    "Are only entries wrong that move no result?"
+    if wrong.any() and table.any() and not table[wrong].any():
+        yield 'no influence: the result does not depend on these entries (masked, clamped, ' \
+              'padded or written over), and yet they get a gradient'
+
+def fits_cells(got, want):
+    "Which cells of the table does a backward pass get wrong, and how?"
+    size = want.abs().max()
+    wrong = (got-want).abs() > 1e-4*size
+    if not wrong.any() or not (want[~wrong]!=0).any(): return
+    if (got.sort(0).values-want.sort(0).values).abs().max() <= 1e-5*size:
+        yield 'other places: each result sends the right numbers to wrong entries, as with an ' \
+              'index, an axis, a stride or an order that is not that of forward'
+    elif not got[wrong].any():
+        yield 'left out: what some results send to some entries is missing, as with a window or ' \
+              'a loop that is too short, or a mask that is too wide'
+
 # %% ../nbs/52_Suspects.ipynb #fits_place
 def regions(x):
     "Where a branch may have been taken."
     return {'negative': x<0, 'positive': x>0, 'above 1 or below -1': x.abs()>1,
             'from -1 to 1': x.abs()<=1}
 
-def fits_place(wrong, got, want, x):
-    "What the places say at which a gradient of some shape is wrong."
+def bounds(wrong, x):
+    "A bound that parts what is wrong from what is right, if that is not likely by chance."
+    if wrong.sum()<2 or math.comb(wrong.numel(), int(wrong.sum()))<100: return
+    for says,t in {'above {}': x, 'below {}': -x, 'above {} in size': x.abs(),
+                   'below {} in size': -x.abs()}.items():
+        inside,outside = t[wrong].amin(),t[~wrong].amax()
+        c = (inside+outside)/2 if 'above' in says else -(inside+outside)/2
+        if inside>outside: yield says.format(f'about {c:.2g}'),wrong
+
+# %% ../nbs/52_Suspects.ipynb #fits_branch
+def fits_branch(wrong, got, want, x):
+    "Is it wrong where the argument lies on one side of something?"
     if not wrong.any() or wrong.all(): return
     yield from fits_extreme(wrong, x)
-    for name,mask in regions(x).items():
+    little = (got-want).abs().max() < .02*want.abs().max() # an approximation: right here and there
+    for name,mask in [*regions(x).items(), *bounds(wrong & ~little, x)]:
         if not torch.equal(wrong, mask & (wrong | (want.abs()>0))) or not mask.any(): continue
         what = 'zero' if not got[mask].any() else 'another number'
         yield f'a branch: it is wrong where the argument is {name}, and only there ({what})'
-    for d,n in enumerate(x.shape):
+
+def fits_part(wrong, small):
+    "Is it wrong only in a part of an axis, a small one or a large one?"
+    for d,n in enumerate(wrong.shape):
         at = wrong.movedim(d, 0).reshape(n, -1).any(1).nonzero().flatten().tolist()
-        if 0<len(at)<n:
+        if 0<len(at)<n and small==(2*len(at)<=n):
             yield f'a part of axis {d}: it is wrong only at {", ".join(map(str, at[:6]))} along it'
 
 def fits_extreme(wrong, x):

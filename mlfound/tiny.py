@@ -68,7 +68,7 @@ def draw_tiny(x, # `(1, 2)` one example
         draw_line(ax, *ends, shown('', values[ends], below.get(ends)))
     for a,b in STEPS: draw_line(ax, a, b, 'relu' if b[0]=='a' else 'mse', above=True)
     for name,unit in {'b₁': 'z₁', 'b₂': 'z₂', 'b': 'p'}.items():
-        draw_bias(ax, unit, shown(f'bias {name}', values[name], below.get(name)))
+        draw_bias(ax, unit, shown('bias', values[name], below.get(name)))
     ax.text(7.4, -1.8, f'target {float(targ):.4g}', ha='right', va='center', fontsize=9)
     if grads: ax.text(-.6, -2.3, 'in bold: gradients', va='center', fontsize=9)
     return ax

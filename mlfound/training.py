@@ -36,7 +36,7 @@ def cross_entropy_vjp(g, # `()` upstream gradient
                       targ, # `(n,)` classes of the forward pass
                       logp=None, # `(n, c)` the forward pass's $\log p$, if it was kept
                      ): # `(n, c)` gradient for `logits`
-    "Pull `g` back through `cross_entropy`: $(p - y)\\,g/n$, with $y$ 1 for the right class."
+    "Pull `g` back through `cross_entropy`: $(P - Y)\\,g/n$, with $Y$ 1 for the right class."
     p = softmax(logits) if logp is None else logp.exp()
     y = torch.zeros_like(raw(p)).scatter_(1, targ.long()[:,None], 1)
     return (p - y)*(g/len(targ))
@@ -86,6 +86,7 @@ def shift(x:Tensor, # `(n, side*side)` images, a row each
          )->Tensor: # `(n, side*side)`
     "Move all images by one random step, up to `most` pixels each way; paper enters at the border."
     check_generator('shift', generator)
+    check_whole('shift', 0, most=most)
     if x.ndim!=2 or x.shape[1]!=side*side:
         raise ValueError(f'shift: x is {tuple(x.shape)}; '
                          f'pass (n, {side*side}), an image of {side} by {side} a row')

@@ -15,7 +15,7 @@ from torch import Tensor
 from .exam import accepted, fault, finding, in_dtype, judged, raised
 from .findings import Finding, as_code
 from .nudges import flat, put
-from .subject import FunctionSubject, PairSubject, TapeSubject, TorchSubject, is_float
+from .subject import FunctionSubject, TapeSubject, TorchSubject, is_float
 from .suspects import fits_error
 
 # %% ../nbs/55_Variations.ipynb #alike
@@ -23,7 +23,7 @@ def alike(a, b, dtype):
     "Equal but for rounding?"
     if a.shape!=b.shape: return False
     a,b = a.detach().double(),b.detach().double()
-    size = b.abs().amax().nan_to_num(0, 0, 0) if b.numel() else 0.
+    size = b.nan_to_num(0, 0, 0).abs().amax() if b.numel() else 0.
     eps = torch.finfo(dtype).eps
     return torch.allclose(a, b, rtol=2**12*eps, atol=float(2**10*eps*size), equal_nan=True)
 
@@ -40,6 +40,7 @@ def kinds_of_g(dtype):
             'negative': (lambda g: -g, 1.), 'huge': (lambda g: big*g, big),
             'tiny': (lambda g: g/big, 1/big), 'one entry': (only_last, 1.)}
 
+# %% ../nbs/55_Variations.ipynb #upstreams_trial
 def upstreams(exam):
     "Upstream gradients of every kind: the first that is not right, or their layouts."
     for name,(make,scale) in kinds_of_g(exam.dtype).items():
@@ -146,6 +147,7 @@ def laid_out(exam, trial, values, dress):
     if not says or wavering(exam, values) and not says.startswith('backward'): return
     yield Finding(trial, 'fault', says, [SAYS.format(names)], as_code(subject, values, exam.name))
 
+# %% ../nbs/55_Variations.ipynb #differing
 def differing(exam, values, other, names):
     "What differs between a pass whose arguments lie otherwise and the plain one, if anything."
     plain = exam.subject.run(values)
@@ -179,9 +181,14 @@ def numbers(exam):
     kinds = {'near by': lambda v: v + .1*v*noise(v) + .01*noise(v), 'drawn': noise,
              'negative': lambda v: -v.abs() - .1, 'positive': lambda v: v.abs() + .1,
              'large': lambda v: 30*v, 'very large': lambda v: 1000*v, 'tiny': lambda v: v/1000,
-             'between 0 and 1': share}
+             'between 0 and 1': share, 'whole': whole}
     coarse = exam.dtype!=torch.float64 # nudges are too wide there for large numbers
     return {name: make for name,make in kinds.items() if not (coarse and 'large' in name)}
+
+def whole(v):
+    "Whole numbers other than 0: a power of a negative number asks for one."
+    n = (2*v).round()
+    return torch.where(n==0, 1., n)
 
 def points(exam):
     "Other numbers of the same sizes."
@@ -251,6 +258,7 @@ def other_sizes(exam):
             new = put(values, k, resized(values[k], d, m, gen))
             yield f'length {m} along axis {d} of {exam.called(k)}',subject,new
 
+# %% ../nbs/55_Variations.ipynb #other_axes
 def other_axes(exam):
     "`(words, values)` with an axis more or less."
     for k in exam.subject.inputs():
@@ -304,35 +312,6 @@ def empty(exam, subject, what, told):
         yield finding(exam, f'sizes: {name}', says, 'a shape not restored', values=values)
     told |= {*odd}
 
-# %% ../nbs/55_Variations.ipynb #twice
-def twice(exam):
-    "One tensor in the place of two arguments."
-    at = [k for k in exam.subject.inputs() if k not in exam.bad]
-    pairs = [(i, j) for i in at for j in at if i<j and exam.values[i].shape==exam.values[j].shape]
-    for i,j in pairs if sum(v.numel() for v in exam.values)<=200 else []:
-        if as_one(exam, i, j):
-            names = f'{exam.called(i)} and {exam.called(j)}'
-            values = put(exam.values, j, exam.values[i].clone())
-            yield finding(exam, 'the same tensor twice', f'wrong when {names} are one',
-                          'one tensor in two places: their gradients are to be added',
-                          values=values)
-            return
-
-def as_one(exam, i, j):
-    "Is it wrong where arguments `i` and `j` are one tensor?"
-    values,kept,subject = put(exam.values, j, exam.values[i].clone()),{},exam.subject
-    outs = accepted(subject, values)
-    if not outs: return False
-    table,gs = exam.measured(values, True),exam.drawn(outs)
-    def first(v): return kept.setdefault('t', v.clone().requires_grad_())
-    try: got = subject.run(values, None, {i: first, j: lambda v: kept['t']}).pull(gs)
-    except Exception: return False
-    added = isinstance(subject, PairSubject) or subject.orders==1 # the caller adds both
-    if got[i] is None or added and got[j] is None: return False
-    (one,left),(two,more) = (table.want(k, flat(gs)) for k in (i,j))
-    off = table.of(i, got[i]+got[j] if added else got[i]) - one - two
-    return bool((off.abs().nan_to_num(nan=torch.inf)>left+more).any())
-
 # %% ../nbs/55_Variations.ipynb #other_values
 REDUCTIONS = 'mean','sum','none'
 NO_GRADIENT = {'scale_grad_by_freq'} # by its own documentation what comes out is no gradient
@@ -379,14 +358,14 @@ def called_otherwise(exam):
 # %% ../nbs/55_Variations.ipynb #dtypes
 def dtypes(exam):
     "Lower precision, judged by what it can resolve."
-    if exam.dtype!=torch.float64:
+    coarse = exam.dtype!=torch.float64
+    if coarse:
         yield Finding('dtypes', 'refusal', 'it does not compute in float64: judged in float32')
-        return
-    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+    for dtype in (torch.float32, torch.float16, torch.bfloat16)[coarse:]:
         try:
             exam.subject.to(dtype)
             found = [*in_this_dtype(exam, dtype, in_dtype(exam.values, dtype))]
-        finally: exam.subject.to(torch.float64)
+        finally: exam.subject.to(exam.dtype)
         yield from found
         if any(f.kind=='fault' for f in found): return
 
@@ -405,7 +384,7 @@ def in_this_dtype(exam, dtype, values):
         yield finding(exam, name, f'forward returns, backward raises {raised(e)}', FIXED,
                       *fits_error(e), values=values)
         return
-    subject.to(torch.float64)
+    subject.to(exam.dtype)
     want,moves = reference(exam, values, gs, torch.finfo(dtype).eps)
     for k,(a,b,m) in enumerate(zip(got, want, moves)):
         if a is None or b is None or k in exam.bad: continue
@@ -416,7 +395,7 @@ FIXED = 'a fixed dtype: it does not follow that of the arguments'
 # %% ../nbs/55_Variations.ipynb #reference
 def reference(exam, values, gs, eps):
     "The gradients in float64, and how far they move with a last digit of the arguments."
-    exact,gs = in_dtype(values, torch.float64),in_dtype(gs, torch.float64)
+    exact,gs = in_dtype(values, exam.dtype),in_dtype(gs, exam.dtype)
     want = exam.subject.run(exact).pull(gs)
     moves = [0.]*len(want)
     def noisy(v): return v*(1 + eps*exam.noise(v))

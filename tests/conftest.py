@@ -1,14 +1,42 @@
 "What several tests use."
-import os, shutil, subprocess, sysconfig
+import os, random, shutil, subprocess, sysconfig
 from configparser import ConfigParser
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
+import numpy as np
 import pytest
+import torch
 
 root = Path(__file__).resolve().parents[1]
 scripts = Path(sysconfig.get_path('scripts'))
 os.environ['MLFOUND_STRICT'] = '1' # the book's experiments give the book's numbers, or fail
+
+# A worker takes file after file, and whoever is left with a long one at the end works alone: these
+# come first, the longest at the front. The others take less than 20 s each.
+LONGEST = ('site operations command playground doctor workbook benchmarks scale pictures movable '
+           'wheel verify programs figure').split()
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        name = item.path.stem.removeprefix('test_')
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+    items.sort(key=place)
+
+def seed_all():
+    "The same numbers for whoever draws without a generator of his own: PyTorch starts with others."
+    torch.manual_seed(0)
+    np.random.seed(0)
+    random.seed(0)
+
+def pytest_collectstart(collector):
+    "Before a file is imported, and whichever was before it."
+    seed_all()
+
+@pytest.fixture(autouse=True)
+def the_same_numbers():
+    "Before a test, and whichever was before it."
+    seed_all()
 
 def settings():
     "The project's facts."
@@ -40,6 +68,13 @@ def contents(folder):
     "Every file under `folder` by its relative path, with line ends as in git."
     return {p.relative_to(folder).as_posix(): p.read_bytes().replace(b'\r\n', b'\n')
             for p in Path(folder).rglob('*') if p.is_file() and '__pycache__' not in p.parts}
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    "The commands learn from and look at so many; where a training is tried, not what it learns."
+    from mlfound.data import Split, Splits, mnist
+    def few(path=None): return Splits(*(Split(*(t[:500] for t in part)) for part in mnist(path)))
+    monkeypatch.setattr('mlfound.jobs.mnist', few)
 
 @contextmanager
 def interrupted_after(epochs):

@@ -25,7 +25,8 @@ def main():
         command = [sys.executable, root/'tests/notebooks.py']
         notebooks = subprocess.Popen(command, cwd=root, stdout=said, stderr=subprocess.STDOUT)
         workers = str(min(4, os.cpu_count() or 1))
-        failed = run(sys.executable, '-m', 'pytest', '--quiet', '-n', workers, '--dist', 'loadfile')
+        in_order = '--dist', 'loadfile', '--no-loadscope-reorder' # that of tests/conftest.py
+        failed = run(sys.executable, '-m', 'pytest', '--quiet', '-n', workers, *in_order)
         print('mlfound: the notebooks', flush=True)
         failed_notebooks = notebooks.wait()
         said.seek(0)

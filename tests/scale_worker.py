@@ -165,7 +165,7 @@ def stop_in_step(k, how, folder):
 
 if __name__ == '__main__':
     what, folder = sys.argv[1], Path(sys.argv[2])
-    with distributed(timeout=3 if what == 'hangs' else 30) as workers:
+    with distributed(timeout=3 if what == 'hangs' else 100) as workers:
         if what == 'compare':
             kept, written = runs(workers, folder)
             torch.save(kept, folder / f'kept{workers.rank}.pt')

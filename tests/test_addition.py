@@ -233,7 +233,7 @@ def test_a_model_of_another_kind(tmp_path):
     assert code == 2 and 'does not add; train one with mlfound train --task addition' in err
 
 
-def test_rows_on_command(tmp_path, monkeypatch):
+def test_rows_on_command(tmp_path, monkeypatch, few_digits):
     monkeypatch.chdir(tmp_path)
     code, err, out = said(
         'train', '--network', 'transformer', '--digits', '400', '--epochs', '1', '--batch', '20',

@@ -221,7 +221,7 @@ def test_question_4(rule, ones, drawn):
     assert (passes(g=torch.ones(6, 3)), passes()) == (ones, drawn)
 
 def test_the_promise_of_a_slope():
-    "Exercise 3: small steps keep what the squared gradients promise, large ones overshoot."
+    "A step that is tried in chapter 02: small ones keep what is promised, large ones overshoot."
     x, y = images[:1000], labels[:1000]
     loss, g = forward_and_backward(x, y, network)
     promise = sum(t.square().sum() for t in g[1:])

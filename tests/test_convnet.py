@@ -88,7 +88,7 @@ def test_a_file_holds_the_network_for_plain_pixels(plan, tmp_path):
     assert torch.equal(other.last.w, again.last.w)
 
 
-def test_the_command(tmp_path, monkeypatch):
+def test_the_command(tmp_path, monkeypatch, few_digits):
     monkeypatch.chdir(tmp_path)
     out = io.StringIO()
     typed = 'train --network conv --method tape --digits 300 --epochs 1 --batch 50 --out m'

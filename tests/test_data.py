@@ -100,7 +100,7 @@ def test_images_and_labels_in_one_cannot_be_shown(show):
         show(train)
 
 def test_pixels_that_are_always_blank_make_nan_when_standardised():
-    "Exercise 3: 0/0 is nan, and one nan makes every sum that it enters nan."
+    "Exercise 00.5: 0/0 is nan, and one nan makes every sum that it enters nan."
     x, never = train.x[:2000], train.x.amax(0) == 0
     mean, std = x.mean(0), x.std(0)
     assert ((x - mean)/std)[:,never].isnan().all()

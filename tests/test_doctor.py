@@ -13,13 +13,14 @@ from doctor_faults import FAULTS
 from doctor_held_out import FAULTS as HELD_OUT, FOUND, SOUND as HELD_OUT_SOUND
 from doctor_reports import FAULTS as REPORTS, FOUND as FOUND_LATER, SOUND as REPORTS_SOUND
 from doctor_sound import SOUND, drawn
+from doctor_strangers import FAULTS as STRANGERS, SOUND as STRANGERS_SOUND
 from mlfound.backward import lin_vjp
 from mlfound.doctor import TRIALS, GradientsWrong, Settings, assert_gradients, diagnose, examine
 from mlfound.forward import lin
 
 quiet = Settings(progress=False)
-FAULTS, FOUND = FAULTS | HELD_OUT | REPORTS, FOUND | FOUND_LATER
-SOUND = SOUND | HELD_OUT_SOUND | REPORTS_SOUND
+FAULTS, FOUND = FAULTS | HELD_OUT | REPORTS | STRANGERS, FOUND | FOUND_LATER
+SOUND = SOUND | HELD_OUT_SOUND | REPORTS_SOUND | STRANGERS_SOUND
 everything = os.environ.get('MLFOUND_FAULTS') == 'all'
 
 def some(table, step):
@@ -79,6 +80,21 @@ def test_it_is_pytorch_that_is_wrong_there_too():
     def normed(v, w): return torch._weight_norm(v, w, 0)
     assert torch.autograd.gradcheck(normed, (v, w))
     assert not torch.autograd.gradgradcheck(normed, (v, w), raise_exception=False)
+
+def test_a_model_is_asked_where_results_are_infinite_too():
+    "Mutants of `pow` at 0 to a negative exponent, and at 0 to the 0."
+    x, y = (torch.tensor(v, dtype=torch.float64) for v in ([0., 2.], [-1., 3.]))
+    def power(x, y): return x**y
+    def rule(none, g, x, y):
+        logs = torch.log(torch.where(none(x, y), 1., x))
+        return g*torch.where(y == 0, 0., y*x**(y-1)), g*x**y*logs
+    def right(g, x, y): return rule(lambda x, y: (x == 0) & (y >= 0), g, x, y)
+    def no_minus(g, x, y): return rule(lambda x, y: x == 0, g, x, y)
+    def no_nought(g, x, y): return rule(lambda x, y: (x == 0) & (y > 0), g, x, y)
+    how = Settings(like=torch.pow, trials=['like its model'], progress=False, shrink=False)
+    assert examine((power, right), x, y, settings=how).ok
+    assert not examine((power, no_minus), x, y, settings=how).ok
+    assert not examine((power, no_nought), x+1, y, settings=how).ok
 
 def twice(x): return 2*x
 def thrice(g, x): return 3*g

@@ -4,6 +4,7 @@ from torch.utils._pytree import tree_map
 from mlfound.autograd import Var, torch_functions
 from mlfound import ops
 import mlfound.blockwise # noqa: F401 (attention's names)
+import mlfound.conv # noqa: F401 (those of convolution)
 from oracle import agrees
 
 rng = torch.Generator().manual_seed(0)

@@ -659,7 +659,7 @@ def test_sixty_steps_downhill_and_still_far_from_the_average_label():
     assert min(last.values()) == last[1e-4] > 10*y.float().var()
 
 def test_what_a_call_keeps():
-    "Exercise 3: between the passes pre-activations, activations and predictions wait, no more."
+    "Exercise 03.11: between the passes pre-activations, activations and predictions wait, no more."
     from mlfound.forward import init_params
     model,x = mlp_model(init_params(784, 50, 1)), torch.rand(100, 784)
     model(x)
@@ -670,3 +670,16 @@ def test_what_a_call_keeps():
         for calls in call.inner.values(): todo += calls
     del kept[x.data_ptr()]
     assert sum(kept.values()) == 100*(50 + 50 + 1)*4
+
+
+def test_a_gradient_that_was_added_is_a_copy():
+    p, g = torch.ones(2), torch.ones(2)
+    accumulate(p, g)
+    g.fill_(7)
+    assert p.grad.tolist() == [1, 1]
+
+
+def test_no_gradient_for_the_data_where_nobody_asks():
+    layer = Linear(3, 2, input_grad=False)
+    out = layer(torch.ones(4, 3))
+    assert layer.backward(torch.ones_like(out)) is None

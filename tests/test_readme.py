@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from book import cells, nbs, source
+from book import cells, chapters, nbs, rooms, source
 from readme import note, readme, relink
 
 
@@ -120,3 +120,8 @@ def test_chapters_go_by_their_numbers():
     found = re.findall(r'\[(\d\d) [^]]*\]\((\d\d)_\w+\.ipynb\)', text)
     assert len(found) > 40 and all(shown == number for shown, number in found)
     assert len({*(n for _, n in found)}) == len(found)
+
+
+def test_every_chapter_stands_in_one_table_of_the_home_page():
+    listed = [p for paths in rooms().values() for p in paths]
+    assert sorted(listed) == chapters(), 'the navigation is made of the tables in nbs/index.ipynb'

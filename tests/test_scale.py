@@ -17,24 +17,17 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+streams = dict(env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def python(*args):
+    "What became of it, and what it said."
+    return subprocess.run([sys.executable, *map(str, args)], **streams, timeout=300)
+
+
 def torchrun(*program):  # as the command `torchrun` does it; --standalone takes a free port
-    command = [
-        sys.executable,
-        '-m',
-        'torch.distributed.run',
-        '--standalone',
-        '--nproc-per-node',
-        '2',
-        *program,
-    ]
-    return subprocess.run(
-        [str(c) for c in command],
-        env=env,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=120,
-    )
+    two = '--standalone', '--nproc-per-node', '2'
+    return python('-m', 'torch.distributed.run', *two, *program)
 
 
 def two_processes(*args, witness=0):
@@ -47,15 +40,13 @@ def two_processes(*args, witness=0):
     workers = [
         subprocess.Popen(
             [sys.executable, str(worker), *map(str, args)],
-            env=env | facts | dict(RANK=str(k), LOCAL_RANK=str(k)),
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            **streams | dict(env=env | facts | dict(RANK=str(k), LOCAL_RANK=str(k))),
         )
         for k in range(2)
     ]
     try:
-        return workers[witness].communicate(timeout=60)[0], workers[witness].returncode, time.time()
+        said, _ = workers[witness].communicate(timeout=110)
+        return said, workers[witness].returncode, time.time()
     finally:
         for w in workers:
             w.kill(), w.communicate()
@@ -118,7 +109,7 @@ def test_a_killed_worker_ends_the_run(tmp_path):
     assert done.returncode and 'SIGKILL' in done.stdout and 'local_rank: 1' in done.stdout, (
         done.stdout
     )
-    assert seconds < 15, f'{seconds:.0f} s until the run failed'
+    assert seconds < 60, f'{seconds:.0f} s until the run failed'
 
 
 @pytest.mark.parametrize('how,witness', [('dies', 0), ('hangs', 0), ('dies at start', 1)])
@@ -130,7 +121,7 @@ def test_the_other_worker_says_what_happened(how, witness, tmp_path):
         in said
     ), said
     assert ('broadcast' in said) == (how == 'dies at start'), said  # the traceback names the call
-    assert end - float((tmp_path / 'stopped').read_text()) < 15
+    assert end - float((tmp_path / 'stopped').read_text()) < 60
 
 
 def missing():
@@ -147,16 +138,8 @@ def missing():
 def test_every_rule_on_a_device(tmp_path):
     "On an accelerator, or else on meta, where a rule that mixes devices fails as well."
     device = ([name for name in ('cuda', 'mps') if name not in missing()] or ['meta'])[0]
-    command = [sys.executable, root / 'benchmarks' / 'device.py', '--device', device]
-    command += ['--out', tmp_path / 'found']
-    done = subprocess.run(
-        [str(c) for c in command],
-        env=env,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=300,
-    )
+    script, out = root / 'benchmarks' / 'device.py', tmp_path / 'found'
+    done = python(script, '--device', device, '--out', out)
     assert done.returncode == 0, done.stdout
     found = json.loads((tmp_path / 'found').read_text())
     rules = found['rules']

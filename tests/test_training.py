@@ -29,6 +29,7 @@ from mlfound.training import (
     network,
     one_cycle,
     parameters_of,
+    shift,
     softmax,
     standardized,
 )
@@ -351,21 +352,34 @@ def test_forgetting_zero_grad(digits, clear):
     assert after < 0.6 if clear else not after < 1
 
 
+def one_pass(digits, seed, share=0.9, schedule=True):
+    "The validation digits read after one pass through 10,000 by the loop of chapter 05."
+    train, valid = digits
+    gen = torch.Generator().manual_seed(seed)
+    params = init_he([784, 256, 10], gen)
+    batches = [*minibatches(train.x[:10_000], train.y[:10_000], generator=gen)]
+    optimizer = SGD(params, lr=0.2, momentum=share)
+    for k, (x, y) in enumerate(batches):
+        rises, falls = (k + 1) / (0.3 * len(batches)), (len(batches) - k) / (0.7 * len(batches))
+        optimizer.lr = 0.2 * min(rises, falls) if schedule else 0.2
+        for p, g in zip(params, loss_and_gradients(x, y, params)[1]):
+            p.grad = g
+        optimizer.step()
+    return accuracy(network(valid.x, params), valid.y)
+
+
 @pytest.mark.parametrize('seed', [0, 1, 2])
 def test_momentum_reads_more_digits(digits, seed):
-    "One pass through 10,000 digits by the loop of chapter 05: either share beats none."
-    train, valid = digits
-    found = []
-    for share in (0.0, 0.5, 0.9):
-        gen = torch.Generator().manual_seed(seed)
-        params = init_he([784, 256, 10], gen)
-        batches = [*minibatches(train.x[:10_000], train.y[:10_000], generator=gen)]
-        optimizer = SGD(params, lr=0.2, momentum=share)
-        for k, (x, y) in enumerate(batches):
-            rises, falls = (k + 1) / (0.3 * len(batches)), (len(batches) - k) / (0.7 * len(batches))
-            optimizer.lr = 0.2 * min(rises, falls)
-            for p, g in zip(params, loss_and_gradients(x, y, params)[1]):
-                p.grad = g
-            optimizer.step()
-        found.append(accuracy(network(valid.x, params), valid.y))
+    found = [one_pass(digits, seed, share) for share in (0.0, 0.5, 0.9)]
     assert found[0] + 0.003 < min(found[1:]), found
+
+
+@pytest.mark.parametrize('seed', [0, 1, 2])
+def test_the_schedule_reads_more_digits(digits, seed):
+    more = one_pass(digits, seed) - one_pass(digits, seed, schedule=False)
+    assert 0.004 < more < 0.04, 'chapter 05 says one to three in a hundred'
+
+
+def test_shift_by_a_negative_number_of_pixels():
+    with pytest.raises(ValueError, match='shift: most is -1; pass a whole number of at least 0'):
+        shift(torch.zeros(1, 784), most=-1)

@@ -55,23 +55,18 @@ def environment(env, first):
     return env / ('Scripts' if sys.platform == 'win32' else 'bin') / 'python'
 
 
+def install(python, *what, **more):
+    "Into the environment of `python`, with the pip of this one."
+    pip = sys.executable, '-m', 'pip', '--python', python
+    run(*pip, 'install', '--quiet', '--no-deps', '--no-index', *what, **more)
+
+
 @pytest.fixture(scope='module', params=[1, 2], ids='fastcore-{}'.format)
 def installed(wheel, tmp_path_factory, request):
     "A function that runs a command of a new environment with one of two versions of fastcore."
     env = tmp_path_factory.mktemp('env')
     python = environment(env, [str(root / '.fastcore2')] if request.param == 2 else [])
-    run(
-        sys.executable,
-        '-m',
-        'pip',
-        '--python',
-        python,
-        'install',
-        '--quiet',
-        '--no-deps',
-        '--no-index',
-        wheel[0],
-    )
+    install(python, wheel[0])
 
     def call(command, *args):
         return run(python.parent / command, *args, cwd=env)
@@ -136,20 +131,6 @@ def test_editable_beside_a_folder_of_that_name(tmp_path):
     "Started beside the clone, Python does not take the clone's folder for the library."
     clone = copy_tree(tmp_path / 'mlfound')
     python = environment(tmp_path / 'env', [])
-    run(
-        sys.executable,
-        '-m',
-        'pip',
-        '--python',
-        python,
-        'install',
-        '--quiet',
-        '--no-deps',
-        '--no-index',
-        '--no-build-isolation',
-        '--editable',
-        clone,
-        cwd=tmp_path,
-    )
+    install(python, '--no-build-isolation', '--editable', clone, cwd=tmp_path)
     code = 'import mlfound as m; print(m.__version__, len(m.mnist().train.x))'
     assert run(python, '-c', code, cwd=tmp_path).split() == [settings()['version'], '50000']

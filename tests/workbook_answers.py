@@ -6,8 +6,8 @@ import torch
 from mlfound import exercises # noqa: F401 (enters them)
 from mlfound.attention import attention_weights
 from mlfound.blocks import Grads
+from mlfound.fits import solved
 from mlfound.forward import Params
-from mlfound.judge import solved
 from mlfound.module import Module, accumulate
 from mlfound.optimizers import Optimizer
 
@@ -87,6 +87,20 @@ class Linear(Module):
     def bwd(self, g, x):
         for p, gp in ((self.w, x.T@g), (self.b, g.sum(0))): accumulate(p, gp)
         if self.input_grad: return g@self.w.T
+
+class Scale(Module):
+    parameter_names = 's',
+    def __init__(self, s): self.s = s
+    def forward(self, x): return x.mul(self.s)
+    def bwd(self, g, x):
+        accumulate(self.s, torch.einsum('nd,nd->', g, x))
+        return g.mul(self.s)
+class Residual(Layer):
+    def __init__(self, f): self.f = f
+    def forward(self, x): return torch.add(self.f(x), x)
+    def bwd(self, g, x):
+        straight, through = g, self.f.backward(g)
+        return torch.add(straight, through)
 
 def heart(end):
     found, todo = [], [end]
@@ -192,6 +206,57 @@ def loop(params, batches, lr=.1):
         grads = gradients(xb, yb, *params)
         for k in range(len(params)): params[k].sub_(grads[k], alpha=lr)
 
+def standardised(x):
+    x = x - x.mean(0, keepdim=True)
+    spread = (x*x).sum(0).div(len(x)-1).sqrt()
+    return torch.where(spread > 1e-12, x/spread, 0)
+def one_cycle(peak, steps, warmup=.3, start=1/25, end=4e-6):
+    top = warmup*steps - 1
+    def half(a, b, share): return a + (b-a)*math.sin(math.pi*share/2)**2
+    def rate(k):
+        if k <= top: return peak*half(start, 1, k/top)
+        return peak*half(1, end, (min(k, steps-1)-top)/(steps-1-top))
+    return rate
+def shift(x, generator=None, most=2, side=28):
+    down, right = (int(torch.randint(-most, most+1, (), generator=generator)) for _ in range(2))
+    out = torch.full_like(x, x.min()).view(-1, side, side)
+    for r in range(side):
+        for c in range(side):
+            if 0 <= r+down < side and 0 <= c+right < side:
+                out[:,r,c] = x.view(-1, side, side)[:,r+down,c+right]
+    return out.view_as(x)
+def nesterov(self, p, g, m):
+    m.copy_(self.momentum*m + g)
+    p -= self.lr*(g + self.momentum*m)
+def mish_vjp(g, x):
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(torch.nn.functional.mish(x), x, g)[0]
+def conv_input(y, w, size, how=None):
+    x = torch.zeros(size, dtype=y.dtype, requires_grad=True)
+    out = torch.nn.functional.conv2d(x, w, None, *how)
+    return torch.autograd.grad(out, x, y)[0]
+def conv_weight(y, x, size, how=None):
+    (s, r), (p, q), (d, e), groups = how
+    x, gw = torch.nn.functional.pad(x, (q, q, p, p)), y.new_zeros(size)
+    o, c = size[0]//groups, size[1]
+    for a in range(groups):
+        some = y[:,a*o:(a+1)*o]
+        for k in range(size[2]):
+            for m in range(size[3]):
+                met = x[:,a*c:(a+1)*c, k*d:k*d+s*y.shape[2]:s, m*e:m*e+r*y.shape[3]:r]
+                met = met[...,:y.shape[2],:y.shape[3]]
+                gw[a*o:(a+1)*o,:,k,m] = torch.einsum('nopq,ncpq->oc', some, met)
+    return gw
+def conv1d_input(y, w, length):
+    out = y.new_zeros(len(y), w.shape[1], length)
+    for k in range(w.shape[2]):
+        out[...,k:k+y.shape[2]] += torch.einsum('nop,oc->ncp', y, w[...,k])
+    return out
+def rms_norm_vjp(g, x, w, eps=1e-5):
+    leaves = [t.clone().requires_grad_() for t in (x, w)]
+    size = (leaves[0].pow(2).mean(-1, keepdim=True) + eps)**.5
+    return torch.autograd.grad(leaves[0]/size*leaves[1], leaves, g)
+
 def cumsum_vjp(g, dim): return g.sum(dim, keepdim=True) - g.cumsum(dim) + g
 def standard(axes):
     def rule(g, x, out, eps=1e-5):
@@ -225,6 +290,7 @@ def train(params, batches, lr):
         for p in params: p.data = torch.sub(p.data, found[p], alpha=lr)
 
 RIGHT = { # exercise → a second correct solution, written in another style
+    '00.5': standardised,
     '01.1': lambda x, w, b: torch.einsum('nd,dh->nh', x, w) + b,
     '01.2': lambda x: torch.maximum(x, torch.zeros_like(x)), '01.3': mse, '01.4': mlp,
     '01.5': init_params,
@@ -235,22 +301,26 @@ RIGHT = { # exercise → a second correct solution, written in another style
     '02.6': lin_vjp, '02.7': lambda g, x: torch.where(x < 0, -g, torch.where(x > 0, g, 0)),
     '02.8': nudge, '02.9': kept, '02.10': walk,
     '03.1': Remembers, '03.2': Chain, '03.3': Lin, '03.4': Bend, '03.5': Loss, '03.6': Linear,
+    '03.9': Scale, '03.10': Residual,
     '04.1': fast_heart, '04.2': Tracked, '04.3': product, '04.4': bend, '04.5': small_sweep,
     '04.6': lambda g, out: out.mul(g), '04.7': lambda g, y, out: g*(out*y)*-1/y**2,
     '04.8': lambda g, x: x.reciprocal()*g, '04.9': lambda g, shape: g.sum_to_size(*shape),
     '04.10': lambda g, x: x.transpose(-1, -2).matmul(g),
+    '04.13': lambda g, x: g*x.sigmoid()*(1 + x - x*x.sigmoid()),
     '05.1': lambda z: z.softmax(-1), '05.2': cross_entropy, '05.3': cross_entropy_vjp,
     '05.4': gradients,
     '05.5': lambda z, y: sum(int(r.argmax()) == int(c) for r, c in zip(z, y))/len(y),
     '05.6': minibatches, '05.7': SGD, '05.8': adam, '05.9': init_he, '05.10': descend,
-    '05.12': loop,
+    '05.12': loop, '05.15': one_cycle, '05.16': shift, '05.17': nesterov,
     '06.1': lambda g, out: g - g*out**2, '06.2': lambda g, out: g*out - g*out**2,
     '06.3': lambda g, out: .5*g/out, '06.4': lambda g, x: g*(1 - torch.sigmoid(x)),
     '06.5': cumsum_vjp,
     '06.6': lambda g, out, dim: g*out - out*(g*out).sum(dim, keepdim=True),
     '06.7': lambda g, out, dim: g - g.sum(dim, keepdim=True)*torch.exp(out),
+    '06.10': mish_vjp,
     '10.2': lambda g: g.flatten(2).sum(2).sum(0), '10.3': standard((0, 2, 3)),
-    '10.4': mean_pool_vjp, '11.1': attention_vjp, '11.2': row_rule,
+    '10.4': mean_pool_vjp, '10.6': conv_input, '10.7': conv_weight, '10.10': conv1d_input,
+    '11.1': attention_vjp, '11.2': row_rule, '11.6': rms_norm_vjp,
     '19.1': network, '19.2': price, '19.3': train,
 }
 
@@ -341,8 +411,8 @@ WRONG = [ # exercise, answer, what should be said of it
     ('06.1', lambda g, out: g*(1 - out), 'left out|factor|term'),
     ('06.2', lambda g, out: g*(1 - out), 'left out|factor'),
     ('06.3', lambda g, out: g/out, 'left out|times|constant'),
-    ('06.5', lambda g, dim: g.cumsum(dim), 'left out|transpose'),
-    ('06.6', lambda g, out, dim: out*(g - (g*out).sum()), 'axis|variable'),
+    ('06.5', lambda g, dim: g.cumsum(dim), 'wrong end'),
+    ('06.6', lambda g, out, dim: out*(g - (g*out).sum()), '`dim` is not used'),
     ('06.6', lambda g, out, dim: out*g, 'not used|only the diagonal'),
     ('06.6', lambda g, out, dim: g - (g*out).sum(dim, True), '`out`|left out'),
     ('06.7', lambda g, out, dim: g - out*g.sum(dim, True), 'step is left out|left out'),
@@ -352,5 +422,5 @@ WRONG = [ # exercise, answer, what should be said of it
     ('11.1', lambda g, q, k, v, mask=None, causal=False, scale=None: tuple(
         -t for t in attention_vjp(g, q, k, v, mask, causal, scale)), 'sign'),
     ('11.2', lambda g, x, eps=1e-5: g/(x.var(-1, correction=0, keepdim=True) + eps)**.5,
-     'left out|term'),
+     'is not taken off'),
 ]
