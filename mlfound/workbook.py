@@ -330,11 +330,12 @@ def judged(path, chapter):
             v = judge(name, *args, **kwargs)
             yield name, (v.state, v.says.split('\n')[0])
         for name,why in lost.items(): yield name, ('open', f'its cell does not run: {why}')
-    if not path.exists(): return dict.fromkeys(of_chapter(chapter), ('open', f'no {path.name} here'))
+    names = of_chapter(chapter)
+    if not path.exists(): return dict.fromkeys(names, ('open', f'no {path.name} here'))
     out = attempt(script, None, seconds=120, megabytes=4096)
     why = f'{path.name} has no check for it'
     if stop := stopped(out): why = f'{path.name} was not played to its end: {stop}'
-    return dict.fromkeys(of_chapter(chapter), ('open', why)) | {s.what: s.value for s in out.steps}
+    return dict.fromkeys(names, ('open', why)) | {s.what: s.value for s in out.steps}
 
 def standing(folder='mlfound-workbook', # of the workbook
             )->list[Standing]: # one for each exercise
