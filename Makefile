@@ -22,9 +22,10 @@ lab: .venv/lab ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter trust nbs/*.ipynb >/dev/null # or Jupyter would not show their figures until they run
 	@cd nbs && ../$(BIN)/jupyter lab
 
-workbook: .venv/lab ## write the exercises into mlfound-workbook/ and open them in JupyterLab
-	@$(BIN)/mlfound workbook
-	@cd mlfound-workbook && ../$(BIN)/jupyter lab
+FOLDER ?= mlfound-workbook
+workbook: .venv/lab ## write the exercises into mlfound-workbook/, or FOLDER=…, and open them in JupyterLab
+	@$(BIN)/mlfound workbook "$(FOLDER)"
+	@$(BIN)/jupyter lab --notebook-dir="$(FOLDER)"
 
 docs: .venv/docs ## build the site into _site/
 	@$(BIN)/python docs/build.py

@@ -12,7 +12,7 @@ from folds import text_of
 
 sys.path.insert(0, str(root))
 from mlfound.exercises import CHAPTERS, EXERCISES # noqa: E402 (the library beside this file)
-from mlfound.judge import packed # noqa: E402
+from mlfound.fits import packed # noqa: E402
 from mlfound.pieces import WorkbookError, foreign, name_of, piece # noqa: E402
 from mlfound.workbook import notebook # noqa: E402
 

@@ -12,11 +12,11 @@ from types import SimpleNamespace
 import torch
 import torch.nn.functional as F
 
-from .attention import attention
+from .attention import attention, attention_weights, spread
 from .conv import How, conv
 from .data import mnist
+from .fits import CHAPTERS, EXERCISES, Chapter, Exercise, solved
 from .forward import Params, lin, mlp, mse, relu
-from .judge import CHAPTERS, EXERCISES, Chapter, Exercise, solved
 from .optimizers import SGD, Adam
 from .tiny import tiny_network
 
@@ -27,6 +27,13 @@ def write(name, home, trial=None, uses=(), slow=''):
     def enter(script):
         EXERCISES[name] = Exercise(name, 'write', script, home, trial, uses, slow=slow)
         return script
+    return enter
+
+def slip(name, said):
+    "Enter a wrong answer to what is to be written, with the words for its mistake."
+    def enter(f):
+        EXERCISES[name].slips[f] = said
+        return f
     return enter
 
 def predict(name, slips=()):
@@ -78,6 +85,16 @@ def _standardised(standardised):
     yield standardised(t([1.], [3.]))
     yield standardised(drawn(5, 3))
     yield standardised(torch.cat([drawn(4, 2), torch.full((4,1), 5.).double()], 1))
+
+@slip('00.5', 'the mean and the spread are those of rows, along the wrong axis')
+def _rows_not_columns(x):
+    spread = x.std(1, keepdim=True)
+    return (x - x.mean(1, keepdim=True))/spread.where(spread>0, 1)
+
+@slip('00.5', 'the spread is divided by n, not by n-1 as `x.std(0)` is')
+def _by_n(x):
+    spread = x.std(0, correction=0)
+    return (x - x.mean(0))/spread.where(spread>0, 1)
 
 # %% ../nbs/73_Exercises.ipynb #setup-01
 CHAPTERS['01'] = Chapter('01_Forward', '''import torch
@@ -234,6 +251,12 @@ def _nudge(nudge):
     def total(x): return x.square().sum()
     yield 'for a sum of squares', nudge(total, drawn(4), t(2.)[0]).float()
     yield 'with eps=.5, f = x**3', nudge(lambda x: x**3, t(1., 2.), t(1., -1.), .5)
+
+@slip('02.8', 'the nudge goes to one side only, and its error is as large as eps')
+def _one_sided(f, x, g, eps=6e-6):
+    def moved(k, by): return x + by*F.one_hot(torch.tensor(k), x.numel()).view(x.shape)
+    slopes = [(g*(f(moved(k, eps)) - f(x))).sum()/eps for k in range(x.numel())]
+    return torch.stack(slopes).view(x.shape)
 
 # %% ../nbs/73_Exercises.ipynb #try-02-9
 @write('02.9', '02_Backward#kept', uses=('01.1','01.2'))
@@ -440,6 +463,20 @@ def _heart(heart):
     yield 'how many lines, of a long tape', len(heart(lines[-1]))
     yield 'a tape of 20 lines, at the first', _at(heart(lines[20]), first=lines[0])
 
+def _unordered(end):
+    "Deals with lines in the order in which they were met."
+    one = end.data*0 + 1 if hasattr(end, 'data') else 1
+    grads,todo = {end: one},[end]
+    for line in todo:
+        for to,rule in line.edges:
+            if to not in grads: todo.append(to)
+            g = rule(grads[line])
+            if hasattr(to, 'data') and isinstance(g, torch.Tensor): g = g.sum_to_size(to.data.shape)
+            grads[to] = grads.get(to, 0) + g
+    return grads
+_TOO_EARLY = 'a line is dealt with before all has arrived there: the newest comes first'
+slip('04.1', _TOO_EARLY)(_unordered)
+
 # %% ../nbs/73_Exercises.ipynb #try-04-2
 def _swept(end, start=1.):
     "By the book's way."
@@ -505,6 +542,8 @@ def _small_sweep(sweep):
     for _ in range(24): x = x + x
     yield '24 forks in a row: how many gradients', len(sweep(x))
 
+slip('04.5', _TOO_EARLY)(_unordered)
+
 # %% ../nbs/73_Exercises.ipynb #try-04-6
 def _exp_trial(vjp): return torch.exp, lambda g,x: vjp(g, x.exp()), drawn(3, 2)
 
@@ -544,6 +583,11 @@ def _matmul_calls(vjp):
     yield vjp(t([1., 2.]), t([3., 5.]))
     yield vjp(drawn(5, 4), drawn(5, 3, seed=1))
     yield vjp(drawn(2, 5, 4), drawn(2, 5, 3, seed=1))
+
+@slip('04.10', 'the matrices of a stack are mixed: each has a gradient of its own')
+def _mixed_stack(g, x):
+    if x.ndim==2: return x.mT@g
+    return (x.mT@g).sum(0, keepdim=True).expand(len(x), -1, -1)
 
 # %% ../nbs/73_Exercises.ipynb #try-04-11
 @predict('04.11', {13.: 'that is dL/dy', 14.: 'the product has two factors, and both are y',
@@ -588,6 +632,16 @@ def _cross_entropy(price):
     yield _first(price(drawn(5, 4), torch.tensor([3, 1, 0, 1, 2])))
     yield _first(price(1000*drawn(3, 3), torch.tensor([2, 1, 0])))
 
+@slip('05.2', '`y` is used as a number, and says which class')
+def _as_numbers(z, y): return -(z.log_softmax(1)*y[:,None]).mean()
+
+@slip('05.2', '`y` is used as a number, and says which class')
+def _as_numbers_summed(z, y): return -(z.log_softmax(1)*y[:,None]).sum(1).mean()
+
+@slip('05.2', 'large scores overflow in exp: take the largest from all of them first')
+def _not_shifted(z, y):
+    return -(z.exp()/z.exp().sum(1, keepdim=True)).log().gather(1, y[:,None]).mean()
+
 # %% ../nbs/73_Exercises.ipynb #try-05-3
 def _price_trial(vjp):
     return (lambda z,y: F.cross_entropy(z, y), lambda g,z,y: (vjp(g, z, y), None), drawn(4, 3),
@@ -598,6 +652,12 @@ def _cross_entropy_calls(vjp):
     yield vjp(t(1.)[0], t([0., 0.]), torch.tensor([1]))
     yield vjp(t(3.)[0], drawn(5, 4), torch.tensor([3, 1, 0, 1, 2]))
     yield vjp(t(-2.)[0], drawn(3, 3), torch.tensor([2, 1, 0]))
+
+@slip('05.3', '`y` is used as a number, and says which class')
+def _minus_numbers(g, z, y): return g*(z.softmax(1) - y[:,None])/len(y)
+
+@slip('05.3', 'softmax runs along the wrong axis')
+def _along_examples(g, z, y): return g*(z.softmax(0) - F.one_hot(y, z.shape[1]))/len(y)
 
 # %% ../nbs/73_Exercises.ipynb #try-05-4
 @write('05.4', '05_Training#gradients', uses=('01.1','01.2','02.2','02.6','05.3'))
@@ -619,6 +679,7 @@ def _rows(batches): return [tuple(b) for b in batches]
 def _minibatches(minibatches):
     x,y = torch.arange(7.),torch.arange(7)
     batches = _rows(minibatches(x, y, size=3, shuffle=False))
+    yield 'how many batches, of 7 rows and 3 at a time (the last has what is left)', len(batches)
     for k in range(3): yield f'batch {k} of 7 rows, 3 at a time, not shuffled', batches[k]
     batches = _rows(minibatches(x, y, size=3, generator=torch.Generator().manual_seed(1)))
     yield 'sizes', tuple(len(b[0]) for b in batches)
@@ -646,6 +707,16 @@ def _sgd(SGD):
     p = drawn(3, seed=9)
     yield 'with both', _steps(SGD([p], .1, .9, .3), p, gs)
 
+def _stepping(step):
+    class Mine(SGD):
+        def update(self, p, g, m): step(self, p, g + self.weight_decay*p, m)
+    return Mine
+
+def _dampened(self, p, g, m): p.sub_(m.lerp_(g, 1-self.momentum), alpha=self.lr)
+def _rate_inside(self, p, g, m): p.sub_(m.mul_(self.momentum).add_(g).mul_(self.lr))
+slip('05.7', 'the gradient gets a share, too; add all of it')(_stepping(_dampened))
+slip('05.7', 'the rate is multiplied into the running sum')(_stepping(_rate_inside))
+
 # %% ../nbs/73_Exercises.ipynb #try-05-8
 def _adam_with(update):
     class Mine(Adam): pass
@@ -665,6 +736,28 @@ def _adam(update):
         p = drawn(3, seed=9)
         optimizer = Mine([p], .1, weight_decay=.3, decoupled=decoupled)
         yield f'with weight decay, decoupled={decoupled}', _steps(optimizer, p, gs)
+
+def _moments(self, p, g, m, v, square=torch.square):
+    if self.decoupled: p.mul_(1 - self.lr*self.weight_decay)
+    else: g = g + self.weight_decay*p
+    m.lerp_(g, 1-self.betas[0])
+    v.lerp_(square(g), 1-self.betas[1])
+    return [a/(1 - b**self.count) for a,b in zip((m, v), self.betas)]
+
+@slip('05.8', 'the two means, which begin with 0, are not corrected for it')
+def _uncorrected(self, p, g, m, v):
+    _moments(self, p, g, m, v)
+    p -= self.lr*m/(v.sqrt() + self.eps)
+
+@slip('05.8', '`eps` stands inside the root')
+def _eps_inside(self, p, g, m, v):
+    first,second = _moments(self, p, g, m, v)
+    p -= self.lr*first/(second + self.eps).sqrt()
+
+@slip('05.8', 'the second mean is not of squares')
+def _no_squares(self, p, g, m, v):
+    first,second = _moments(self, p, g, m, v, torch.abs)
+    p -= self.lr*first/(second.sqrt() + self.eps)
 
 # %% ../nbs/73_Exercises.ipynb #try-05-9
 @write('05.9', '46_Forms#init_he')
@@ -741,6 +834,14 @@ def _nesterov(update):
     p = drawn(3, seed=9)
     yield 'four steps', _steps(Mine([p], .1, .8), p, gs)
 
+@slip('05.17', 'that is the step of plain momentum, which does not look ahead')
+def _plain_momentum(self, p, g, m): p.sub_(m.mul_(self.momentum).add_(g), alpha=self.lr)
+
+@slip('05.17', 'the running sum has to be made before the step')
+def _too_late(self, p, g, m):
+    p -= self.lr*(g + self.momentum*m)
+    m.mul_(self.momentum).add_(g)
+
 # %% ../nbs/73_Exercises.ipynb #setup-06
 CHAPTERS['06'] = Chapter('06_Operations', '''import math
 import torch
@@ -787,6 +888,10 @@ def _cumsum_rule(vjp):
     yield vjp(t(1., 2., 5.), 0)
     yield vjp(drawn(3, 4), 1)
     yield vjp(drawn(3, 3), 0)
+    yield vjp(drawn(2, 3, 4), 1)
+
+@slip('06.5', 'the running sum starts at the wrong end')
+def _from_the_wrong_end(g, dim): return g.cumsum(dim)
 
 # %% ../nbs/73_Exercises.ipynb #try-06-6
 def _softmax_trial(vjp):
@@ -797,6 +902,7 @@ def _softmax_rule(vjp):
     yield vjp(t([1., 3.]), t([.5, .5]), 1)
     yield vjp(drawn(3, 4), drawn(3, 4, seed=1).softmax(1), 1)
     yield vjp(drawn(3, 3), drawn(3, 3, seed=1).softmax(0), 0)
+    yield vjp(drawn(2, 3, 4), drawn(2, 3, 4, seed=1).softmax(1), 1)
 
 # %% ../nbs/73_Exercises.ipynb #try-06-7
 def _log_softmax_trial(vjp):
@@ -807,6 +913,7 @@ def _log_softmax_rule(vjp):
     yield vjp(t([1., 3.]), t([.5, .5]).log(), 1)
     yield vjp(drawn(3, 4), drawn(3, 4, seed=1).log_softmax(1), 1)
     yield vjp(drawn(3, 3), drawn(3, 3, seed=1).log_softmax(0), 0)
+    yield vjp(drawn(2, 3, 4), drawn(2, 3, 4, seed=1).log_softmax(1), 1)
 
 # %% ../nbs/73_Exercises.ipynb #try-06-8
 @predict('06.8', {1: 'that would move it further'})
@@ -860,6 +967,10 @@ def _standardise_rule(vjp):
     x = drawn(3, 3, 3, 3)
     yield vjp(drawn(3, 3, 3, 3, seed=1), x, _standard(x), 1e-3)
 
+@slip('10.3', 'what is a shift or a stretch of the channel is not taken off')
+def _only_divided(g, x, out, eps=1e-5):
+    return g/(x.var((0,2,3), correction=0, keepdim=True) + eps).sqrt()
+
 # %% ../nbs/73_Exercises.ipynb #try-10-4
 def _window(k, l):
     return SimpleNamespace(kernel=(k,l), stride=(k,l), padding=(0,0))
@@ -876,8 +987,9 @@ def _pointwise(): return 'linear'
 # %% ../nbs/73_Exercises.ipynb #try-10-6
 def _convs():
     "Ways to look: shapes of pictures, kernels and maps."
-    for how in (How(), How((2,1), (1,0)), How((1,2), (0,1), (2,1)), How((2,2), (1,1), (1,1), 2)):
-        x,w = drawn(2, 4, 6, 7),drawn(2, 4//how.groups, 3, 2, seed=1)
+    hows = How(),How((2,1), (1,0)),How((1,2), (0,1), (2,1)),How((2,2), (1,1), (1,1), 2)
+    for n,how in zip((2,3,2,4), hows):
+        x,w = drawn(n, 4, 6, 7),drawn(2, 4//how.groups, 3, 2, seed=1)
         yield x,w,drawn(*conv(x, w, None, how).shape, seed=2),how
 
 @write('10.6', '10_Convolution#conv_input')
@@ -935,6 +1047,16 @@ def _attention_rule(vjp):
     yield vjp(*same)
     yield vjp(*same, causal=True)
     yield vjp(*same, scale=2.)
+    one = drawn(3, 4),drawn(5, 4, seed=1),drawn(5, 2, seed=2)   # for two times as many others
+    two = drawn(2, 3, 4, seed=3),drawn(2, 5, 4, seed=4),drawn(2, 5, 2, seed=5)
+    for k in range(3): yield vjp(drawn(2, 3, 2), *two[:k], one[k], *two[k+1:])
+
+@slip('11.1', 'softmax sends back more than its diagonal: the sum along the row is missing')
+def diagonal(g, q, k, v, mask=None, causal=False, scale=None):
+    p = attention_weights(q, k, mask, causal, scale)
+    gs = p*(g@v.mT)/spread(q, scale)
+    grads = gs@k,gs.mT@q,p.mT@g
+    return tuple(a.sum_to_size(b.shape) for a,b in zip(grads, (q,k,v)))
 
 # %% ../nbs/73_Exercises.ipynb #try-11-2
 def _row(x): return F.layer_norm(x, x.shape[-1:])
@@ -945,6 +1067,15 @@ def _normalise_trial(vjp): return _row, vjp, drawn(3, 4)
 def _normalise_rule(vjp):
     for shape in ((1,3),(3,4),(3,3),(2,3,4)): yield vjp(drawn(*shape, seed=1), drawn(*shape))
     yield vjp(drawn(3, 4, seed=1), drawn(3, 4), 1e-2)
+
+@slip('11.2', 'rows as they came in stand where rows of one length belong')
+def _not_normalised(y, x, eps=1e-5):
+    scale = (x.var(-1, correction=0, keepdim=True) + eps).rsqrt()
+    return (y - y.mean(-1, True) - x*(y*x).mean(-1, True))*scale
+
+@slip('11.2', 'what is a shift or a stretch of the row is not taken off')
+def _only_divided_rows(y, x, eps=1e-5):
+    return y/(x.var(-1, correction=0, keepdim=True) + eps).sqrt()
 
 # %% ../nbs/73_Exercises.ipynb #try-11-3
 @predict('11.3', {1.: 'that would be assigned, not added'})

@@ -249,8 +249,9 @@ def draw_predictions(seen:list, # `(file, pixels, probabilities)` of each pictur
         given.set_title(_drawable(os.path.basename(image)), fontsize=8)
         prepared.imshow(x.reshape(28,28).numpy(), cmap='gray_r', vmin=0, vmax=1)
         bars.bar(range(10), p.tolist(), color='0.4')
-        bars.set(xticks=range(10), ylim=(0,1), yticks=(0,1))
+        bars.set(xticks=range(10), ylim=(0,1), yticks=(0,1), ylabel='probability')
         for ax in (given,prepared): ax.set(xticks=[], yticks=[])
+    if seen: bars.set_xlabel('digit')
     write_figure(fig, path, dpi=110)
 
 def _drawable(name):

@@ -220,6 +220,7 @@ def interrupt(thread, done, seconds):
         number,error = ctypes.c_ulong(thread),ctypes.py_object(TooLong)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(number, error)
         wait = .05
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)  # that came too late
 
 def here(work, seconds):
     "What `work()` returns, in this process, called off when the time is over."

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from . import __version__
 from . import exercises # noqa: F401 (enters them)
-from .judge import (CHAPTERS, EXERCISES, Verdict, answer_name, breakable, broken, judge,
-                           listed_words, pack, packed, solved)
+from .fits import CHAPTERS, EXERCISES, answer_name, pack, packed, solved
+from .judge import Verdict, breakable, broken, judge, listed_words
 from .pieces import WorkbookError, blank
 from .sandbox import attempt
 from .terminal import expand, several

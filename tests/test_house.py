@@ -12,7 +12,7 @@ order = '''plugin checks terminal bundle saved files data forward slopes blocks 
            arguments trace spelling order passes compiler ink pictures report
            transformernet addition sampling traps costs
            catalogue verify mutants subject nudges suspects findings exam variations
-           corners conduct doctor prompt playground sandbox pieces slips judge exercises
+           corners conduct doctor prompt playground sandbox pieces slips fits judge exercises
            workbook desk jobs cli'''.split()
 tables = ['catalogue','exercises'] # pure tables may be longer than what is read from top to bottom
 longest_module = 450

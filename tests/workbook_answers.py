@@ -6,8 +6,8 @@ import torch
 from mlfound import exercises # noqa: F401 (enters them)
 from mlfound.attention import attention_weights
 from mlfound.blocks import Grads
+from mlfound.fits import solved
 from mlfound.forward import Params
-from mlfound.judge import solved
 from mlfound.module import Module, accumulate
 from mlfound.optimizers import Optimizer
 
@@ -411,8 +411,8 @@ WRONG = [ # exercise, answer, what should be said of it
     ('06.1', lambda g, out: g*(1 - out), 'left out|factor|term'),
     ('06.2', lambda g, out: g*(1 - out), 'left out|factor'),
     ('06.3', lambda g, out: g/out, 'left out|times|constant'),
-    ('06.5', lambda g, dim: g.cumsum(dim), 'left out|transpose'),
-    ('06.6', lambda g, out, dim: out*(g - (g*out).sum()), 'axis|variable'),
+    ('06.5', lambda g, dim: g.cumsum(dim), 'wrong end'),
+    ('06.6', lambda g, out, dim: out*(g - (g*out).sum()), '`dim` is not used'),
     ('06.6', lambda g, out, dim: out*g, 'not used|only the diagonal'),
     ('06.6', lambda g, out, dim: g - (g*out).sum(dim, True), '`out`|left out'),
     ('06.7', lambda g, out, dim: g - out*g.sum(dim, True), 'step is left out|left out'),
@@ -422,5 +422,5 @@ WRONG = [ # exercise, answer, what should be said of it
     ('11.1', lambda g, q, k, v, mask=None, causal=False, scale=None: tuple(
         -t for t in attention_vjp(g, q, k, v, mask, causal, scale)), 'sign'),
     ('11.2', lambda g, x, eps=1e-5: g/(x.var(-1, correction=0, keepdim=True) + eps)**.5,
-     'left out|term'),
+     'is not taken off'),
 ]
