@@ -39,8 +39,9 @@ class Draws:
         import torch
         self.found, self.seeded, self.random = [], set(), random
         self.numpy, self.torch = numpy.random, torch
-        homes = (random, 'random', 'seed'), (self.numpy, 'numpy', 'seed')
-        for home, name, seed in (*homes, *((h, 'torch', 'manual_seed') for h in (torch, torch.random))):
+        ours = (random, 'random', 'seed'), (numpy.random, 'numpy', 'seed')
+        theirs = (torch, 'torch', 'manual_seed'), (torch.random, 'torch', 'manual_seed')
+        for home, name, seed in (*ours, *theirs):
             setattr(home, seed, self.noted(getattr(home, seed), name))
         shell.events.register('pre_run_cell', self.before)
         shell.events.register('post_run_cell', self.after)
