@@ -86,6 +86,7 @@ def shift(x:Tensor, # `(n, side*side)` images, a row each
          )->Tensor: # `(n, side*side)`
     "Move all images by one random step, up to `most` pixels each way; paper enters at the border."
     check_generator('shift', generator)
+    check_whole('shift', 0, most=most)
     if x.ndim!=2 or x.shape[1]!=side*side:
         raise ValueError(f'shift: x is {tuple(x.shape)}; '
                          f'pass (n, {side*side}), an image of {side} by {side} a row')

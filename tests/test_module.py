@@ -670,3 +670,16 @@ def test_what_a_call_keeps():
         for calls in call.inner.values(): todo += calls
     del kept[x.data_ptr()]
     assert sum(kept.values()) == 100*(50 + 50 + 1)*4
+
+
+def test_a_gradient_that_was_added_is_a_copy():
+    p, g = torch.ones(2), torch.ones(2)
+    accumulate(p, g)
+    g.fill_(7)
+    assert p.grad.tolist() == [1, 1]
+
+
+def test_no_gradient_for_the_data_where_nobody_asks():
+    layer = Linear(3, 2, input_grad=False)
+    out = layer(torch.ones(4, 3))
+    assert layer.backward(torch.ones_like(out)) is None

@@ -436,7 +436,7 @@ def test_folds_and_copies(tab):
     t = tab()
     t.context.grant_permissions(['clipboard-read', 'clipboard-write'])
     page = t.open('forward.html')
-    solution = page.locator('details:has(summary:text-is("Solution"))').first
+    solution = page.locator('details:has(summary:text-is("Answer"))').first
     assert not solution.locator('p').first.is_visible()
     solution.locator('summary').press('Enter')
     assert solution.locator('p').first.is_visible()

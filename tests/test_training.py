@@ -29,6 +29,7 @@ from mlfound.training import (
     network,
     one_cycle,
     parameters_of,
+    shift,
     softmax,
     standardized,
 )
@@ -377,3 +378,8 @@ def test_momentum_reads_more_digits(digits, seed):
 def test_the_schedule_reads_more_digits(digits, seed):
     more = one_pass(digits, seed) - one_pass(digits, seed, schedule=False)
     assert 0.004 < more < 0.04, 'chapter 05 says one to three in a hundred'
+
+
+def test_shift_by_a_negative_number_of_pixels():
+    with pytest.raises(ValueError, match='shift: most is -1; pass a whole number of at least 0'):
+        shift(torch.zeros(1, 784), most=-1)
