@@ -542,9 +542,8 @@ HELD_OUT = (
     'named {twins[named]}; it objected to {twins[objected]} of {twins[sound]}: five of things '
     'thought to be sound (two that take an index from the end at size 1, a filter and a linear '
     'layer that fail for other sizes and under autocast, a rotation that gives its angle no '
-    'gradient), one false alarm (the padding of an embedding). What was wrong was mended, what is a '
-    'fault of PyTorch '
-    'set apart, and explanations were added. The table shows the run after that.'
+    'gradient), one false alarm (the padding of an embedding). What was wrong was mended, what is '
+    'a fault of PyTorch set apart, and explanations were added. The table shows the run after that.'
 )
 SPEED = (
     'Of processor time, for one examination with all trials of something sound, on one thread. '
