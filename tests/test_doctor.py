@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import started
 import torch
 from conftest import root, settings
 from doctor_faults import FAULTS
@@ -212,15 +213,15 @@ def test_the_plugin_is_declared_and_loads_nothing():
 def test_at_the_prompt(tmp_path):
     (tmp_path/'rules.py').write_text(rules)
     (tmp_path/'values.py').write_text('import torch\nargs = torch.ones(3),\n')
-    done = run(['mlfound', 'examine', 'rules:double,rule', '--shapes', '2,3', '--json'], tmp_path)
-    assert done.returncode == 1 and not json.loads(done.stdout)['ok'], done.stderr
-    done = run(['mlfound', 'examine', 'rules.py:double,right', '--args', 'values.py'], tmp_path)
-    assert done.returncode == 0 and 'nothing found' in done.stdout, done.stderr
-    done = run(['mlfound', 'examine', 'rules:double,right', '--shapes', '2', '--like',
-                'torch:square'], tmp_path)
-    assert done.returncode == 1 and 'not its model' in done.stdout, done.stderr
-    done = run(['mlfound', 'examine', 'rules:none', '--shapes', '2'], tmp_path)
-    assert done.returncode == 2 and done.stderr == 'mlfound: error: examine: rules has no none\n'
+    def examined(*typed): return started.typed('examine', *typed, cwd=tmp_path)
+    code, err, out = examined('rules:double,rule', '--shapes', '2,3', '--json')
+    assert code == 1 and not json.loads(out)['ok'], err
+    code, err, out = examined('rules.py:double,right', '--args', 'values.py')
+    assert code == 0 and 'nothing found' in out, err
+    code, err, out = examined('rules:double,right', '--shapes', '2', '--like', 'torch:square')
+    assert code == 1 and 'not its model' in out, err
+    code, err, out = examined('rules:none', '--shapes', '2')
+    assert (code, err) == (2, 'mlfound: error: examine: rules has no none\n')
 
 def test_the_page_of_the_comparison_is_that_of_its_figures(monkeypatch):
     monkeypatch.syspath_prepend(root/'benchmarks')
