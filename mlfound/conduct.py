@@ -394,15 +394,17 @@ def compiled(exam):
             why = raised(getattr(e, 'inner_exception', e))
             yield Finding('torch.compile', 'refusal', f'no program was made: {why}')
             return
-        if not alike(flat(one.outs), flat(two.outs), exam.dtype): wrong = 'the result'
-        else:
-            gone = differs(exam, one.pull(exam.gs), two.pull(exam.gs))
-            wrong = gone and f'the gradient of {gone[0]}'
-        if wrong:
+        if wrong := other_program(exam, one, two):
             yield finding(exam, 'torch.compile', f'{wrong} is not that of the original', COMPILED)
             return
     yield Finding('torch.compile', 'remark', 'examined as what it was compiled from; the program '
                   'agrees with that at two points')
+
+def other_program(exam, one, two):
+    "In what two passes differ, if they do: results first, then gradients."
+    if not alike(flat(one.outs), flat(two.outs), exam.dtype): return 'the result'
+    gone = differs(exam, one.pull(exam.gs), two.pull(exam.gs))
+    return f'the gradient of {gone[0]}' if gone else ''
 
 COMPILED = 'compile: the compiled program differs'
 
