@@ -221,6 +221,62 @@ def where(args):
     return result
 
 
+def twins(n, h):
+    "For each task of a step: what the tape asks for, and what PyTorch's autograd asks for."
+    import torch
+    import torch.nn.functional as F
+    from mlfound.checks import check_classes
+    from mlfound.training import cross_entropy_vjp
+
+    x, y, (w1, b1, w2, b2) = start(n, h)
+    v1, v2, aten = w1.T.contiguous(), w2.T.contiguous(), torch.ops.aten
+    z = torch.addmm(b1, x, w1)
+    a = z.relu()
+    logp, one = torch.addmm(b2, a, w2).log_softmax(1), torch.ones(())
+    g = cross_entropy_vjp(one, None, y, logp)
+    ga = g @ w2.T
+
+    def rule():
+        g = aten.nll_loss_backward(one, logp, y, None, 1, -100, one * n)
+        return aten._log_softmax_backward_data(g, logp, 1, logp.dtype)
+
+    return {
+        'products with the first weights': (
+            lambda: (torch.addmm(b1, x, w1), x.T @ ga),
+            lambda: (F.linear(x, v1, b1), ga.T @ x),
+        ),
+        'products with the second weights': (
+            lambda: (torch.addmm(b2, a, w2), a.T @ g, g @ w2.T),
+            lambda: (F.linear(a, v2, b2), g.T @ a, g @ v2),
+        ),
+        'the loss': (
+            lambda: -logp.gather(1, y[:, None]).mean(),
+            lambda: F.nll_loss(logp, y),
+        ),
+        "the loss's rule": (lambda: cross_entropy_vjp(one, None, y, logp), rule),
+        'a look at the classes': (lambda: check_classes('', logp, y), lambda: None),
+    }
+
+
+def tasks(args):
+    "Microseconds of each task on either side: of many blocks of calls the fastest."
+    result = {}
+    for title, (n, h) in sizes.items():
+        calls = {(t, k): f for t, fs in twins(n, h).items() for k, f in zip(('ours', 'theirs'), fs)}
+        best = dict.fromkeys(calls, float('inf'))
+        for _ in range(8 * args.rounds):
+            for name, f in calls.items():
+                f()
+                begin = thread_time()
+                for _ in range(10):
+                    f()
+                best[name] = min(best[name], 1e5 * (thread_time() - begin))
+        result[title] = {
+            t: dict(ours=best[t, 'ours'], theirs=best[t, 'theirs']) for t in twins(n, h)
+        }
+    return result
+
+
 def passes(args, n=64, h=50):
     "Microseconds, lines and bytes of the program after each pass, on the reader's own network."
     import torch
@@ -304,6 +360,13 @@ def where_row(name, r):
     return f"| {name} | {us} | {kernels} | {row} | {cell(r['rest'], '.0f')} |"
 
 
+TASKS = "| | µs, the tape | PyTorch's autograd |"
+
+
+def task_row(name, r):
+    return f"| {name} | {cell(r['ours'], '.1f')} | {cell(r['theirs'], '.1f')} |"
+
+
 def page(results):
     "benchmarks/COMPILER.md as text."
     lines = [
@@ -328,6 +391,10 @@ def page(results):
         'asks for, called one after another from Python; what is left is its bookkeeping.',
         '',
         *tables(results['where'], WHERE, where_row),
+        'The same tasks by the kernels that each asks for, of many blocks of calls the fastest. '
+        '`F.linear` keeps its weights as (outputs, inputs), the tape as (inputs, outputs).',
+        '',
+        *tables(results['tasks'], TASKS, task_row),
         '## After each pass',
         '',
         'The program alone, 784-50-10, batch 64. *Memory* is what its kernels ask for in one call.',
@@ -346,7 +413,7 @@ def page(results):
     return '\n'.join(lines + [''])
 
 
-parts = dict(step=step, where=where, passes=passes, others=others)
+parts = dict(step=step, where=where, tasks=tasks, passes=passes, others=others)
 benchmark = Benchmark(__file__, __doc__, parts, page, rounds=40, threads=1)
 
 if __name__ == '__main__':

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['embedding', 'collect', 'embedding_vjp', 'shares_of', 'shares', 'attention_weights', 'attention', 'spread',
-           'softmax_vjp', 'attention_vjp', 'split_heads', 'join_heads', 'normalise', 'unnormalise', 'unnormalise_vjp_x',
-           'layer_norm', 'layer_norm_vjp', 'gelu', 'gelu_vjp', 'gelu_back']
+           'softmax_vjp', 'attention_vjp', 'shares_back', 'split_heads', 'join_heads', 'normalise', 'unnormalise',
+           'unnormalise_vjp_x', 'layer_norm', 'norm_back', 'layer_norm_vjp_x', 'layer_norm_vjp_w', 'layer_norm_vjp',
+           'gelu', 'gelu_vjp', 'gelu_back']
 
 # %% ../nbs/11_Attention.ipynb #imports
 import math
@@ -152,7 +153,14 @@ def attention_vjp(g:Tensor, # `(..., t, e)` upstream gradient
     return gq.sum_to_size(q.shape),gk.sum_to_size(k.shape),gv.sum_to_size(v.shape)
 
 # %% ../nbs/11_Attention.ipynb #shares_rule
-shares.defvjp(lambda g,out,spread: softmax_vjp(g, out)/spread)
+@op
+def shares_back(y, p):
+    "`softmax_vjp`; one kernel is faster than the four of the formula, unless rows are short."
+    if p.shape[-1]<16 and p.device.type=='cpu': return softmax_vjp(y, p)
+    return torch.ops.aten._softmax_backward_data(y, p, -1, p.dtype)
+shares_back.defvjp(lambda g,p: shares_back(g, p),
+                   lambda g,y,p: g*(y - (y*p).sum(-1, True)) - y*(g*p).sum(-1, True))
+shares.defvjp(lambda g,out,spread: shares_back(g, out)/spread)
 
 # %% ../nbs/11_Attention.ipynb #heads-code
 def split_heads(x, # `(..., t, h*d)`: a tensor or a `Var`
@@ -194,7 +202,7 @@ normalise.defvjp(lambda g,x,eps: unnormalise(g, x, eps))
 unnormalise.defvjp(lambda g,x,eps: unnormalise(g, x, eps), unnormalise_vjp_x)
 
 # %% ../nbs/11_Attention.ipynb #layer_norm
-@op(broadcast=True)
+@op(broadcast=True, aside='rows')   # what else the function gives, rules may ask for by this name
 def layer_norm(x, # `(..., d)` rows: a tensor or a `Var`
                w, # `(d,)` what each number is stretched by
                b, # `(d,)` and shifted by
@@ -202,9 +210,24 @@ def layer_norm(x, # `(..., d)` rows: a tensor or a `Var`
               ): # `(..., d)`
     "Normalise each row, then let `w` and `b` give each number its size again."
     check_rows('layer_norm', x, w, b)
-    return F.layer_norm(x, x.shape[-1:], w, b, eps)
-layer_norm.defvjp(lambda g,x,w,eps: unnormalise(g*w, x, eps),
-                  lambda g,x,eps: g*normalise(x, eps), lambda g: g)
+    out,*rows = torch.native_layer_norm(x, x.shape[-1:], w, b, eps)
+    return out,rows   # the mean and 1/s of each row
+
+# %% ../nbs/11_Attention.ipynb #layer_norm_rules
+def norm_back(g, x, w, rows, k):
+    "One of the gradients, of `x` or of `w`, by the kernel of the rule."
+    wanted = [k==0, k==1, False]
+    return torch.ops.aten.native_layer_norm_backward(g, x, w.shape, *rows, w, None, wanted)[k]
+
+def layer_norm_vjp_x(g, x, w, eps, rows):
+    if rows is None: return unnormalise(g*w, x, eps)
+    return norm_back(g, x, w, rows, 0)
+
+def layer_norm_vjp_w(g, x, w, eps, rows):
+    if rows is None: return g*normalise(x, eps)
+    return norm_back(g, x, w, rows, 1)
+
+layer_norm.defvjp(layer_norm_vjp_x, layer_norm_vjp_w, lambda g: g)
 
 # %% ../nbs/11_Attention.ipynb #layer_norm_vjp
 def layer_norm_vjp(g:Tensor, # `(..., d)` upstream gradient

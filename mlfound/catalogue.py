@@ -1026,6 +1026,8 @@ TRIALS += [
     function('attention.softmax_vjp', [([2,3],), ([3,1],), ([2],)],
              shared_out, f='scores.softmax',
              use=lambda vjp,g,x: vjp(g, found('scores.softmax')(x))),
+    operation('attention.shares_back', [([2,3],[2,3]), ([1,2,2],[1,2,2]), ([2,17],[2,17])],
+              lambda y,p: p*(y - (y*p).sum(-1, keepdims=True))),
     operation('attention.shares', [([2,2,3],), ([2,3],seen_some,.7), ([3,1],None,1.4), ([2,17],)],
               lambda s,seen=None,spread=1.: shared_out(s/sp.Rational(str(spread)), seen)),
     function('attention.attention_vjp', [*lookups, ([2,1,2,2],[3,3,2],[3,3,1]),

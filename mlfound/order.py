@@ -65,18 +65,19 @@ def step(self:Memory, line):
 @patch
 def check_apart(self:Memory, line, over, where):
     "Question 4; what works entry by entry may read the very tensor that it overwrites."
-    root,others = self.listing.root,[r for r in inputs(line)]
+    root,facts,others = self.listing.root,self.listing.facts,[r for r in inputs(line)]
     for w in over: others.remove(w)
     for r in others:
         near = [w for w in over if root(w.name)==root(r.name) and self.meet(w.name, r.name)]
-        same = all(w.name==r.name for w in near) and may_meet(line, others.count(r)==1 and r)
+        same = all(facts[w.name]==facts[r.name] for w in near)
+        same = same and may_meet(line, others.count(r)==1 and r)
         if near and not same:
             raise OrderError(f'{where} overwrites {near[0].name} and reads {r.name} in its memory')
 
 # %% ../nbs/42_Order.ipynb #may_meet
 def may_meet(line, r):
     "May a kernel overwrite `r` while it reads it?"
-    if torch.Tag.pointwise in line.kernel.tags: return True
+    if torch.Tag.pointwise in line.kernel.tags or name_of(line)=='copy_': return True
     return r==line.args[0] and hasattr(torch.ops.aten, f'{name_of(line)}_')
 
 # %% ../nbs/42_Order.ipynb #meet

@@ -132,7 +132,8 @@ class Text:
         elif one and self.waits(k, line, phrase): self.words[line.names[0]] = phrase
         else:
             names = [self.name(line, n) for n in line.names]
-            made = ', '.join(names) + ','*(line.several and len(names)==1)
+            if line.several: names = [names.pop(0) if new else '_' for new in line.several]
+            made = ', '.join(names) + ','*(len(line.several)==1)
             self.lines.append(f'{made} = {phrase.text}' if made not in ('', '_') else phrase.text)
 
 # %% ../nbs/41_Spelling.ipynb #name

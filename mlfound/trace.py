@@ -51,7 +51,7 @@ class Line:
     homes:tuple    # and in whose memory each lies: its own name if the memory is new
     writes:tuple=() # names of the memories that were changed
     answer:object=None # the number or truth value that came out, if it was one
-    several:bool=False # did the kernel give a tuple or a list?
+    several:tuple=() # if the kernel gave a tuple or a list: which places hold a new tensor
 
 # %% ../nbs/40_Trace.ipynb #walk
 def mapped(a, f, kind=Read):
@@ -240,17 +240,19 @@ def __torch_dispatch__(self:Recorder, kernel, types, args=(), kwargs=None):
 @patch
 def write(self:Recorder, kernel, args, kwargs, out):
     "One line more, if a kernel gave tensors, or a number that depends on the arguments."
-    made = [t for t in (out if isinstance(out, (tuple,list)) else [out]) if isinstance(t, Tensor)]
+    many = isinstance(out, (tuple,list))
+    made = [t for t in (out if many else [out]) if isinstance(t, Tensor)]
     changed = self.changed(kernel, args, kwargs)
     varies = bool(self.varies & self.homes(args, kwargs)) or is_random(kernel)
     if not made and not changed: return self.answered(kernel, args, kwargs, out, varies)
     self.number += 1
+    new = tuple(isinstance(t, Tensor) and id(t) not in self.known for t in out) if many else ()
     names = [self.named(t) for t in made if id(t) not in self.known]
     homes = [self.listing.homes[n] for n in names]
     for home in {*changed, *(h for n,h in zip(names, homes) if n==h)}: self.last[home] = self.number
     if varies: self.varies |= {*homes, *changed}
     self.listing.lines.append(Line(self.number, kernel, args, kwargs, tuple(names), tuple(homes),
-                                   changed, several=isinstance(out, (tuple,list))))
+                                   changed, several=new))
     if is_random(kernel): self.listing.kept.append(self.number)
 
 @patch

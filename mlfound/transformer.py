@@ -32,7 +32,7 @@ def keys_of(a, p, plan, n):
     z,d = layer_norm(a, p.n1w, p.n1b),plan.width
     for k in (0, d, 2*d):
         rows = linear(z, p.wqkv[:,k:k+d], p.bqkv[k:k+d])
-        yield split_heads(rows.reshape(n, len(a)//n, d), plan.heads)
+        yield split_heads(rows.reshape(n, len(a)//n, d), plan.heads).contiguous()
 
 def apply_block(a, # `(n*t, d)`: a tensor or a `Var`
                 p:BlockParams, plan:TransformerPlan,

@@ -20,7 +20,7 @@ from pathlib import Path
 from . import __version__
 from . import exercises # noqa: F401 (enters them)
 from .fits import CHAPTERS, EXERCISES, answer_name, pack, packed, solved
-from .judge import Verdict, breakable, broken, judge, listed_words
+from .judge import Verdict, breakable, broken, judge, listed_words, stopped
 from .pieces import WorkbookError, blank
 from .sandbox import attempt
 from .terminal import expand, several
@@ -28,16 +28,17 @@ from .terminal import expand, several
 # %% ../nbs/19_Workbook.ipynb #progress
 PROGRESS = 'progress.txt'
 HEAD = '# exercise, state, failed tries: written by mlfound.workbook'
+STATES = 'right','open','wrong'
 SAID = {} # what was counted in this process: name → (state, tries)
 
 def read_progress(folder):
     "State and failed tries of each exercise, as far as the file has them."
     found = {}
     try: lines = (Path(folder)/PROGRESS).read_text(encoding='utf-8').split('\n')
-    except OSError: return found
+    except (OSError,UnicodeDecodeError): return found
     for line in lines:
         words = line.split()
-        if len(words)==3 and words[0] in EXERCISES and words[2].isdigit():
+        if len(words)==3 and words[0] in EXERCISES and words[1] in STATES and words[2].isdecimal():
             found[words[0]] = words[1],int(words[2])
     return found
 
@@ -71,7 +72,11 @@ def check(name:str, # of an exercise, '02.2'
     known(name)
     verdict = judge(name, answer, what, seed)
     if verdict.ok: RIGHT[name] = answer
-    tries = noted(name, verdict.state)
+    try: tries = noted(name, verdict.state)
+    except OSError as e:
+        tries = SAID[name][1]
+        verdict.remarks.append(f'{PROGRESS} cannot be written ({e.strerror}): tries are counted '
+                               'for as long as this notebook runs')
     hints = pack()[name]['hints']
     due = min(tries//PATIENCE, len(hints))
     if verdict.state=='wrong' and due: verdict.hint = hints[due-1]
@@ -230,11 +235,12 @@ def set_aside(folder, chapter):
 # %% ../nbs/19_Workbook.ipynb #replayed
 def code_cells(path):
     "The sources of a notebook's code cells; an error that names the file where it is none."
-    try: cells = json.loads(Path(path).read_text(encoding='utf-8'))['cells']
+    try:
+        cells = json.loads(Path(path).read_text(encoding='utf-8'))['cells']
+        return [''.join(c['source']) for c in cells if c['cell_type']=='code']
     except (OSError,ValueError,KeyError,TypeError):
         raise WorkbookError(f'workbook: {path} is not a notebook; set it back with --fresh, '
                             'or move it away') from None
-    return [''.join(c['source']) for c in cells if c['cell_type']=='code']
 
 def replayed(path, lost=None):
     "What each check of a notebook was given: name → arguments; `lost` learns why one had none."
@@ -270,7 +276,7 @@ def played(text, space, file):
             tree.body = [n for n in tree.body if getattr(n, 'module', '')!='mlfound.workbook']
             exec(compile(tree, f'<{file}>', 'exec'), space)
     except SyntaxError as e: return f'SyntaxError, line {e.lineno}'
-    except Exception as e: return f'{type(e).__name__}: {e}'[:100]
+    except (Exception,SystemExit) as e: return f'{type(e).__name__}: {e}'[:100]
     return ''
 
 # %% ../nbs/19_Workbook.ipynb #chosen
@@ -315,8 +321,8 @@ class Standing:
     says:str  # the first line of why
     tries:int # that failed
 
-def judged(path):
-    "The verdicts on a notebook's answers, as pairs that a sandbox can send."
+def judged(path, chapter):
+    "Name → state and why, of the exercises of a chapter."
     def script(_):
         lost = {}
         for name,(args,kwargs) in replayed(path, lost).items():
@@ -324,22 +330,28 @@ def judged(path):
             v = judge(name, *args, **kwargs)
             yield name, (v.state, v.says.split('\n')[0])
         for name,why in lost.items(): yield name, ('open', f'its cell does not run: {why}')
-    return {s.what: s.value for s in attempt(script, None, seconds=120, megabytes=4096).steps}
+    names = of_chapter(chapter)
+    if not path.exists(): return dict.fromkeys(names, ('open', f'no {path.name} here'))
+    out = attempt(script, None, seconds=120, megabytes=4096)
+    why = f'{path.name} has no check for it'
+    if stop := stopped(out): why = f'{path.name} was not played to its end: {stop}'
+    return dict.fromkeys(names, ('open', why)) | {s.what: s.value for s in out.steps}
 
 def standing(folder='mlfound-workbook', # of the workbook
             )->list[Standing]: # one for each exercise
     "Play the notebooks of a folder and judge every answer."
     folder,found = expand(folder),{}
-    paths = [p for c in CHAPTERS.values() if (p := folder/f'{c.file}.ipynb').exists()]
-    if not paths:
+    paths = {n: folder/f'{c.file}.ipynb' for n,c in CHAPTERS.items()}
+    if not any(p.exists() for p in paths.values()):
         raise WorkbookError(f'workbook: there is no workbook in {folder}; write one with: '
                             f'mlfound workbook {folder}')
-    for path in paths: found |= judged(path)
+    for chapter,path in paths.items(): found |= judged(path, chapter)
     kept = read_progress(folder)
-    rows = [Standing(n, pack()[n]['title'], *found.get(n, ('open','')), kept.get(n, ('', 0))[1])
+    rows = [Standing(n, pack()[n]['title'], *found[n], kept.get(n, ('', 0))[1])
             for n in numbered(EXERCISES)]
-    if (folder/PROGRESS).exists():
-        write_progress(folder, {r.name: (r.state, r.tries) for r in rows})
+    with contextlib.suppress(OSError):
+        if (folder/PROGRESS).exists():
+            write_progress(folder, {r.name: (r.state, r.tries) for r in rows})
     return rows
 
 # %% ../nbs/19_Workbook.ipynb #table
@@ -351,10 +363,12 @@ def drawn_bar(right, total, wide=40):
 def table(rows, # of `standing`
          )->str: # to print
     "Every exercise in a line, and a bar."
-    lines = []
+    lines,said = [],set()
     for r in rows:
         lines.append(f'{r.name:6} {r.state:6} {r.title}')
-        if r.state=='wrong' or 'does not run' in r.says: lines.append(f'{"":14}{r.says}')
+        if not r.says or r.says in said or r.says.endswith('run this again'): continue
+        lines.append(f'{"":14}{r.says}')
+        said.add(r.says)   # what is true of a whole notebook, once
     right = sum(r.state=='right' for r in rows)
     return '\n'.join([*lines, '', drawn_bar(right, len(rows))])
 

@@ -14,7 +14,9 @@ order = '''plugin checks terminal bundle saved files data forward slopes blocks 
            catalogue verify mutants subject nudges suspects findings exam variations
            corners conduct doctor prompt playground sandbox pieces slips fits judge exercises
            workbook desk jobs cli'''.split()
-tables = ['catalogue','exercises'] # pure tables may be longer than what is read from top to bottom
+# Pure tables may be longer than what is read from top to bottom. That of the exercises is the page
+# on which all of them stand, an entry under each question, and nobody looks for one in two places.
+tables = ['catalogue','exercises']
 longest_module = 450
 columns, docment_columns = 100, 120
 most_parameters = 6 # of a private function

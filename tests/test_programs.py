@@ -228,3 +228,13 @@ def test_a_tensor_from_outside_is_listed_and_saved(f, names, tmp_path):
         program.save(tmp_path/'saved.py')
         saved = runpy.run_path(str(tmp_path/'saved.py'))
         assert difference(saved[program.listing.name](x + 1), want) <= 1e-6
+
+def test_a_kernel_that_gives_nothing_in_some_places():
+    def back(g, x):
+        _, mean, scale = torch.native_layer_norm(x, x.shape[-1:], None, None, 1e-5)
+        wanted = [True, False, False]
+        return torch.ops.aten.native_layer_norm_backward(g, x, x.shape[-1:], mean, scale,
+                                                         None, None, wanted)[0]
+    g, x = torch.rand(2, 3, 4)
+    program = write(back, g, x, wrt=())
+    assert torch.equal(program(x, g)[0], back(x, g)), program.source

@@ -345,6 +345,45 @@ def test_a_cell_that_does_not_run_is_said_to(here, tmp_path):
     assert rows['02.5'].says == 'write it, and run this again'
     assert 'SyntaxError, line 1' in table([*rows.values()])
 
+def changed(folder, change, name='02_Backward.ipynb'):
+    "What is said of the exercises after something has been done to a notebook."
+    write_workbook(folder)
+    path = folder/name
+    nb = json.loads(path.read_text(encoding='utf-8'))
+    for cell in nb['cells']: change(cell)
+    path.write_text(json.dumps(nb), encoding='utf-8')
+    return {r.name: r for r in standing(folder)}
+
+def answers(key, text):
+    def change(cell):
+        if cell['id'] == key: cell['source'] = text
+    return change
+
+def test_a_notebook_as_other_editors_save_it(tmp_path):
+    "Cells without ids, in lists of lines, with metadata of the editor's own; a name defined twice."
+    def change(cell):
+        answers('answer-02-3', 'def lin_vjp_x(g, w): return g@w\n'
+                               'def lin_vjp_x(g, w): return g@w.T')(cell)
+        del cell['id']
+        cell['source'] = cell['source'].splitlines(True)
+        cell['metadata'] = dict(vscode=dict(languageId='python'), cellView='form')
+    assert changed(tmp_path, change)['02.3'].state == 'right'
+
+@pytest.mark.parametrize('text, name, state, says', [
+    ('def lin_vjp_x(g, w): return g@w.T\nimport sys\nsys.exit(3)', '02.5', 'open', 'write it'),
+    ('import os\nos._exit(3)', '02.5', 'open', 'it ended Python itself'),
+    ('import mlfound.workbook\nraise SystemExit', '02.3', 'open', 'does not run: SystemExit')])
+@pytest.mark.skipif(not __import__('sys').platform.startswith('linux'), reason='needs a fork')
+def test_a_cell_that_ends_python(tmp_path, text, name, state, says):
+    row = changed(tmp_path, answers('answer-02-3', text))[name]
+    assert row.state == state and says in row.says, row
+
+def test_progress_that_cannot_be_written_is_no_reason_to_stop(here, tmp_path):
+    (tmp_path/'progress.txt').mkdir()
+    verdict = check('02.2', to_list)
+    assert verdict.state == 'wrong' and 'cannot be written' in str(verdict)
+    assert [check('02.2', to_list).hint for _ in range(2)][1] == pack()['02.2']['hints'][0]
+
 @pytest.mark.parametrize('name', ['2.1', 2.1])
 def test_a_number_without_its_nought(name):
     with pytest.raises(ValueError, match="did you mean '02.1'?"): check(name, solved('02.1'))
