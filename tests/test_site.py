@@ -273,7 +273,7 @@ if os.environ.get('MLFOUND_WIDTHS') == 'all':
     FEW = WIDTHS = sorted({*WIDTHS, *range(320, 1921, 20)})
 
 def widths_of(name):
-    "All on the path and on the pages around the book, where the frame that all pages share is seen."
+    "All where the frame that all pages share is tried: the path, and the pages around the book."
     path = [f'{book.docname(p)}.html' for p in book.path_chapters()]
     return WIDTHS if name in shell + path else FEW
 
@@ -306,7 +306,8 @@ def accessible(page):
 def visit(t, name):
     "What the browser finds on one page."
     page = t.open(name)
-    found = dict(moves=page.locator('.moving').count() > 0, sideways=sideways(page, widths_of(name)))
+    found = dict(sideways=sideways(page, widths_of(name)))
+    found['moves'] = page.locator('.moving').count() > 0
     page.set_viewport_size(dict(width=1440, height=900))
     page.add_script_tag(path=npm/'axe-core/axe.min.js')
     page.add_style_tag(content=STILL)
