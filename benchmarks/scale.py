@@ -1,8 +1,8 @@
 """Time training steps, precisions, whole trainings and sums over two processes on this machine;
 write benchmarks/results_scale.json and benchmarks/SCALE.md.
 
-A step is forward, backward and update of 784-256-10 with cross-entropy and momentum, by each of
-the four ways of chapter 05.
+A step is forward, backward and update of 784-256-10 with cross-entropy and momentum, by functions,
+layers, the tape and PyTorch.
 """
 
 import time

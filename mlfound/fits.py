@@ -224,6 +224,7 @@ def is_long(v, part): return isinstance(v, tuple) and len(v)>part
 
 def same_series(a, b): return len(a)==len(b) and not any(difference(x, y) for x,y in zip(a, b))
 
+# %% ../nbs/79_Fits.ipynb #only_numbers
 def only_numbers(out, want):
     "The outcome without its answers yes and no: a guard that is missing is a mistake of its own."
     return replace(out, steps=[w if type(w.value) is bool else s
@@ -244,6 +245,7 @@ def mistakes(name):
     "Pairs of the words for a mistake and what comes of it."
     return slips(name) + [(words(v), v.outcome) for v in versions(name)]
 
+# %% ../nbs/79_Fits.ipynb #fitting_first
 def fitting_first(out, k, known):
     "As `fitting`, by the first wrong result alone, if that has numbers enough."
     value = out.steps[k].value
@@ -283,6 +285,7 @@ def turns(v):
 
 NEGATIVE = 'the sign: its negative is right'
 
+# %% ../nbs/79_Fits.ipynb #multiple
 def multiple(got, want):
     "How many times `want` it is, or 0."
     c = ((got*want).sum()/(want*want).sum()).item()
@@ -290,6 +293,7 @@ def multiple(got, want):
 
 def is_simple(c): return any(k>1 and abs(k-round(k))<1e-9 for k in (abs(c), 1/abs(c)))
 
+# %% ../nbs/79_Fits.ipynb #together
 def parts(got, want):
     both = isinstance(got, tuple) and isinstance(want, tuple) and len(got)==len(want)
     return [*zip(got, want)] if both else [(got, want)]
@@ -299,12 +303,21 @@ def of_one_kind(wrong):
     if not wrong or not isinstance(wrong[0][1], Tensor): return wrong
     return [p for p in wrong if isinstance(p[1], Tensor)]
 
+def distinct(pairs):
+    "Each pair once: what is wrong in the same way twice says no more than once."
+    kept = []
+    for a,b in pairs:
+        same = isinstance(a, Tensor) and any(not difference(a, c) and not difference(b, d)
+                                             for c,d in kept)
+        if not same: kept.append((a, b))
+    return kept
+
 def by_all_numbers(steps, wants):
     "What every wrong result says, and at least two numbers together."
     pairs = [p for a,b in zip(steps, wants) for p in parts(a.value, b.value)]
     wrong = of_one_kind([p for p in pairs if difference(*p)])
     said = [by_numbers(*pair) for pair in wrong]
-    size = sum(w.numel() if isinstance(w, Tensor) else 1 for _,w in wrong)
+    size = sum(w.numel() if isinstance(w, Tensor) else 1 for _,w in distinct(wrong))
     common = [w for w in said[0] if all(w in other for other in said)]
     return common if size>1 else []
 
@@ -320,6 +333,7 @@ def by_count(wrong):
     listed = ', '.join(f'{c:.4g}' for c in cs[:3])
     return [f'a count: it is {listed} times the right one; by how many is it divided?']
 
+# %% ../nbs/79_Fits.ipynb #by_order
 def by_order(steps, wants):
     "Are the right results there, in another order?"
     pairs = [(a.value,b.value) for a,b in zip(steps, wants) if difference(a.value, b.value)]
@@ -330,6 +344,7 @@ def by_order(steps, wants):
     found = any(map(arranged, permutations(range(len(pairs[0][1])))))
     return ['the results are right, but in another order'] if found else []
 
+# %% ../nbs/79_Fits.ipynb #by_overflow
 def by_overflow(steps, wants):
     "Does `inf` or `nan` come out where a number should, and is the rest right?"
     pairs = [p for a,b in zip(steps, wants) for p in parts(a.value, b.value)]
@@ -365,6 +380,7 @@ def by_doctor(exercise, answer):
     out = attempt(script, answer)
     return [*out.steps[0].value] if out.steps else []
 
+# %% ../nbs/79_Fits.ipynb #explained
 def explained(exercise, answer, out, want):
     "Mistakes that fit, the likeliest first."
     k,_ = first_wrong(out, want)
@@ -376,6 +392,7 @@ def explained(exercise, answer, out, want):
     fits = fits or by_all_numbers(*steps) or by_many(*steps)
     return [*dict.fromkeys(fits or fitting_first(out, k, mistakes(exercise.name)))][:2]
 
+# %% ../nbs/79_Fits.ipynb #by_many
 def by_many(steps, wants):
     "A count that is wrong in every result, and in each by another factor."
     pairs = [p for a,b in zip(steps, wants) for p in parts(a.value, b.value)]
