@@ -185,7 +185,8 @@ def _open(path):
             tensors = {k: f.get_tensor(k).clone() for k in f.keys()}   # no windows into the file
             return tensors, f.metadata() or {}
     except (SafetensorError, UnicodeError, KeyError, TypeError, ValueError) as e:
-        raise ModelError(f'{path}: not a whole safetensors file ({e})') from None
+        raise ModelError(f'{path}: not a whole safetensors file ({e}); first comes a model, as '
+                         '`save` and `mlfound train` write it') from None
 
 # %% ../nbs/25_Saved.ipynb #known
 def _known(path, text):

@@ -140,7 +140,7 @@ wrong = {
     'no picture': (['predict', 'm'], 'required: IMAGE'),
     'no model': (
         ['predict', 'pictures/01-is-7.png', 'pictures/01-is-7.png'],
-        'not a whole safetensors file',
+        'first comes a model, as `save` and `mlfound train` write it',
     ),
     'a line break': (['predict', 'm\nx\x1b[31m', '7.png'], r'm\nx\x1b[31m: no such file'),
     'a home of nobody': (['check', '--data', '~nosuchuser/d'], '~nosuchuser/d: found no such file'),
