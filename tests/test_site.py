@@ -268,15 +268,22 @@ def tab(browser, site):
 
 # Where the columns change, at 46, 48, 63, 67, 82 and 97 em: just below, just above, and between.
 WIDTHS = [320, 390, 736, 770, 840, 1000, 1010, 1024, 1074, 1140, 1310, 1314, 1340, 1366, 1440, 1554]
-if os.environ.get('MLFOUND_WIDTHS') == 'all': WIDTHS = sorted({*WIDTHS, *range(320, 1921, 20)})
+FEW = [320, 390, 1024, 1440] # what one page alone has too wide is too wide on the narrowest screen
+if os.environ.get('MLFOUND_WIDTHS') == 'all':
+    FEW = WIDTHS = sorted({*WIDTHS, *range(320, 1921, 20)})
+
+def widths_of(name):
+    "All where the frame that all pages share is tried: the path, and the pages around the book."
+    path = [f'{book.docname(p)}.html' for p in book.path_chapters()]
+    return WIDTHS if name in shell + path else FEW
 
 STILL = '*, *::before, *::after { transition: none !important; animation: none !important }'
 
-def sideways(page):
+def sideways(page, widths):
     """The widths at which something of the page's frame does not fit, with what that is; at a
     telephone's also what is wider than the screen and does not scroll by itself."""
     found = {}
-    for width in WIDTHS:
+    for width in widths:
         page.set_viewport_size(dict(width=width, height=844))
         said = page.evaluate(SIDEWAYS) + (page.evaluate(WIDE) if width == 390 else [])
         if said: found[width] = said
@@ -299,7 +306,8 @@ def accessible(page):
 def visit(t, name):
     "What the browser finds on one page."
     page = t.open(name)
-    found = dict(moves=page.locator('.moving').count() > 0, sideways=sideways(page))
+    found = dict(sideways=sideways(page, widths_of(name)))
+    found['moves'] = page.locator('.moving').count() > 0
     page.set_viewport_size(dict(width=1440, height=900))
     page.add_script_tag(path=npm/'axe-core/axe.min.js')
     page.add_style_tag(content=STILL)
