@@ -173,7 +173,7 @@ class Filter(Function):
         gw = torch.fft.irfft(fg*torch.fft.rfft(x).conj(), n=n)
         return gx.sum_to_size(x.shape), gw.sum_to_size(w.shape)
 class FilterOn(Filter):
-    "Of the kind of pytorch/pytorch#41487: a conjugate is left out."
+    "A conjugate is left out."
     @staticmethod
     def backward(ctx, g):
         x, w = ctx.saved_tensors
@@ -194,7 +194,7 @@ class Words(Function):
         g = g*(words != ctx.padding)[:, None]
         return g.new_zeros(ctx.shape).index_add(0, words, g), None, None
 class WordsPadded(Words):
-    "pytorch/pytorch#3686's kind: the padding's row learns."
+    "The row of the padding learns."
     @staticmethod
     def backward(ctx, g):
         words, = ctx.saved_tensors
@@ -239,7 +239,7 @@ class Huber(Function):
     @staticmethod
     def backward(ctx, g): return g*ctx.saved_tensors[0].clamp(-Huber.edge, Huber.edge)
 class HuberFar(Huber):
-    "apache/mxnet#7381's kind: the slope far out is one, whatever the edge."
+    "The slope far out is one, whatever the edge."
     @staticmethod
     @once_differentiable
     def backward(ctx, g):
