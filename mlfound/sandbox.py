@@ -220,7 +220,14 @@ def interrupt(thread, done, seconds):
         number,error = ctypes.c_ulong(thread),ctypes.py_object(TooLong)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(number, error)
         wait = .05
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)  # that came too late
+
+def called_off(watch, done):
+    "The watch ends; what it raises meanwhile comes too late, and ends here."
+    while True:
+        try:
+            done.set()
+            return watch.join()
+        except TooLong: pass
 
 def here(work, seconds):
     "What `work()` returns, in this process, called off when the time is over."
@@ -231,13 +238,13 @@ def here(work, seconds):
         with own_randomness():
             torch.set_num_threads(1)
             watch.start()
-            try: out = work()
-            finally:
-                done.set()
-                watch.join()
-                torch.set_num_threads(threads)
-    except TooLong: return Outcome(ended='time')
-    return timed(out)
+            try: out = timed(work())
+            finally: called_off(watch, done)
+    except TooLong:
+        called_off(watch, done)   # what was raised on the way into the first
+        out = Outcome(ended='time')
+    torch.set_num_threads(threads)
+    return out
 
 # %% ../nbs/70_Sandbox.ipynb #attempt
 FORKS = sys.platform.startswith('linux')

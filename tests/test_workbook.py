@@ -3,6 +3,8 @@ import ast
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 import warnings
 from itertools import product
@@ -177,6 +179,25 @@ def test_whatever_it_does(monkeypatch, capfd, answer, state, says, forks):
     assert capfd.readouterr() == ('', '')
     assert torch.equal(before[0], torch.get_rng_state())
     assert (before[1] == np.random.get_state()[1]).all()
+
+def test_nothing_is_left_to_interrupt_what_comes_next():
+    """A debugger's trace goes on afterwards. An error that was taken back, in place of being let
+    out, leaves Python 3.11 asking for it at every call: under a trace, for ever."""
+    program = """
+import sys
+from mlfound.sandbox import attempt
+def forever(x):
+    while True: pass
+def script(f): yield f(1)
+for answer in (abs, forever):
+    print(attempt(script, answer, seconds=1, forks=False).ended or 'ended')
+sys.setprofile(lambda *_: None)
+print((lambda: 'traced')())
+"""
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True,
+                          timeout=100)
+    assert done.stdout.split() == ['ended', 'time', 'traced'], done.stderr
+
 
 @pytest.mark.parametrize('forks', [True, False])
 def test_an_endless_loop_is_ended(monkeypatch, forks):
