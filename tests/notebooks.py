@@ -36,9 +36,9 @@ def seed():
     import random
     import numpy
     import torch
-    random.seed(0)
-    numpy.random.seed(0)
-    torch.manual_seed(0)
+    random.seed(417)
+    numpy.random.seed(417)
+    torch.manual_seed(417)
 
 def run_one(path, said):
     "Run a notebook in this process; what it prints and what stopped it goes to the file `said`."
