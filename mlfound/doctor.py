@@ -124,9 +124,12 @@ class Settings:
     name:str=None      # what the thing is called in code; None asks it
 
 def chosen(how):
-    "The names of the trials."
-    names = TRIALS if how.trials is None else how.trials
-    return [n for n in TRIALS if n in names and (n!='like its model' or how.like is not None)]
+    "The names of the trials; `ValueError` if one cannot be made, or none is left."
+    known = [n for n in TRIALS if n!='like its model' or how.like is not None]
+    names = known if how.trials is None else how.trials
+    names = [names] if isinstance(names, str) else [*names]
+    if names and set(names)<=set(known): return [n for n in known if n in names]
+    raise ValueError(f"examine: trials is {names}; pass None for all, or some of {known}")
 
 # %% ../nbs/09_Doctor.ipynb #called
 def called(thing):
