@@ -30,7 +30,7 @@ from .verify import floats
 
 # %% ../nbs/09_Doctor.ipynb #diagnose
 def diagnose(f, # `f(*args)` returns a tensor
-             vjp, # `vjp(g, *args)` returns the first argument's gradient, or a tuple of all; None is not checked
+             vjp, # `vjp(g, *args)` returns a gradient for each argument, alone if one; None is not checked
              *args, # as for `check_vjp`
              g:Tensor=None, # upstream gradient; None draws one, and tries its negative, too
             )->'Diagnosis': # one verdict for each gradient
