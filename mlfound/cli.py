@@ -196,18 +196,14 @@ def _summands(text):
 
 def _adder(path):
     "The network of a file, or of a training's folder; `ModelError` if it does not add."
-    if path is None: return _own_adder() or trained_adder()[0]
-    path,wanted = expand(path),'train one with mlfound train --task addition'
+    named,path = path is not None,expand('mlfound-model' if path is None else path)
     if path.is_dir() and (path/MODEL).exists(): path = path/MODEL
-    if not path.exists(): raise ModelError(f'{path}: no such file; {wanted}')
-    net,facts = load(path)
+    net,facts = load(path) if path.is_file() else (None,{})
     if facts.get('task')=='addition': return net
-    raise ModelError(f'{path}: does not add; {wanted}')
-
-def _own_adder(path='mlfound-model'):
-    "The network that was trained here, if one was."
-    with suppress(ModelError): return _adder(path)
+    what = 'does not add' if path.exists() else 'no such file'
+    if named: raise ModelError(f'{path}: {what}; train one with mlfound train --task addition')
     say('no network was trained to add here; the one that comes along answers')
+    return trained_adder()[0]
 
 # %% ../nbs/20_Command_line.ipynb #add-code
 def add(sums:list, # such as 417+85, of numbers of up to three digits

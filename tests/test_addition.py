@@ -194,6 +194,9 @@ def test_until_a_network_is_trained_here_another_answers(tmp_path, monkeypatch):
         code, err, out = said('add', '417+85')
         assert code == 0 and '502' in out and err.count('\n') == 1 and 'comes along' in err
         save('mlfound-model', [torch.zeros(784, 10), torch.zeros(10)])  # reads digits, adds none
+    Path('mlfound-model').write_bytes(adder.read_bytes()[:5000])
+    code, err, _ = said('add', '417+85')  # damaged: nobody else answers in its place
+    assert code == 2 and err.count('\n') == 1 and 'mlfound-model' in err
     Path('mlfound-model').write_bytes(adder.read_bytes())
     code, err, out = said('add', '417+85')
     assert (code, err) == (0, '') and '502' in out

@@ -109,7 +109,7 @@ def test_a_killed_worker_ends_the_run(tmp_path):
     assert done.returncode and 'SIGKILL' in done.stdout and 'local_rank: 1' in done.stdout, (
         done.stdout
     )
-    assert seconds < 60, f'{seconds:.0f} s until the run failed'
+    assert seconds < 15, f'{seconds:.0f} s until the run failed'
 
 
 @pytest.mark.parametrize('how,witness', [('dies', 0), ('hangs', 0), ('dies at start', 1)])
@@ -121,7 +121,7 @@ def test_the_other_worker_says_what_happened(how, witness, tmp_path):
         in said
     ), said
     assert ('broadcast' in said) == (how == 'dies at start'), said  # the traceback names the call
-    assert end - float((tmp_path / 'stopped').read_text()) < 60
+    assert end - float((tmp_path / 'stopped').read_text()) < 15
 
 
 def missing():

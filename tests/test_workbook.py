@@ -206,7 +206,7 @@ def test_an_endless_loop_is_ended(monkeypatch, forks):
     monkeypatch.setattr(sandbox, 'FORKS', forks and sandbox.FORKS)
     start = time.monotonic()
     assert 'loop that does not end' in str(check('02.2', forever))
-    assert time.monotonic()-start < 60
+    assert time.monotonic()-start < 10
 
 @pytest.mark.skipif(not __import__('sys').platform.startswith('linux'), reason='needs a fork')
 def test_what_takes_too_much_memory_is_ended():
