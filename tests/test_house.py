@@ -18,7 +18,6 @@ order = '''plugin checks terminal bundle saved files data forward slopes blocks 
 # on which all of them stand, an entry under each question, and nobody looks for one in two places.
 tables = ['catalogue','exercises']
 longest_module = 450
-written_by_nbdev = re.compile('# %% ') # says which cell follows: a cell less is no shorter module
 columns, docment_columns = 100, 120
 most_parameters = 6 # of a private function
 longest_body, never_longer = 15, 25 # lines of a function, without signature, docstring, comments
@@ -48,11 +47,9 @@ longest_cell = 25 # lines of an exported cell, without imports, signatures, docs
 # Exported cells with more of them, by notebook and the cell's id, and why they stay whole.
 not_yet = 'not split yet'
 cells_for_a_reason = {
-    '04_Autograd unsum': not_yet, '11_Attention attention-checks': not_yet,
-    '15_Files record': not_yet, '17_Drawing card': not_yet, '17_Drawing panel': not_yet,
-    '17_Drawing log': not_yet, '19_Workbook replayed': not_yet, '19_Workbook standing': not_yet,
-    '68_Jobs finish': not_yet, '72_Judge found': not_yet, '73_Exercises try-04-1': not_yet,
-    '73_Exercises try-05-8': not_yet, '75_Slips more_mistakes': not_yet,
+    '04_Autograd unsum': not_yet, '68_Jobs finish': not_yet, '72_Judge found': not_yet,
+    '73_Exercises try-04-1': not_yet, '73_Exercises try-05-8': not_yet,
+    '75_Slips more_mistakes': not_yet,
 }
 
 notebooks = sorted((root/'nbs').glob('*.ipynb'))
@@ -103,7 +100,8 @@ def test_no_private_name_crosses_a_module(path):
 @pytest.mark.parametrize('name', modules())
 def test_module_is_of_a_readable_length(name):
     if name in tables: return
-    lines = sum(not written_by_nbdev.match(line) for line in source(name).splitlines())
+    # nbdev's line above each cell is not counted: who splits a cell should not pay for it
+    lines = sum(not line.startswith('# %%') for line in source(name).splitlines())
     assert lines <= longest_module, (f'mlfound.{name} has {lines} lines; {longest_module} are read '
                                      'in one sitting: split it by idea')
 
@@ -176,7 +174,8 @@ def test_exported_cells_hold_one_idea(path):
     unexplained = {cell: n for cell, n in found.items() if cell not in cells_for_a_reason}
     assert not unexplained, (f'{unexplained} have more than {longest_cell} lines: split them by '
                              'idea, with a sentence before each, or say above why not')
-    known = {cell for cell in cells_for_a_reason if cell.startswith(f'{path.stem} ')}
+    known = {cell for cell, why in cells_for_a_reason.items()
+             if cell.startswith(f'{path.stem} ') and why != not_yet}
     assert known <= found.keys(), f'{sorted(known - found.keys())} are short now: strike them above'
 
 def test_ruff_agrees():
