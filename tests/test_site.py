@@ -223,6 +223,10 @@ def test_a_word_in_backticks_leads_to_what_it_means(text, page, found):
     "A method that many classes have, or what the page calls something else, leads nowhere."
     assert symbols.meant(text, page) == (found and f'mlfound.{found}')
 
+def test_a_test_that_imports_something_is_a_test():
+    for test in 'test_eq(os.sep, "/")', 'with open("f"): assert os.sep':
+        assert folds.fold(f'#| hide\nimport os\n{test}').name == 'More tests'
+
 def test_every_notebook_has_its_page(site):
     for path, name in zip(book.chapters(), chapters):
         for link in f'notebooks/{path.name}', f'/blob/colab/{path.name}', f'nbs/{path.name}':
