@@ -31,7 +31,7 @@ from .verify import floats
 
 # %% ../nbs/09_Doctor.ipynb #diagnose
 def diagnose(f, # `f(*args)` returns a tensor
-             vjp, # `vjp(g, *args)` returns a gradient for each argument, alone if one; None is not checked
+             vjp, # `vjp(g, *args)`: a gradient for each argument, alone if one; None is not checked
              *args, # as for `check_vjp`
              g:Tensor=None, # upstream gradient; None draws one, and tries its negative, too
             )->'Diagnosis': # one verdict for each gradient
@@ -170,7 +170,7 @@ def tried(exam, name, shrink=True):
     return found
 
 # %% ../nbs/09_Doctor.ipynb #examine
-def examine(thing, # a pair `(f, vjp)`, an `autograd.Function`, a module, any function of tensors, a layer, an operation
+def examine(thing, # `(f, vjp)`, an `autograd.Function`, a module, function, layer or operation
             *args, # what it is called with; every floating-point tensor or array is examined
             settings:Settings=None, # how
             **kwargs, # what it is called with by name
