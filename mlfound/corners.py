@@ -270,7 +270,8 @@ def answers(exam, values):
     for i,pair in enumerate(zip(one.outs, two.outs)): yield f'result {i}',*pair,0.
     names = [leaf.name for leaf in exam.subject.leaves]
     words = [f'the gradient of {n}' for n in names]
-    words += [f'the second derivative for {n}' for n in [*names, *(f'g {i}' for i in range(len(gs)))]]
+    names += [f'g {i}' for i in range(len(gs))]
+    words += [f'the second derivative for {n}' for n in names]
     orders = min(exam.subject.orders, exam.model.orders)
     got,want,near = (gradients(s, v, gs, vs, orders) for s,v in
                      [(exam.subject, values), (exam.model, values), (exam.model, nearby(values))])
