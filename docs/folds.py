@@ -27,7 +27,7 @@ class Fold(NamedTuple):
 OPEN = Fold('')
 SET_UP = 'Set-up: typing along? Run this first'
 IMPORTS = ast.Import, ast.ImportFrom
-CONTENT = ast.FunctionDef, ast.ClassDef, ast.Assert
+CONTENT = ast.FunctionDef, ast.ClassDef
 
 def parsed(code):
     "The statements of a cell, without lines that only IPython reads."
@@ -36,10 +36,17 @@ def parsed(code):
 
 def only_imports(code): return all(isinstance(n, IMPORTS) for n in parsed(code))
 
+def is_test(node):
+    "Is this an assertion, or a call such as `test_eq(a, b)`?"
+    name = getattr(node.func, 'id', '') if isinstance(node, ast.Call) else ''
+    return isinstance(node, ast.Assert) or name.startswith(('test_', 'assert_'))
+
 def is_setup(code):
-    "Does this code import something, and define nothing?"
-    def has(kinds): return any(isinstance(n, kinds) for n in parsed(code))
-    return has(IMPORTS) and not has(CONTENT)
+    "Does this code import something, define nothing and test nothing?"
+    statements = parsed(code)
+    def has(kinds): return any(isinstance(n, kinds) for n in statements)
+    tests = any(is_test(n) for s in statements for n in ast.walk(s))
+    return has(IMPORTS) and not has(CONTENT) and not tests
 
 def defined(statements):
     "The names of the functions and classes that these statements define."

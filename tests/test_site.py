@@ -204,6 +204,10 @@ def test_what_the_cells_need_is_called_set_up():
             if c['cell_type'] != 'code': break
             if how.outputs: assert how.name == folds.SET_UP, f"{path.name}: {c['id']}"
 
+def test_a_test_that_imports_something_is_a_test():
+    for test in 'test_eq(os.sep, "/")', 'with open("f"): assert os.sep':
+        assert folds.fold(f'#| hide\nimport os\n{test}').name == 'More tests'
+
 def test_every_notebook_has_its_page(site):
     for path, name in zip(book.chapters(), chapters):
         for link in f'notebooks/{path.name}', f'/blob/colab/{path.name}', f'nbs/{path.name}':
