@@ -162,6 +162,7 @@ def predict(model, # a file that `mlfound train` wrote, or its folder
         say(f'{plot}: shows the first {MOST_DRAWN} of {count:,} digits')
     return errors
 
+# %% ../nbs/20_Command_line.ipynb #answer
 def _answer(p):
     "The two most probable digits, each with its probability."
     (best,second),(digit,other) = (t.tolist() for t in p.topk(2))
@@ -194,6 +195,7 @@ def _summands(text):
                            f'the network was shown sums of up to {SHOWN}')
     return tuple(map(int, found.groups()))
 
+# %% ../nbs/20_Command_line.ipynb #adder
 def _adder(path):
     "The network of a file, or of a training's folder; `ModelError` if it does not add."
     named,path = path is not None,expand('mlfound-model' if path is None else path)
@@ -249,6 +251,7 @@ class Command(NamedTuple):
     more:str     # what `--help` adds to its docstring
     example:str  # to type
 
+# %% ../nbs/20_Command_line.ipynb #commands
 COMMANDS = dict(
     check=Command(check, lambda agree: 0 if agree else 1,
         'Print relative errors, times and peak memory. Exit code 1 if any gradient disagrees.',
@@ -306,6 +309,7 @@ def ending(e):
     if memory: return 2, 'error: out of memory; make the network, the batch or the pictures smaller'
     raise e
 
+# %% ../nbs/20_Command_line.ipynb #obey
 def _refuse(parser, name, unknown):
     "End with a word on what nobody asked for, and where the command's own options are listed."
     if name: parser.prog += f' {name}'

@@ -31,6 +31,7 @@ def tensor_of(name, data, **like):
         raise TypeError(f'{name} is of type {type(data).__name__} ({e}); '
                         'pass a tensor, a number, a list or an array of numbers') from None
 
+# %% ../nbs/28_Guards.ipynb #data
 def check_data(data, requires_grad):
     "What a new `Var` may hold, as a tensor."
     if isinstance(data, Guarded):
@@ -114,6 +115,7 @@ class Guarded:
         v.held,v.entry = self.held,None
         return v
 
+# %% ../nbs/28_Guards.ipynb #passed
 for _n in 'dim numel size item tolist __bool__ __format__'.split():
     setattr(Guarded, _n, lambda self,*a,_n=_n: getattr(self.data, _n)(*a))
 
@@ -125,6 +127,7 @@ def _reduce(self, protocol):   # asked for by copy and pickle
                         'pass .detach()')
     return type(self), (self.data, self.requires_grad), (None, {'grad': self.grad})
 
+# %% ../nbs/28_Guards.ipynb #python-number
 def _number(name):
     "Python's own way to a number, closed while the tape records."
     def number(self, *digits):
@@ -150,6 +153,7 @@ def plain(name):
         return f(*(copied(raw(a)) for a in args), **{k: copied(raw(a)) for k,a in kw.items()})
     return call
 
+# %% ../nbs/28_Guards.ipynb #comparison
 def _comparison(f):
     def compare(self, other):
         try: return f(self, other)
@@ -190,6 +194,7 @@ def _advice(name):
     if not name.endswith('_') or name.startswith('_'): return _MORE
     return f'what changes in place overwrites what the tape keeps; write y = x.{name[:-1]}(...)'
 
+# %% ../nbs/28_Guards.ipynb #speak
 def _torch_function(cls, func, types, args=(), kwargs=None):
     "Called by torch when one of its functions meets a `Var`: use our operation of that name."
     name = func.__name__
@@ -240,6 +245,7 @@ def copied(a):
     if type(a) in (tuple, list): return type(a)(x if type(x) in SAFE else copied(x) for x in a)
     return {k: copied(x) for k,x in a.items()} if type(a) is dict else a
 
+# %% ../nbs/28_Guards.ipynb #index
 def plain_index(i):
     "An index without `Var`s, arrays and lists."
     if isinstance(i, tuple): return tuple(map(plain_index, i))
@@ -264,6 +270,7 @@ def check_signature(op, fn):
         return signature, (), kinds.index(inspect.Parameter.VAR_POSITIONAL)
     return signature, tuple(p.default for p in params.values()), None
 
+# %% ../nbs/28_Guards.ipynb #missing
 def missing(op, name):
     "What stands for a rule that has not been declared."
     def rule(g):
@@ -330,6 +337,7 @@ def _other_version(v, op):
     if type(v) in (tuple, list): return versions(v, op)
     return versions(v.values(), op) if type(v) is dict else None
 
+# %% ../nbs/28_Guards.ipynb #changed
 def changed(op, edge):
     "The error for a tensor changed in place since the forward pass."
     now = zip(edge.needs, versions(edge.kept), edge.versions)
@@ -355,6 +363,7 @@ def check_seed(y, g):
                         f'{tuple(y.shape)}; give both the same shape')
     return g if (g.dtype,g.device)==(y.dtype,y.device) else g.to(y.device, y.dtype)
 
+# %% ../nbs/28_Guards.ipynb #seeds
 def check_seeds(ys, gs):
     "One upstream gradient for each of the `ys`."
     if len(ys)==len(gs): return [*map(check_seed, ys, gs)]
@@ -399,6 +408,7 @@ def check_answer(op, r, shape, g):
         raise TapeError(f'{op.name}: a rule gave shape {tuple(r.shape)} for an argument of '
                         f'shape {tuple(shape)}; correct it, or declare broadcast=True')
 
+# %% ../nbs/28_Guards.ipynb #failed
 def failed(op, edge, g, error):
     "The error for a rule that stopped: where types differ, autocast is the likely reason."
     types = {str(t.dtype) for t in (g, *edge.kept) if isinstance(t, (Tensor,Guarded))}

@@ -135,6 +135,8 @@ def _parts(x):
     if type(x) in (list,tuple): return x
     return x.__reduce_ex__(2)   # how `pickle` would make it again: class, arguments, attributes
 
+# %% ../nbs/25_Saved.ipynb #class_parts
+#| code-fold: true
 def _class_parts(c):
     "A class by its name; of one that is not torch's or ours, also its functions and numbers."
     parts = [c.__module__, c.__qualname__]
@@ -244,6 +246,7 @@ def is_ours(path, # a file that exists
 class Unfinished(ModelError):
     "A checkpoint holds a training that was interrupted: `resume` it, or say `fresh` to lose it."
 
+# %% ../nbs/25_Saved.ipynb #checkpoint_epochs
 def checkpoint_epochs(path, # a checkpoint of `fit`
                      )->tuple[int,int]: # epochs done, and of how many
     "How far did the training get? Raises `ModelError` if the checkpoint is damaged."

@@ -43,6 +43,15 @@ long_for_a_reason = {
     'variations.in_this_dtype': one_trial, 'verify._layer': told_in_order,
 }
 
+longest_cell = 25 # lines of an exported cell, without imports, signatures, docstrings and comments
+# Exported cells with more of them, by notebook and the cell's id, and why they stay whole.
+not_yet = 'not split yet'
+cells_for_a_reason = {
+    '04_Autograd unsum': not_yet, '68_Jobs finish': not_yet, '72_Judge found': not_yet,
+    '73_Exercises try-04-1': not_yet, '73_Exercises try-05-8': not_yet,
+    '75_Slips more_mistakes': not_yet,
+}
+
 notebooks = sorted((root/'nbs').glob('*.ipynb'))
 scripts = sorted(p for d in ('tests', 'benchmarks', 'docs') for p in (root/d).glob('*.py'))
 docment = re.compile(r'^\s*(def .*\(|\)\s*->|[*\w]).*\s# ') # an argument, with what it is
@@ -138,6 +147,35 @@ def test_functions_are_short_or_say_why_not(name):
     unexplained = found.keys() - long_for_a_reason.keys()
     assert not unexplained, f'{sorted(unexplained)}: split by idea, or say above why not'
     known = {f for f in long_for_a_reason if f.startswith(f'{name}.')}
+    assert known <= found.keys(), f'{sorted(known - found.keys())} are short now: strike them above'
+
+def code_lines(text):
+    "Lines of code, without imports, signatures, docstrings and comments."
+    tree, other = ast.parse(text), set()
+    for o in ast.walk(tree):
+        first = o.body[0] if isinstance(o, (ast.FunctionDef, ast.ClassDef)) else None
+        if isinstance(o, (ast.Import, ast.ImportFrom)): other |= {*range(o.lineno, o.end_lineno+1)}
+        if first: other |= {*range(o.lineno, first.lineno)}
+        if first and isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+            other |= {*range(first.lineno, first.end_lineno+1)}
+    lines = {n: l.strip() for n, l in enumerate(text.splitlines(), 1) if n not in other}
+    return sum(bool(l) and not l.startswith('#') for l in lines.values())
+
+def exported(path):
+    "The exported cells of a notebook: id → source."
+    nb = json.loads(path.read_text(encoding='utf-8'))
+    sources = {c['id']: ''.join(c['source']) for c in nb['cells'] if c['cell_type'] == 'code'}
+    return {i: text for i, text in sources.items() if re.search(r'^#\|\s*export', text, re.M)}
+
+@pytest.mark.parametrize('path', notebooks, ids=lambda p: p.name)
+def test_exported_cells_hold_one_idea(path):
+    lengths = {f'{path.stem} {i}': code_lines(text) for i, text in exported(path).items()}
+    found = {cell: n for cell, n in lengths.items() if n > longest_cell}
+    unexplained = {cell: n for cell, n in found.items() if cell not in cells_for_a_reason}
+    assert not unexplained, (f'{unexplained} have more than {longest_cell} lines: split them by '
+                             'idea, with a sentence before each, or say above why not')
+    known = {cell for cell, why in cells_for_a_reason.items()
+             if cell.startswith(f'{path.stem} ') and why != not_yet}
     assert known <= found.keys(), f'{sorted(known - found.keys())} are short now: strike them above'
 
 def test_ruff_agrees():
