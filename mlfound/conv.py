@@ -181,7 +181,7 @@ def window_sizes(size, window):
 @torch.no_grad()
 def largest(x:Tensor, # `(n, c, h, w)` maps
             window:Window, # what to look through
-           )->tuple[Tensor,Tensor]: # `(n, c, p, q)` the largest of each window; its place, row·w + column
+           )->tuple[Tensor,Tensor]: # the largest of each window `(n, c, p, q)`; its place
     "Where is the first largest entry of each window, or the last that is nan?"
     (s,t),(a,e),(d,f),wide = window.stride,window.padding,window.dilation,x.shape[3]
     (p,q),(below,right) = window_sizes(x.shape, window)

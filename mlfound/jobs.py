@@ -51,6 +51,7 @@ def check_settings(fn:str, # the command, for the message
         if value is not None and not fits:
             raise CommandError(f'{fn}: {name} is {got(value)}; pass {wanted}')
 
+# %% ../nbs/68_Jobs.ipynb #judge
 def _judge(name, value):
     "Does a number fit, and what would?"
     least,most = RANGES[name]
@@ -119,6 +120,7 @@ def make_recipe(task:str, # one of `TASKS`
     return chosen | dict(task=task, network=network, sizes=sizes, lr=chosen['lr'] or rate,
                          precision='highest')
 
+# %% ../nbs/68_Jobs.ipynb #check_meaning
 def check_meaning(chosen, without, given):
     "Raise `CommandError` if something was given that has no meaning with what was chosen."
     for name in given:
@@ -197,6 +199,7 @@ def _train_on(workers, device, job, splits):
     if workers.rank==0: _finish(job, finished(model), splits, history)
     return history
 
+# %% ../nbs/68_Jobs.ipynb #settings_of
 def _settings(recipe):
     "What a recipe says to `fit`."
     settings = {k: recipe[k] for k in ('epochs','batch','lr','seed')}
@@ -206,10 +209,12 @@ def _settings(recipe):
 # %% ../nbs/68_Jobs.ipynb #announce
 def source_of(data): return 'packaged' if data is None else one_line(data)
 
+# %% ../nbs/68_Jobs.ipynb #print_versions
 def print_versions():
     threads = several(torch.get_num_threads(), 'thread')
     print(f'mlfound {version}, torch {torch.__version__}, {threads}')
 
+# %% ../nbs/68_Jobs.ipynb #announce_line
 def _announce(job, count, world):
     "What is about to be done, in two lines."
     r,words = job.recipe,find_kind(job.recipe['network']).words
@@ -228,6 +233,7 @@ def _announce(job, count, world):
     print(', '.join(text for text,wanted in said.items() if wanted), flush=True)
     if 'best' not in r: _warn_few(math.ceil(count/r['batch'])*r['epochs'])
 
+# %% ../nbs/68_Jobs.ipynb #warn_few
 def _warn_few(steps):
     "Say on the error stream when there is no time to learn anything."
     if steps<20:
@@ -250,12 +256,14 @@ def _finish(job, model, splits, history):
         done = several(len(history.epochs), 'epoch')
         print(f'interrupted: the network is that of the best of {done}; go on with --resume')
 
+# %% ../nbs/68_Jobs.ipynb #page
 def _write_page(folder):
     "A page to draw on, beside the model, unless the network is too large for one."
     try: write_page(folder/MODEL, folder/DRAW)
     except ModelError as e: return say(f'no {DRAW}: {e}')
     print(f'to draw on {one_line(folder/DRAW)}')
 
+# %% ../nbs/68_Jobs.ipynb #results_code
 def _results(model, splits, parts, things):
     "Loss, accuracy and number of examples of each part that is named."
     results = {}
@@ -265,6 +273,7 @@ def _results(model, splits, parts, things):
         results[part] = {'loss':loss, 'accuracy':right, things:len(split.x)}
     return results
 
+# %% ../nbs/68_Jobs.ipynb #print_results
 def _print_results(results, history, things):
     "The table at the end of a training."
     print(f"\n{'':8}{things:>8}{'accuracy':>10}{'loss':>9}")
