@@ -37,6 +37,18 @@ def check_data(data, requires_grad):
     if isinstance(data, Guarded):
         raise TypeError('Var: data is a Var already; use it as it is, or pass its .data')
     t = tensor_of('Var: data', data)
+    check_history(t, requires_grad)
+    if requires_grad and not t.is_floating_point():
+        raise TypeError('Var: only real floating-point data have gradients, '
+                        f'not {t.dtype}; pass data.float()')
+    if requires_grad and t.is_inference():
+        raise TapeError('Var: data is an inference tensor; '
+                        'pass data.clone(), made outside inference_mode')
+    return t.detach() if t.requires_grad else t
+
+# %% ../nbs/28_Guards.ipynb #history
+def check_history(t, requires_grad):
+    "Raise `TapeError` if a derivative of PyTorch's would be lost in a `Var` that holds `t`."
     if t.grad_fn is not None:
         raise TapeError("Var: data has a history on PyTorch's tape, which ours cannot follow; "
                         'pass data.detach()')
@@ -46,13 +58,6 @@ def check_data(data, requires_grad):
     if t.requires_grad and not requires_grad:
         raise TapeError("Var: data requires grad on PyTorch's tape, and would lose it here; "
                         'pass data.detach(), or requires_grad=True')
-    if requires_grad and not t.is_floating_point():
-        raise TypeError('Var: only real floating-point data have gradients, '
-                        f'not {t.dtype}; pass data.float()')
-    if requires_grad and t.is_inference():
-        raise TapeError('Var: data is an inference tensor; '
-                        'pass data.clone(), made outside inference_mode')
-    return t.detach() if t.requires_grad else t
 
 # %% ../nbs/28_Guards.ipynb #check_rebound
 def check_rebound(v, t):
