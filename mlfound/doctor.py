@@ -10,6 +10,7 @@ __all__ = ['diagnose', 'Verdict', 'Diagnosis', 'Settings', 'chosen', 'bar', 'tri
 import math
 import warnings
 from dataclasses import dataclass
+from traceback import walk_tb
 
 import torch
 from torch import Tensor, nn
@@ -140,19 +141,26 @@ def called(thing):
     name = getattr(thing, '__name__', type(thing).__name__)
     return name if name.isidentifier() else 'f'
 
-# %% ../nbs/09_Doctor.ipynb #tried
+# %% ../nbs/09_Doctor.ipynb #bar
 def bar(names, wanted):
     "The names, with a bar on a terminal if it takes more than two seconds."
     from tqdm import tqdm
     silent = None if wanted is None else not wanted
     return tqdm(names, delay=2, disable=silent, leave=False, unit=' trials')
 
+# %% ../nbs/09_Doctor.ipynb #within
+def within(error, module):
+    "Was this error raised below a call of one of the module's functions?"
+    return any(frame.f_globals['__name__']==module for frame,_ in walk_tb(error.__traceback__))
+
+# %% ../nbs/09_Doctor.ipynb #tried
 def tried(exam, name, shrink=True):
     "The findings of one trial, with the smallest arguments for each fault."
     found = []
     try:
         for f in TRIALS[name](exam): found.append(f)
     except Exception as e:
+        if not within(e, 'mlfound.subject'): raise # a failure of the trial, and no fault of the thing
         what = f'raises {raised(e)}'
         found.append(Finding(name, 'fault', what, [f'an error of its own: {type(e).__name__}']))
     for f in found:
