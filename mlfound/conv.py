@@ -16,7 +16,7 @@ from torch import Tensor
 
 from . import ops  # noqa: F401
 from .autograd import op, torch_functions
-from .checks import check_whole, got
+from .checks import check_number, check_whole, got
 from .guards import raw
 from .pointwise import named
 
@@ -329,6 +329,7 @@ def run(mean:Tensor, # `(c,)` running mean, changed in place
         momentum:float=.1): # the share of the new in the running average
     "Let the running averages take in a batch."
     check_batch(x)
+    check_number('batch_norm', momentum=momentum)
     mean.lerp_(x.mean(over(x)), momentum)
     var.lerp_(x.var(over(x)), momentum)
 

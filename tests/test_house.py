@@ -27,7 +27,7 @@ one_trial = 'one trial: what is run, what is compared, what is said of it'
 cases_apart = 'one case after another, each a line or two'
 long_for_a_reason = {
     'autograd.op': told_in_order, 'autograd.sweep': told_in_order,
-    'checks.check_classes': cases_apart, 'jobs._train_on': told_in_order,
+    'checks.check_classes': cases_apart,
     'compiler.compare': one_trial, 'conduct.batch': one_trial, 'conduct.interleaved': one_trial,
     'conduct.kept_alive': one_trial, 'conduct.repeated': one_trial, 'conduct.silently': one_trial,
     'conduct.subsets': one_trial, 'conduct.under_autocast': one_trial,
