@@ -204,6 +204,8 @@ def shared(f, k=1):
     "A formula for two calls of `k` inputs with the same parameters."
     return lambda *v: np.concatenate([np.ravel(f(*x, *v[2*k:])) for x in (v[:k], v[k:2*k])])
 
+# %% ../nbs/22_Catalogue.ipynb #layers_costs
+#| code-fold: true
 def two_layers(x, w1, b1, w2, b2): return ramp(x@w1 + b1)@w2 + b2
 def two_layers_of(sequential, w1, b1, w2, b2):
     from mlfound.module import Linear, ReLU
@@ -217,6 +219,8 @@ def two_layers_cost(n, d, h, c):
     back = 8*n*d + 34*n*h + 12*n*c + 16*d*h + 16*h*c + 12*h + 12*c
     return Price(2*n*d*h + 2*n*h*c + 2*n*h + n*c, forward, 4*n*d*h + 4*n*h*c + 2*n*h + n*c, back)
 
+# %% ../nbs/22_Catalogue.ipynb #layers_rows
+#| code-fold: true
 TRIALS += [
     layer('module.Linear', [([5,3],[2,3],[3,4],[4]), ([1,1],[1,1],[1,2],[2]),
           ([2,2],[0,2],[2,1],[1]), ([4,2],[2,2],[2,3],[3])], shared(lambda x,w,b: x@w + b),
@@ -246,6 +250,8 @@ def by_params(f, x, targ, *params, **options):
     return f(x, targ, Params(*params), input_grad=True, **options)
 def by_list(f, x, targ, *params): return f(x, targ, params)
 
+# %% ../nbs/22_Catalogue.ipynb #networks_costs
+#| code-fold: true
 def forward_cost(n, d, h, c):
     moved = 4*n*d + 16*n*h + 28*n*c + 4*d*h + 4*h*c + 4*h + 4*c
     return 2*n*d*h + 2*n*h*c + 2*n*h + 4*n*c + 1,moved
@@ -275,6 +281,9 @@ classifications = [([5,3],torch.tensor([0,1,0,0,1]),[3,4],[4],[4,2],[2]),
                    ([1,1],torch.tensor([1]),[1,1],[1],[1,2],[2]),
                    ([3,2],torch.tensor([0,1,1]),[2,4],[4],[4,2],[2]),
                    ([3,2],torch.tensor([0,2,1]),[2,4],[4],[4,3],[3],[3,3],[3])]
+
+# %% ../nbs/22_Catalogue.ipynb #networks_trials
+#| code-fold: true
 regression = partial(network, calls=regressions, f=squared_loss, use=by_params, wrt=(0,2,3,4,5),
                      formula=lambda x,t,*params: squares(two_layers(x, *params), t), small=34)
 TRIALS += [
@@ -307,6 +316,8 @@ powers = Kink('0 at 0⁰ and 0ʸ', (numbers(0,0,0,2), numbers(0,2,-1,0)), number
               [numbers(0,0,-math.inf,0), numbers(0,0,-math.inf,9*math.log(2))])
 positive = dict(draw=dict(signed=False))
 
+# %% ../nbs/22_Catalogue.ipynb #arithmetic_rows
+#| code-fold: true
 TRIALS += [
     operation('autograd.neg', entries, lambda x: -x, per_entry(1, 8, 1, 8)),
     operation('autograd.exp', entries, sp.exp, per_entry(1, 8, 1, 12)),
@@ -319,7 +330,11 @@ TRIALS += [
               lambda x,y,o: Price(o, 4*(x+y+o), 4*o, 8*y + 36*o)),
     operation('autograd.pow', [*two, ([3],0), ([3],numbers(0,1,2))], lambda x,y: x**y,
               lambda x,y,o: Price(o, 4*(x+y+o), 2*x + 3*y + 8*o, 20*x + 28*y + 72*o),
-              kinks=[powers], doubts=((9,'PyTorch'),), **positive),
+              kinks=[powers], doubts=((9,'PyTorch'),), **positive)]
+
+# %% ../nbs/22_Catalogue.ipynb #network_operations
+#| code-fold: true
+TRIALS += [
     operation('autograd.matmul_stacks', [*products, ([2,1],[1,2]), ([2,3,4],[4,2]),
               ([2,1,3,2],[2,2,3])],
               lambda x,y: x@y, lambda n,d,h,x,y,o: Price(2*n*d*h, 4*(x+y+o), 4*n*d*h, 8*(x+y+o)),
@@ -353,12 +368,17 @@ def put(x, at, size):
     np.add.at(z, plain(at), x)
     return z
 
+# %% ../nbs/22_Catalogue.ipynb #shapes_sizes
+#| code-fold: true
 dims = [([2,3],1,False), ([],0,False), ([2,3],0,True), ([3,4],None,False), ([2,3,2],(0,-1),False),
         ([2,3,2],1,False), ([3],None,False), ([],None,False)]
 picks = torch.tensor([2,0,2])
 column = slice(1,None),0
 points = torch.tensor([0,2,0]),torch.tensor([1,1,1])
 nothing = per_entry(0, 0, 0, 0)
+
+# %% ../nbs/22_Catalogue.ipynb #shapes_rows
+#| code-fold: true
 TRIALS += [
     operation('autograd.expand', [([2,1],(2,3)), ([3],(2,3)), ([],(2,)), ([1,2],(3,1,2))],
               np.broadcast_to, lambda x,o: Price(0, 0, o, 4*(x+o))),
@@ -393,6 +413,9 @@ clamped = [
     Kink('', (numbers(0,1,2),None,ones[:3]), five[:3], [numbers(1,2,0), numbers(0,0,3)]),
     Kink('none to equal bounds from below', (numbers(0,2),numbers(1,1),numbers(1,1)), numbers(3,4),
          [numbers(0,0), numbers(0,0), numbers(0,4)])]
+
+# %% ../nbs/22_Catalogue.ipynb #bends_rows
+#| code-fold: true
 def choice_cost(x, y, o): return Price(o, 4*(x+y+o), 6*o, 16*(x+y) + 64*o)
 TRIALS += [
     operation('pointwise.sqrt', entries, sp.sqrt, per_entry(1, 8, 2, 20), **positive,
@@ -424,6 +447,8 @@ def gathered(x, dim, index):
     picked = [x[(*at[:dim], index[at], *at[dim+1:])] for at in np.ndindex(*index.shape)]
     return np.array(picked).reshape(index.shape)
 
+# %% ../nbs/22_Catalogue.ipynb #pieces_rows
+#| code-fold: true
 which = torch.tensor([[0,0,2,0],[1,2,1,1]])
 def joined(dim, starts, *xs): # an empty vector may be among them
     return np.concatenate([x for x in xs if x.shape!=(0,)], dim)
@@ -479,6 +504,9 @@ tips = [((0,0),2,(0,0)), ((0,2),2,(0,5)), ((0,0),3,(0,0)), ((0,2),3,(0,5)), ((0,
 tips = [Kink('0 at 0', (numbers(*x),p,None,False,None), scalar(5), [numbers(*want)])
         for x,p,want in tips]
 tips[0] = tips[0]._replace(second=[numbers(0,0), scalar(0)])   # and 0 at the second order
+
+# %% ../nbs/22_Catalogue.ipynb #reductions_rows
+#| code-fold: true
 def extreme_cost(x, o): return Price(x, 4*(x+o), 3*x, 19*x + 24*o)
 TRIALS += [
     operation('ops.mean', dims, over(average), lambda x,o: Price(x + o, 4*(x+o), o, 8*o)),
@@ -524,6 +552,8 @@ def flipped_axes(x): return np.swapaxes(x, -2, -1)
 stretched = [([3,4],[3,4]), ([2,3],[3]), ([2,1],[1,3]), ([],[]), ([4],2.5)]
 vectors = [([2,3],[3,2]), ([3],[3,2]), ([2,3],[3]), ([3],[3]), ([2,1,3],[3,2])]
 
+# %% ../nbs/22_Catalogue.ipynb #composites_rows
+#| code-fold: true
 TRIALS += [
     var('__radd__', stretched, lambda x,y: y+x, mirrored(torch.add)),
     var('__rsub__', stretched, lambda x,y: y-x, mirrored(torch.sub)),
@@ -538,7 +568,11 @@ TRIALS += [
         lambda x,i: x[i]),
     var('where', [([2,3],mask,[2,3]), ([2,3],mask,0.)], lambda x,m,y: np.where(plain(m), x, y),
         torch.Tensor.where),
-    var('to', [([2,3],torch.float64)], lambda x,how: x, torch.Tensor.to),
+    var('to', [([2,3],torch.float64)], lambda x,how: x, torch.Tensor.to)]
+
+# %% ../nbs/22_Catalogue.ipynb #composites_more
+#| code-fold: true
+TRIALS += [
     composite('autograd.matmul', vectors, lambda x,y: x@y, f=torch.matmul, small=9),
     composite('autograd.linear', [([5,3],[3,4],[4]), ([2,1,2],[2,1],[1])], lambda x,w,b: x@w + b,
               f=lambda x,w,b: x@w + b),
@@ -561,6 +595,9 @@ def entrywise(name, formula, cost, calls=entries, kinks=(), **draw):
     return operation(f'pointwise.{name}', calls, formula, cost, kinks=kinks, draw=draw)
 small_ones,above_one = dict(lo=.1, hi=.8),dict(lo=1.2, hi=2., signed=False)
 def sigma(x): return 1/(1 + sp.exp(-x))
+
+# %% ../nbs/22_Catalogue.ipynb #pointwise_rows
+#| code-fold: true
 TRIALS += [
     entrywise('rsqrt', lambda x: 1/sp.sqrt(x), None, signed=False),
     entrywise('square', lambda x: x*x, None),
@@ -587,6 +624,9 @@ def leaky(x, slope=.01): return sp.Max(x, 0) + slope*sp.Min(x, 0)
 def below(slope): return [numbers(3*slope, 5*slope, 7)]
 steps = 'floor ceil trunc frac round'.split()
 rests = [([3,4],[3,4]), ([2,3],[3]), ([2,1],[1,3]), ([],[]), ([4],.7)]
+
+# %% ../nbs/22_Catalogue.ipynb #bends_more_rows
+#| code-fold: true
 TRIALS += [
     entrywise('softplus', None, None, [*entries, ([4],2.), ([5],3.,1.)], [
               Kink('curved at the threshold', (numbers(1,2),1.,1.), numbers(3,5),
@@ -627,6 +667,9 @@ def flat(x, start=0, end=-1): return x.reshape((*x.shape[:start], -1, *x.shape[e
 def opened(x, dim, sizes): return x.reshape((*x.shape[:dim], *sizes, *x.shape[dim+1:]))
 def shifted(x, shifts, dims=()): return np.roll(x, shifts, dims if dims!=() else None)
 whole = torch.zeros(3, 2, dtype=torch.long)     # only its shape is read
+
+# %% ../nbs/22_Catalogue.ipynb #moves_rows
+#| code-fold: true
 TRIALS += [
     operation('shapes.movedim', [([2,3,4],0,2), ([2,3,4],(0,1),(2,0)), ([2,3],-1,0)], np.moveaxis),
     operation('shapes.roll_all', [([2,3],(1,),()), ([3,2],(1,2),(0,-1)), ([5],(-2,),(0,))],
@@ -657,6 +700,9 @@ def on_diagonal(x, offset, dim1, dim2, size):
     z = np.full(size, sp.Integer(0), dtype=object)
     for at in np.ndindex(*x.shape): z[at[-1]+max(-offset, 0),at[-1]+max(offset, 0)] = x[at]
     return z
+
+# %% ../nbs/22_Catalogue.ipynb #pads_rows
+#| code-fold: true
 TRIALS += [
     operation('shapes.repeat', [([2,3],(2,2)), ([3],(2,1)), ([],(3,)), ([2,1],(1,3)), ([2],(0,))],
               np.tile, parts=('shapes.collected',)),
@@ -682,6 +728,9 @@ def cut(name, calls):
     theirs = getattr(torch, name)
     return composite(f'shapes.{name}', calls, f=lambda *a: in_one(theirs(*a)),
                      use=lambda ours,*a: in_one(ours(*a)))
+
+# %% ../nbs/22_Catalogue.ipynb #cuts_rows
+#| code-fold: true
 once = torch.tensor([[2,0],[1,2]])
 TRIALS += [
     operation('shapes.narrow', [([2,4],1,1,2), ([3,4],1,-3,2), ([3,2],0,0,3), ([3],0,1,0)],
@@ -714,6 +763,9 @@ def largest(f, x, *how):
     "`max` and `min`: along an axis they give indices, too."
     out = f(x, *how)
     return out[0] if how and type(how[0]) is int else out
+
+# %% ../nbs/22_Catalogue.ipynb #products_many_rows
+#| code-fold: true
 zeros = rows(numbers(2,0,5), numbers(0,3,0))
 TRIALS += [
     operation('ops.std', [([2,3],1,1,False), ([2,3],0,0,True), ([3,4],None,1,False),
@@ -724,6 +776,9 @@ TRIALS += [
               parts=('ops.others', 'ops.before'), small=6),
     operation('ops.cumprod', [([2,3],1), ([3,2],0), ([3],-1), (zeros,1), ([],0), ([0,2],0)],
               lambda x,dim: np.cumprod(x, dim) if x.ndim else x, small=6)]
+
+# %% ../nbs/22_Catalogue.ipynb #choices_rows
+#| code-fold: true
 TRIALS += [composite(f'ops.{name}', [([2,3],), ([2,3],1), ([3,2],0,True), ([3],[3])],
                      f=lambda *a,f=f: largest(f, *a), use=largest)
            for name,f in dict(maximal=torch.max, minimal=torch.min).items()]
@@ -739,12 +794,18 @@ equations = [('ij,jk->ik',[2,3],[3,2]), ('i,j->ij',[2],[3]), ('bi,bij,bj->b',[2,
 loose = [('ij,jk',[2,3],[3,2]), ('ii->i',[3,3]), ('ij->j',[2,3]), ('...i,i->...',[2,3],[3]),
          ('ij,jk->ik',[2,1],[3,2]), ('iij,jk',[2,2,3],[3,1])]
 multiplied = dict(mm=([2,3],[3,2]), bmm=([2,1,3],[2,3,2]), mv=([2,3],[3]), dot=([3],[3]))
+
+# %% ../nbs/22_Catalogue.ipynb #products_seed
+#| code-fold: true
 def with_seed(f, *args):
     "What comes by chance, the same each time."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return f(*args)
 drop_out = torch.nn.functional.dropout
+
+# %% ../nbs/22_Catalogue.ipynb #products_rows
+#| code-fold: true
 TRIALS += [
     operation('ops.einsum', equations, lambda equation,*xs: np.einsum(equation, *xs), small=12),
     composite('ops.einsum', loose, f=torch.einsum),
@@ -769,6 +830,9 @@ def with_words(*words): return lambda ours,x,t,*more: ours(x, t, **dict(zip(word
 def judged_loss(name, calls, *words, formula=None, **more):
     return composite(f'losses.{name}', calls, formula, f=by_name(name, *words),
                      use=with_words(*words), **more)
+
+# %% ../nbs/22_Catalogue.ipynb #losses_calls
+#| code-fold: true
 couples = [([3,4],[3,4]), ([3],[3]), ([],[]), ([1,2],[1,2],'sum'), ([2,1],[2,1],'none')]
 weights,images = numbers(.5,2,1),torch.tensor([[0,2],[1,1]])
 # PyTorch adds 1e-12 to a denominator of its second order
@@ -777,6 +841,9 @@ def bent_formula(x, delta):
     near = sp.Max(sp.Min(x, delta), -delta)
     return near*(x - near/2)
 def log_odds(p, t): return -(t*sp.log(p) + (1-t)*sp.log(1-p))
+
+# %% ../nbs/22_Catalogue.ipynb #losses_rows
+#| code-fold: true
 TRIALS += [
     judged_loss('mse_loss', couples, 'reduction'),
     judged_loss('l1_loss', couples, 'reduction'),
@@ -821,6 +888,9 @@ def nulls(*size): return np.full(size, sp.Integer(0), dtype=object)
 def maps_of(size, w, how):
     "Rows and columns of the maps."
     return tuple((n + 2*p - d*(k-1) - 1)//s + 1 for n,k,s,p,d in zip(size[2:], w[2:], *how[:3]))
+
+# %% ../nbs/22_Catalogue.ipynb #slid
+#| code-fold: true
 def slid(x, w, b=None, how=seen_once):
     maps = maps_of(x.shape, w.shape, how)
     x,z = framed(x, how),nulls(len(x), len(w), *maps)
@@ -845,6 +915,9 @@ backs = [([2,2,4,2],[2,3,2,3],(2,3,5,4)), ([1,1,2,2],[1,1,1,2],(1,1,2,3)),
 whys = [([4,2,2,2],[4,2,3,3],(2,2,2,2)), ([2,2,4,2],[2,3,5,4],(2,3,2,3)),
         ([1,1,2,2],[1,1,2,3],(1,1,1,2)),
         ([2,3,3,3],[2,2,5,5],(3,2,2,2),strided), ([4,6,2,4],[4,4,4,6],(6,2,3,2),grouped)]
+
+# %% ../nbs/22_Catalogue.ipynb #convolution_rows
+#| code-fold: true
 def plainly(f):
     "torch's function of pictures, kernels, bias and a `How`."
     return lambda x,w,b=None,how=seen_once: f(x, w, b, *how)
@@ -876,6 +949,9 @@ def mean_back(vjp, g, x, *how):
 def standard(x, eps=1e-5):
     m = x.mean((0,2,3), keepdims=True)
     return (x-m)/sp.sqrt(((x-m)**2).mean((0,2,3), keepdims=True) + sp.Rational(str(eps)))
+
+# %% ../nbs/22_Catalogue.ipynb #pools_rows
+#| code-fold: true
 means = [([2,3,4,6],2), ([1,2,5,4],(3,2),(2,1)), ([2,1,3,3],3,2,1), ([1,1,2,3],(2,1))]
 torch_pools = torch.nn.functional
 measured = [([2,2,2,3],), ([3,1,1,1],), ([1,2,3,2],.1), ([2,1,1,2],)]
@@ -916,6 +992,9 @@ def normed(cls, w, b, training):
     layer.var.mul_(2)
     return layer
 def seeded(cls): return cls(.4, generator=torch.Generator().manual_seed(0))
+
+# %% ../nbs/22_Catalogue.ipynb #convolution_layers_rows
+#| code-fold: true
 couple_of = [([2,3,4,6],[2,3,4,6]), ([1,2,5,5],[3,2,4,4])]
 TRIALS += [
     layer('convlayers.Conv2d', [([2,3,5,4],[1,3,4,4],[2,3,2,3],[2]),
@@ -952,6 +1031,9 @@ def tiny_windows(params, norm=False, drop=0.):
         for name in m.parameter_names:
             if getattr(m, name) is not None: setattr(m, name, next(rest))
     return net
+
+# %% ../nbs/22_Catalogue.ipynb #windows_by
+#| code-fold: true
 def windows_loss(x, y, *params):
     from mlfound.convnet import Team, tape_scores
     from mlfound.training import cross_entropy
@@ -969,6 +1051,9 @@ def by_windows(gradients, x, y, *params):
     grads = {(m,name): torch.zeros_like(getattr(m, name)) for m in net.modules()
              for name in m.parameter_names if getattr(m, name) is not None}
     return gradients(net, x, y, grads, team),[*grads.values()]
+
+# %% ../nbs/22_Catalogue.ipynb #windows_rows
+#| code-fold: true
 some_digits,three = torch.tensor([0,2,1]),[[2,1,3,3],[2],[3,2,2,2],[3],[12,3],[3]]
 normal_three = [[2,1,3,3],[2],[2],[3,2,2,2],[3],[3],[12,3],[3]]
 TRIALS += [
@@ -996,6 +1081,9 @@ def looked_up(q, k, v, mask=None, causal=False, scale=None):
 def shared_out(s, seen=None):
     e = sp.exp(s)*(1 if seen is None else plain(seen).astype(int))
     return e/e.sum(-1, keepdims=True)
+
+# %% ../nbs/22_Catalogue.ipynb #attention_rows_formulas
+#| code-fold: true
 def standard_rows(x, eps=1e-5):
     m = x.mean(-1, keepdims=True)
     return (x-m)/sp.sqrt(((x-m)**2).mean(-1, keepdims=True) + sp.Rational(str(eps)))
@@ -1008,6 +1096,9 @@ def passed(x): return x*(1 + sp.erf(x/sp.sqrt(sp.Integer(2))))/2
 def passed_slope(x):
     density = sp.exp(-x**2/2)/sp.sqrt(2*sp.acos(sp.Integer(-1)))
     return (1 + sp.erf(x/sp.sqrt(sp.Integer(2))))/2 + x*density
+
+# %% ../nbs/22_Catalogue.ipynb #attention_calls
+#| code-fold: true
 seen_other = torch.tensor([[True,False],[False,True]])
 seen_some = torch.tensor([[True,False,True],[True,True,False]])
 lookups = [([2,2,3,2],[2,2,4,2],[2,2,4,3]), ([1,1],[2,1],[2,1]), ([2,2],[3,2],[3,1],seen_some),
@@ -1016,6 +1107,9 @@ lookups = [([2,2,3,2],[2,2,4,2],[2,2,4,3]), ([1,1],[2,1],[2,1]), ([2,2],[3,2],[3
 spelled = torch.tensor([[2,0,2],[1,2,4]])
 spellings = [(spelled,[5,2]), (torch.tensor([1,1,0]),[2,1]), (torch.tensor(1),[2,3])]
 bells,stretches = [([3,4],), ([2],), ([0,3],), ([],)],[([2,3,4],), ([2,2],.1), ([1,3],.1), ([3],)]
+
+# %% ../nbs/22_Catalogue.ipynb #attention_rows
+#| code-fold: true
 TRIALS += [
     operation('attention.embedding', spellings, lambda i,t: t[i]),
     operation('attention.collect', [([2,3,2],spelled,(5,2)), ([3,1],torch.tensor([1,1,0]),(2,1))],
@@ -1029,13 +1123,21 @@ TRIALS += [
     operation('attention.shares_back', [([2,3],[2,3]), ([1,2,2],[1,2,2]), ([2,17],[2,17])],
               lambda y,p: p*(y - (y*p).sum(-1, keepdims=True))),
     operation('attention.shares', [([2,2,3],), ([2,3],seen_some,.7), ([3,1],None,1.4), ([2,17],)],
-              lambda s,seen=None,spread=1.: shared_out(s/sp.Rational(str(spread)), seen)),
+              lambda s,seen=None,spread=1.: shared_out(s/sp.Rational(str(spread)), seen))]
+
+# %% ../nbs/22_Catalogue.ipynb #lookup_rows
+#| code-fold: true
+TRIALS += [
     function('attention.attention_vjp', [*lookups, ([2,1,2,2],[3,3,2],[3,3,1]),
              ([2,2],[2,2],[2,1],seen_other,True), ([2,2],[2,2],[2,1],~seen_other.triu(1),True)],
              looked_up, f='attention.attention', small=8),
     composite('attention.attention', lookups, looked_up, small=8, f=lambda *a:
               torch.nn.functional.scaled_dot_product_attention(*a[:3], **dict(zip(
-                  ('attn_mask','is_causal','scale'), a[3:])))),
+                  ('attn_mask','is_causal','scale'), a[3:]))))]
+
+# %% ../nbs/22_Catalogue.ipynb #norm_rows
+#| code-fold: true
+TRIALS += [
     operation('attention.normalise', stretches, standard_rows, small=4),
     operation('attention.unnormalise', [([2,3,4],[2,3,4]), ([1,2],[1,2],.1), ([2,3],[2,3])],
               lambda y,x,eps=1e-5: flat_and_straight(y, x, eps), small=4),
@@ -1076,6 +1178,9 @@ def of_two_heads(cls, *params):
     return cls(Linear.holding(wqkv, bqkv), Linear.holding(wo, bo), 2, causal)
 def block_of_two_heads(cls, *params): return cls.holding(params, 2, True)
 def rows_of(w): return lambda x: x@w
+
+# %% ../nbs/22_Catalogue.ipynb #attention_layers_rows
+#| code-fold: true
 twelve = [[4],[4],[4,12],[12],[4,4],[4],[4],[4],[4,8],[8],[8,4],[4]]
 TRIALS += [
     layer('attentionlayers.Embedding', [(spelled,spelled[:1],[5,2])], shared(lambda i,w: w[i]),
@@ -1103,6 +1208,9 @@ def reader_sizes(tokens=0, inputs=0, blocks=1, tied=False, **_):
     "Shapes of all parameters, in order."
     block = [[4],[4],[4,12],[12],[4,4],[4],[4],[4],[4,8],[8],[8,4],[4]]
     return [[tokens or inputs,4],[3,4],*block*blocks,[4],[4],*([] if tied else [[4,3]]),[3]]
+
+# %% ../nbs/22_Catalogue.ipynb #small_reader
+#| code-fold: true
 def small_reader(tensors, kind):
     "The plan, and these tensors in their places."
     from mlfound.transformer import TransformerPlan, init_transformer, with_tensors
@@ -1117,17 +1225,26 @@ def by_reader(gradients, x, y, *params):
     from mlfound.transformer import transformer_tensors
     loss,grads = gradients(x, y, *small_reader(*parted(params)))
     return loss,[*transformer_tensors(grads).values()]
+
+# %% ../nbs/22_Catalogue.ipynb #readings
+#| code-fold: true
 some_signs,answers = torch.tensor([[0,2,1],[2,2,0]]),torch.tensor([[-100,1,2],[-100,0,-100]])
 def all_but_pixels(args): return [i for i in floats(args) if i>1]
 readings = [(some_signs,answers,*reader_sizes(**small_readers[k]),k)
             for k in ('signs','twice','tied')]
 readings += [([2,n,2],torch.tensor([2,0]),*reader_sizes(**small_readers[k]),k)
              for k,n in (('mean',3),('last',2))]
+
+# %% ../nbs/22_Catalogue.ipynb #readings_row
+#| code-fold: true
 TRIALS.append(network('transformer.transformer_loss_and_gradients', readings, f=reader_loss,
                       use=by_reader, wrt=all_but_pixels, draw=dict(lo=.2, hi=1.),
                       parts=('transformer.transformer_loss_and_gradients', 'transformer.folded_vjp',
                              'transformer.look_backward', 'transformer.think_backward',
                              'transformer.loss_and_back', 'transformer.enter_backward')))
+
+# %% ../nbs/22_Catalogue.ipynb #readers_rows
+#| code-fold: true
 TRIALS += [
     layer('transformer.Read', [([2,3,2],[1,2,2],how) for how in ('each','mean','last')],
           use=around),

@@ -212,6 +212,7 @@ def weighed(exam, values, gs, vs):
     grads = exam.subject.run(values).pull(gs)
     return sum((t.detach().double()*v.double()).sum() for t,v in zip(grads, vs) if t is not None)
 
+# %% ../nbs/56_Conduct.ipynb #silently_nudged
 def silently(exam, weights, k, t):
     "How the second derivative `t` differs from what nudging the backward pass gives, if it does."
     (gs,vs),values = weights,exam.values
@@ -400,6 +401,7 @@ def compiled(exam):
     yield Finding('torch.compile', 'remark', 'examined as what it was compiled from; the program '
                   'agrees with that at two points')
 
+# %% ../nbs/56_Conduct.ipynb #other_program
 def other_program(exam, one, two):
     "In what two passes differ, if they do: results first, then gradients."
     if not alike(flat(one.outs), flat(two.outs), exam.dtype): return 'the result'
