@@ -43,7 +43,7 @@ def test_contents(wheel):
 
 
 def test_metadata(wheel):
-    "What the package index checks when it is given the files, and where the README's links lead there."
+    "What the package index checks of a file, and where the links of its page lead."
     info = next(text for name, text in wheel[1].items() if name.endswith('METADATA'))
     said = Metadata.from_email(info, validate=True)
     assert str(said.version) == settings()['version'] and said.license_files == ['LICENSE']
