@@ -324,6 +324,8 @@ def as_function(rule, args):
 
         @staticmethod
         def backward(ctx, *ds):
+            if rule.second is None:
+                raise NotImplementedError('layers are not differentiated twice')
             n = len(ds)
             *found, g = of_numbers(lambda *t: rule.second(t[n], [*t[:n]], *fill(t[n+1:])),
                                    *ds, *ctx.saved_tensors)
