@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['MOST', 'RANGES', 'CHOICES', 'IDLE', 'TASKS', 'BESTS', 'CommandError', 'check_settings', 'check_apart', 'changed',
-           'Task', 'digits_of', 'make_recipe', 'check_meaning', 'best_of', 'Job', 'run_job']
+           'Task', 'first_digits', 'digits_of', 'make_recipe', 'check_meaning', 'best_of', 'Job', 'run_job']
 
 # %% ../nbs/68_Jobs.ipynb #imports
-import inspect, itertools, math
+import inspect, itertools, math, os
 from contextlib import nullcontext
 from numbers import Integral, Real
 from pathlib import Path
@@ -24,7 +24,7 @@ from .data import Split, mnist
 from .fit import save
 from .playground import write_page
 from .report import report
-from .saved import CHECKPOINT, DRAW, MODEL, REPORT, ModelError, claim
+from .saved import CHECKPOINT, DRAW, EARLIER, MODEL, REPORT, ModelError, claim
 from .scale import distributed, fit_on, precision
 from .terminal import one_line, say, several
 from .training import standardized
@@ -85,10 +85,15 @@ class Task(NamedTuple):
     ready:object   # `ready(split)`: as a network is trained on them
     page:object    # `page(history, model, valid, path)`: draw what came out
 
-def digits_of(job):
-    "The digits, or the first so many of those for training."
-    splits = mnist(job.data)
-    return splits._replace(train=Split(*(t[:job.digits] for t in splits.train)))
+def first_digits(fn, splits, count):
+    "The digits, of those for training the first so many; `CommandError` if there are fewer."
+    there = len(splits.train.x)
+    if count and count>there:
+        raise CommandError(f'{fn}: digits is {count:,}, and there are {there:,} for training; '
+                           'leave it out for all')
+    return splits._replace(train=Split(*(t[:count] for t in splits.train)))
+
+def digits_of(job): return first_digits('train', mnist(job.data), job.digits)
 
 TASKS = dict(
     digits=Task(('plain','conv','transformer'), 'digits', digits_of, standardized,
@@ -170,14 +175,15 @@ def run_job(job:Job, # what is to be done
     with distributed(device) as workers, precision(job.recipe['precision']):
         if device.type=='cuda' and workers.world>1: # one for each
             device = torch.device('cuda', workers.local)
+        splits = TASKS[job.recipe['task']].read(job)
         ours = claim(job.out, resume=job.resume, fresh=job.fresh)
-        with ours if workers.rank==0 else nullcontext(): return _train_on(workers, device, job)
+        with ours if workers.rank==0 else nullcontext():
+            return _train_on(workers, device, job, splits)
 
 # %% ../nbs/68_Jobs.ipynb #train_on
-def _train_on(workers, device, job):
+def _train_on(workers, device, job, splits):
     "The training itself; only worker 0 prints and writes."
     recipe,task = job.recipe,TASKS[job.recipe['task']]
-    splits = task.read(job)
     train,valid = (Split(*(t.to(device) for t in task.ready(s))) for s in splits[:2])
     entry = REGISTRY[recipe['network'],recipe['method']]
     start = entry.init(recipe['sizes'], torch.Generator().manual_seed(recipe['seed']))
@@ -239,6 +245,7 @@ def _finish(job, model, splits, history):
     parts = ('train','valid') if history.interrupted else ('train','valid','test')
     task = TASKS[job.recipe['task']]
     results = _results(model, splits, parts, task.things)
+    if not job.resume: _keep_earlier(job.out)
     save(job.out/MODEL, model, **job.recipe, epochs_done=len(history.epochs), results=results,
          mlfound=version, torch=torch.__version__)
     _print_results(results, history, task.things)
@@ -275,3 +282,10 @@ def _print_results(results, history, things):
         print(f"{part:8}{r[things]:8,}{100*r['accuracy']:8.2f} %{loss}")
     epochs,steps = several(len(history.epochs), 'epoch'),several(len(history.losses), 'step')
     print(f'trained for {epochs}, {steps}, in {history.seconds:.1f} s')
+
+# %% ../nbs/68_Jobs.ipynb #earlier
+def _keep_earlier(folder):
+    "Move the network of another training aside."
+    if not (folder/MODEL).exists(): return
+    os.replace(folder/MODEL, folder/EARLIER)
+    print(f'the network that was there is now {one_line(folder/EARLIER)}')

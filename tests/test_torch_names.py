@@ -1,10 +1,11 @@
 "What users of torch type: names and keywords are there; the rest says what to write instead."
-import math
+import math, sys
 import pytest, torch, torch.nn.functional as F
 from torch.testing import assert_close
 from mlfound import losses, ops
 from mlfound.autograd import Var, grad, torch_functions
-from mlfound.guards import TapeError
+from mlfound.guards import ELSEWHERE, TapeError
+from conftest import run
 from oracle import Allowed, agrees
 
 rng = torch.Generator().manual_seed(0)
@@ -107,6 +108,21 @@ def test_refused_by_name(f, says):
     with pytest.raises((TypeError, AttributeError), match=says): f(leaf(2, 3))
 
 # -- values and gradients beside what the drawn cases compare
+
+LOADS = """
+import importlib, sys, mlfound.ops
+from mlfound.autograd import torch_functions
+before = set(torch_functions)
+importlib.import_module(f'mlfound.{sys.argv[1]}')
+print(*sorted(set(torch_functions) - before))
+"""
+
+@pytest.mark.parametrize('module', ELSEWHERE)
+def test_what_another_module_adds_is_known(module):
+    added = set(run(sys.executable, '-c', LOADS, module).split()) - {'max_pool2d_with_indices'}
+    inner = {'attention','blockwise'} - {module}
+    known = set(ELSEWHERE[module].split())
+    assert known<=added<=known.union(*(ELSEWHERE[m].split() for m in inner))
 
 def test_writing_twice_is_refused():
     x,y,twice = leaf(3),leaf(2),torch.tensor([1,1])
