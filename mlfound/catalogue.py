@@ -124,7 +124,10 @@ def symbols(name, t):
 
 def derivatives(y, v):
     "The derivatives of `y` with respect to the symbols `v`."
-    return np.array([sp.diff(y, s) for s in np.ravel(v)], dtype=object).reshape(np.shape(v))
+    sympy = importlib.import_module('sympy')
+    terms = [(t, t.free_symbols) for t in sympy.Add.make_args(sympy.sympify(y))]
+    def slope(s): return sympy.Add(*(t.diff(s) for t,own in terms if s in own))
+    return np.array([slope(s) for s in np.ravel(v)], dtype=object).reshape(np.shape(v))
 
 # %% ../nbs/22_Catalogue.ipynb #shapes
 #| code-fold: true

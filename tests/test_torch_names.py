@@ -153,6 +153,18 @@ def test_weights_may_want_a_gradient():
     assert_close(F.cross_entropy(x, t, weight=w).data, loss(x, w).data)
     assert_close(grad(F.cross_entropy(x, t, weight=w), [x, w]), grad(loss(x, w), [x, w]))
 
+@pytest.mark.filterwarnings('ignore:Implicit dimension choice')
+@pytest.mark.parametrize('f', [F.softmax, F.log_softmax])
+def test_an_axis_that_nobody_wrote(f):
+    "Torch takes axis 0 of 0, 1 or 3, and else axis 1; our own functions take the last."
+    from mlfound import scores
+    for shape in (), (3,), (2, 3), (2, 3, 4), (2, 3, 4, 2), (2, 3, 1, 2, 2):
+        x = rand(*shape)
+        assert_close(f(Var(x)).data, f(x))
+        ours = getattr(scores, f.__name__)
+        assert_close(ours(x), f(x, dim=-1))
+        assert_close(ours(Var(x)).data, f(x, dim=-1))
+
 def test_losses_far_out():
     near = Allowed(value=1e-6, first=1e-6, second=1e-6)
     for t in (torch.tensor([1., 0.]), torch.tensor([0., 1.])):
