@@ -25,7 +25,8 @@ VOID = set('img br hr input meta link source col wbr area base embed'.split())
 
 class Kinds(HTMLParser):
     """What a browser may find fault with, by kind: tags with their classes and colours; the levels
-    of the headings, and the signs and columns of what may be too wide."""
+    of the headings, and the signs and columns of what may be too wide. What draws a picture or a
+    formula's signs is left out, as by the browser's tests."""
     def __init__(self, text):
         super().__init__()
         self.found, self.levels, self.open, self.columns, self.signs = set(), [], [], 0, 0
@@ -35,7 +36,7 @@ class Kinds(HTMLParser):
     def handle_starttag(self, tag, attrs):
         a = dict(attrs)
         classes = sorted((a.get('class') or '').split())
-        drawn = any(kind.startswith('svg') for kind, _ in self.open)
+        drawn = any(kind.startswith('svg') or 'katex-html' in inside for kind, inside in self.open)
         coloured = 'color' in (style := a.get('style') or '')
         if not drawn: self.found.add((tag, *classes, style if coloured else ''))
         if re.fullmatch('h[1-6]', tag): self.levels.append(int(tag[1]))

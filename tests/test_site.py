@@ -305,9 +305,11 @@ FEW = [320, 390, 1024, 1440] # what one page alone has too wide is too wide on t
 if os.environ.get('MLFOUND_WIDTHS') == 'all':
     FEW = WIDTHS = sorted({*WIDTHS, *range(320, 1921, 20)})
 
+FRAMED = ['index.html', 'search.html', 'backward.html'] # with a frame of each kind
+
 def widths_of(name):
-    "All where the frame that all pages share is tried: the path, and the pages around the book."
-    return WIDTHS if name in shell + path else FEW
+    "All where the frame that all pages share is tried: at the front, around the book, in it."
+    return WIDTHS if name in FRAMED else FEW
 
 STILL = '*, *::before, *::after { transition: none !important; animation: none !important }'
 
@@ -362,10 +364,12 @@ def visits(browser, site, kinds):
 
 def test_a_new_kind_of_element_is_visited():
     "Wherever it is; so are the widest table and the longest formula."
-    texts = dict(first='<p>', same='<p><p>', new='<p class="new">', red='<p style="color: red">',
-                 wide='<table><tr><td><td></table>', formula='<math>xy</math>', other='<table><td>')
+    signs = '<span class="katex-html"></span>', '<span class="katex-html"><b></b></span>'
+    texts = dict(first='<p>'+signs[0], same='<p><p>', signs=signs[1], new='<p class="new">',
+                 red='<p style="color: red">', bold='<b>', other='<table><td>',
+                 wide='<table><tr><td><td></table>', formula='<math>xy</math>')
     found = {name: Kinds(text) for name, text in texts.items()}
-    assert {*cover(found, ['first'])} == {'first', 'new', 'red', 'wide', 'formula'}
+    assert {*cover(found, ['first'])} == {'first', 'new', 'red', 'bold', 'wide', 'formula'}
 
 def test_every_kind_of_element_is_visited(kinds, visits):
     def together(names): return set().union(*(kinds[n].found for n in names))
