@@ -103,16 +103,16 @@ def test_every_mutant_is_wrong_and_named(here, name, monkeypatch):
     """A mutant that differs from the solution on other numbers, or in a rule's measured slopes, is
     wrong; the named mistake is the one that was made."""
     right, script = solved(name), EXERCISES[name].script
-    want, ours = drawn_anew(script, right, monkeypatch), want_of(name)
+    want = drawn_anew(script, right, monkeypatch)
+    wrong = {(v.f, ast.unparse(v.node)) for v in versions(name)} # by the script's own numbers
     named = rejected = 0
     for f in functions(right):
         for mistake, node in all_mutations(f)[::MUTANTS]:
             with broken_as(f, node):
                 anew = drawn_anew(script, right, monkeypatch)
                 if anew.ended or not first_wrong(anew, want)[1]: continue # busy machines are slow
-                rejected += 1
-                out = attempt(script, right, seconds=1, forks=False)
-                assert first_wrong(out, ours)[1], f'{mistake}: {ast.unparse(node)}'
+            rejected += 1
+            assert (f, text := ast.unparse(node)) in wrong, f'{mistake}: {text}'
     tried = [v for v in versions(name) if not v.outcome.ended][::1 if everything else 9]
     for v in tried:
         with broken_as(v.f, v.node): verdict = judge(name, solved(name))
