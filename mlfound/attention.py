@@ -71,7 +71,7 @@ def shares(s, seen=None, spread=1.):
 # %% ../nbs/11_Attention.ipynb #attention
 def attention_weights(q, # `(..., t, d)` queries: a tensor or a `Var`
                       k, # `(..., s, d)` keys
-                      mask=None, # `(..., t, s)` boolean, or what broadcasts to it: True where a query may see a key
+                      mask=None, # broadcasts to `(..., t, s)`: True where a query may see a key
                       causal:bool=False, # may a query see only the keys up to its own position?
                       scale:float=None, # of the scores; None is one over the root of `d`
                      ): # `(..., t, s)` shares, each row adds up to 1
@@ -113,6 +113,7 @@ def who_sees(fn, q, k, mask, causal):
     check_mask(fn, both, q, k)
     return both
 
+# %% ../nbs/11_Attention.ipynb #attention-mask
 def check_mask(fn, mask, q, k):
     "Raise unless the mask is boolean and lets every query see something."
     shape = q.shape[-2],k.shape[-2]
@@ -125,6 +126,7 @@ def check_mask(fn, mask, q, k):
         raise ValueError(f'{fn}: the mask lets some query see no key at all, and it has no answer; '
                          'let it see itself')
 
+# %% ../nbs/11_Attention.ipynb #attention-values
 def check_values(fn, k, v):
     "Raise unless there is a value for each key."
     if v.ndim<2 or v.shape[-2]!=k.shape[-2]:
@@ -277,6 +279,7 @@ def _torch_embedding(input, weight, padding_idx=None, norm_type=2., **options):
                                   'scale_grad_by_freq and sparse; leave them out')
     return embedding(raw(input), weight)
 
+# %% ../nbs/11_Attention.ipynb #torch-layer-norm
 def _torch_layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     k = len(normalized_shape)
     if not k or tuple(input.shape[-k:])!=tuple(normalized_shape):
@@ -287,6 +290,7 @@ def _torch_layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5)
     if weight is not None: y = y*weight
     return y if bias is None else y + bias
 
+# %% ../nbs/11_Attention.ipynb #torch-gelu
 def _torch_gelu(input, approximate='none'):
     if approximate!='none':
         raise NotImplementedError(f"gelu: approximate is {approximate!r}; pass 'none', "

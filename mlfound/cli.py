@@ -22,7 +22,8 @@ from .files import DataError
 from .fit import History, TrainingError, load
 from .forward import init_params
 from .jobs import (CHOICES, CommandError, Job, best_of, changed, check_apart,
-                          check_settings, make_recipe, print_versions, run_job, source_of)
+                          check_settings, first_digits, make_recipe, print_versions, run_job,
+                          source_of)
 from .pieces import WorkbookError
 from .pictures import read_views, write_pictures
 from .playground import draw, find_model
@@ -49,7 +50,7 @@ def check(data=None, # your own MNIST: .pkl.gz, .npz or a folder of IDX files (d
     check_apart('check', changed(check, chosen))
     if certificate: return certify()
     check_settings('check', seed=seed, rounds=rounds, digits=digits)
-    x,y = (t[:digits] for t in mnist(data).train)
+    x,y = first_digits('check', mnist(data), digits).train
     params = init_params(x.shape[1], 50, 1, generator=torch.Generator().manual_seed(seed))
     print_versions()
     d = x.shape[1]
@@ -162,6 +163,7 @@ def predict(model, # a file that `mlfound train` wrote, or its folder
         say(f'{plot}: shows the first {MOST_DRAWN} of {count:,} digits')
     return errors
 
+# %% ../nbs/20_Command_line.ipynb #answer
 def _answer(p):
     "The two most probable digits, each with its probability."
     (best,second),(digit,other) = (t.tolist() for t in p.topk(2))
@@ -194,6 +196,7 @@ def _summands(text):
                            f'the network was shown sums of up to {SHOWN}')
     return tuple(map(int, found.groups()))
 
+# %% ../nbs/20_Command_line.ipynb #adder
 def _adder(path):
     "The network of a file, or of a training's folder; `ModelError` if it does not add."
     named,path = path is not None,expand('mlfound-model' if path is None else path)
@@ -249,6 +252,7 @@ class Command(NamedTuple):
     more:str     # what `--help` adds to its docstring
     example:str  # to type
 
+# %% ../nbs/20_Command_line.ipynb #commands
 COMMANDS = dict(
     check=Command(check, lambda agree: 0 if agree else 1,
         'Print relative errors, times and peak memory. Exit code 1 if any gradient disagrees.',
@@ -306,6 +310,7 @@ def ending(e):
     if memory: return 2, 'error: out of memory; make the network, the batch or the pictures smaller'
     raise e
 
+# %% ../nbs/20_Command_line.ipynb #obey
 def _refuse(parser, name, unknown):
     "End with a word on what nobody asked for, and where the command's own options are listed."
     if name: parser.prog += f' {name}'

@@ -158,6 +158,7 @@ def compare(program, f, tensors, exact):
                        f'relative error {off:.1g}: what depends on the arguments was taken for a '
                        'constant; look for NumPy, or for what the function remembers between calls')
 
+# %% ../nbs/12_Compiler.ipynb #tensors_in
 def tensors_in(results):
     found = []
     mapped(results, found.append, Tensor)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from . import ops  # noqa: F401
 from .autograd import op, torch_functions
-from .checks import check_whole, got
+from .checks import check_number, check_whole, got
 from .guards import raw
 from .pointwise import named
 
@@ -68,13 +68,13 @@ def conv_weight(y, # `(n, o, p, q)`, like the maps
     gw = conv(x, y, None, (d,p,s,m*G))                 # (c/groups, m*o, ≥k, ≥l)
     return gw[:,:,:size[2],:size[3]].unflatten(1, (m,-1)).sum(1).transpose(0, 1)
 
-SHARES = 4   # of the pictures, whose sums are taken side by side: one kernel's are too few for two cores
+SHARES = 4   # of the pictures, whose sums are taken side by side
 
 # %% ../nbs/10_Convolution.ipynb #conv_vjp
 def conv_vjp(g:Tensor, # `(n, o, p, q)` upstream gradient
              x:Tensor, # `(n, c, h, w)` pictures of the forward pass
              w:Tensor, # `(o, c/groups, k, l)` kernels of the forward pass
-             b:Tensor=None, # `(o,)` bias: not used, accepted so that the rule takes what `conv` takes
+             b:Tensor=None, # `(o,)` bias: not used, here so that the rule takes what `conv` takes
              how:How=once, # as in the forward pass
              input_grad:bool=True, # False leaves out the convolution for `gx`
             )->tuple[Tensor,Tensor,Tensor]: # `gx, gw, gb`; `gx` is None if not asked for
@@ -130,6 +130,7 @@ def check_maps(fn, x):
         raise ValueError(f'{fn}: got {tuple(x.shape)}; pass pictures (n, c, h, w), '
                          'e.g. x.view(-1, 1, 28, 28) for rows of 784 pixels')
 
+# %% ../nbs/10_Convolution.ipynb #conv-kernels
 def check_kernels(fn, x, w, b, how):
     "Raise unless kernels and bias fit the pictures."
     G,shape = how.groups,tuple(w.shape)
@@ -180,7 +181,7 @@ def window_sizes(size, window):
 @torch.no_grad()
 def largest(x:Tensor, # `(n, c, h, w)` maps
             window:Window, # what to look through
-           )->tuple[Tensor,Tensor]: # `(n, c, p, q)` the largest of each window, and its place: row·w + column
+           )->tuple[Tensor,Tensor]: # the largest of each window `(n, c, p, q)`; its place
     "Where is the first largest entry of each window, or the last that is nan?"
     (s,t),(a,e),(d,f),wide = window.stride,window.padding,window.dilation,x.shape[3]
     (p,q),(below,right) = window_sizes(x.shape, window)
@@ -328,6 +329,7 @@ def run(mean:Tensor, # `(c,)` running mean, changed in place
         momentum:float=.1): # the share of the new in the running average
     "Let the running averages take in a batch."
     check_batch(x)
+    check_number('batch_norm', momentum=momentum)
     mean.lerp_(x.mean(over(x)), momentum)
     var.lerp_(x.var(over(x)), momentum)
 

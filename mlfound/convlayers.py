@@ -56,6 +56,7 @@ def __init__(self:Conv2d,
     self.b = torch.zeros(c_out, **kw) if bias else None
     self.input_grad = input_grad
 
+# %% ../nbs/48_ConvLayers.ipynb #Conv2d_repr
 @patch
 def __repr__(self:Conv2d):
     (o,c,k,l),G = self.w.shape,self.how.groups
@@ -76,6 +77,7 @@ class MaxPool2d(Module):
         return self.chosen(x, largest(x, as_window('MaxPool2d', x, *self.settings))[1])
     def bwd(self, g, x): return self.chosen.backward(g)
 
+# %% ../nbs/48_ConvLayers.ipynb #AvgPool2d
 class AvgPool2d(Module):
     "The mean of each window, zeros of the padding counted."
     def __init__(self, kernel_size, stride=None, padding=0):
@@ -119,6 +121,7 @@ def drop_mask(x, # `(...)` what to thin out
     kept = torch.empty_like(x).bernoulli_(1-p, generator=generator)
     return kept if p==1 else kept.div_(1-p)
 
+# %% ../nbs/48_ConvLayers.ipynb #Dropout-class
 class Times(Module):
     "`x` times a mask, which has no gradient."
     def forward(self, x, mask): return x*mask

@@ -110,6 +110,7 @@ class Kept(NamedTuple):
     normal:tuple # what was normalised, divided by how much; None without
     out:Tensor   # `(n, o, p, q)` what it let pass
 
+# %% ../nbs/49_ConvNet.ipynb #block_forward
 def block_forward(x, look, norm, team):
     "One block, and what its rules will ask for."
     z = conv(x, look.w, look.b, look.how)
@@ -118,6 +119,7 @@ def block_forward(x, look, norm, team):
     out = normal[0]*column(norm.w, top) + column(norm.b, top) if norm else top
     return Kept(x, z.shape, at, normal, out.relu_())
 
+# %% ../nbs/49_ConvNet.ipynb #block_backward
 def block_backward(g, kept, look, norm, team, grads):
     "Send `g` back through a block; fills `grads`, and returns the gradient for what it saw."
     g = torch.ops.aten.threshold_backward(g, kept.out, 0)                     # relu_vjp
@@ -208,6 +210,7 @@ def housed(net):
         grads[m,name] = flat.grad[window].view(t.shape)
     return flat,grads
 
+# %% ../nbs/49_ConvNet.ipynb #by_functions
 def by_functions(net):
     "Gradients by hand."
     (flat,grads),team = housed(net),Team()
@@ -222,6 +225,7 @@ def by_layers(net):
     return layers_way(net)._replace(draw_from=draw_from, share=alone(net),
                                     model=net)
 
+# %% ../nbs/49_ConvNet.ipynb #by_tape
 def by_tape(net):
     "Gradients by the tape."
     leaves = {id(p): Var(p, requires_grad=True) for p in net.parameters()}
@@ -311,6 +315,7 @@ def conv_tensors(net):
         if norm: found |= {f's{k}': norm.w, f'mean{k}': norm.mean, f'var{k}': norm.var}
     return found
 
+# %% ../nbs/49_ConvNet.ipynb #conv_network
 def conv_network(path, tensors, facts):
     "The network that a file holds."
     try:
@@ -332,6 +337,7 @@ def filled(net, tensors):
     for name,t in conv_tensors(new).items(): t.copy_(tensors[name])
     return new
 
+# %% ../nbs/49_ConvNet.ipynb #for_plain_pixels
 @torch.no_grad()
 def for_plain_pixels(net):
     "The same network with the shift and the scale of the pixels in its first kernels."
@@ -343,6 +349,7 @@ def for_plain_pixels(net):
     else: look.b -= moved
     return new
 
+# %% ../nbs/49_ConvNet.ipynb #kinds
 def in_words(sizes):
     plan = Plan(**sizes)
     return '-'.join(map(str, [1, *(o for o,_,_ in plan.blocks), plan.classes]))

@@ -78,10 +78,11 @@ def together(exam, some):
         same = [torch.full_like(v, c) if k in some else v for k,v in enumerate(exam.values)]
         yield f'{what} of {names}',same,tuple(some)
 
+# %% ../nbs/57_Corners.ipynb #meeting
 def meeting(exam, i, j):
     "Rows of one leaf that are rows of another."
     a,b = exam.values[i],exam.values[j].clone()
-    if not a.ndim or a.shape[1:]!=b.shape[1:]: return
+    if not (a.ndim and b.ndim) or a.shape[1:]!=b.shape[1:]: return
     n = min(len(a), len(b))
     b[:n] = a[:n]
     for k in (i,j): yield f'{exam.called(i)} meets {exam.called(j)}',put(exam.values, j, b),(k,)
@@ -175,6 +176,7 @@ def fair(o, got, bounds):
     slack = 1e-3 + 1e-2*steepest
     return not steepest<STEEP or lo-slack<=got<=hi+slack
 
+# %% ../nbs/57_Corners.ipynb #unfair
 def unfair(step, o, got, bounds):
     "What is wrong, in words, and which mistake fits."
     lo,hi = (t[o].item() for t in bounds)
@@ -244,40 +246,82 @@ def modelled(exam):
 # %% ../nbs/57_Corners.ipynb #unlike
 def unlike(exam, name, values):
     "How the thing differs from its model at these values, if it does."
-    try: pairs = [*answers(exam, values)]
-    except Exception: return   # one of them refuses
-    for what,got,want in pairs:
-        if got is None: got = torch.zeros_like(want)
-        if same_numbers(got, want, exam.dtype): continue
-        code = as_code(exam.subject, values, exam.name)
-        says = f'{what} is not that of its model' + apart(got, want)
-        fits = OTHER if what.startswith('result') else CONVENTION
-        yield Finding(f'like its model: {name}', 'fault', says, [fits], code)
-        return
+    if not (found := first_difference(exam, values)): return
+    what,got,want = found
+    says = f'{what} is not that of its model' + apart(got, want)
+    fits = OTHER if what.startswith('result') else CONVENTION
+    code = as_code(exam.subject, values, exam.name)
+    yield Finding(f'like its model: {name}', 'fault', says, [fits], code)
 
 OTHER = 'not its model: it is another function'
 CONVENTION = 'another convention: at a corner its model gives another of the fair answers'
 
+def first_difference(exam, values):
+    "`(words, of the thing, of its model)` of the first answer that differs, if one does."
+    try:
+        for what,got,want,blurred in answers(exam, values):
+            if got is None and want is not None: got = torch.zeros_like(want)
+            if not same_numbers(got, want, blurred, exam.dtype): return what,got,want
+    except Exception: return   # one of them refuses
+
 # %% ../nbs/57_Corners.ipynb #answers
 def answers(exam, values):
-    "`(words, of the thing, of its model)` for results, gradients and their derivatives."
+    "`(words, of the thing, of its model, how far rounding moves that)`, one after another."
     one,two = (s.run(values) for s in (exam.subject, exam.model))
-    gs,names = exam.drawn(one.outs),[leaf.name for leaf in exam.subject.leaves]
-    for i,pair in enumerate(zip(one.outs, two.outs)): yield f'result {i}',*pair
-    for n,*pair in zip(names, one.pull(gs), two.pull(gs)): yield f'the gradient of {n}',*pair
-    if min(exam.subject.orders, exam.model.orders)<2: return
-    vs = exam.drawn(values)
-    again = (s.second(values, gs, vs)[0] for s in (exam.subject, exam.model))
-    for n,*pair in zip([*names, *(f'g {i}' for i in range(len(gs)))], *again):
-        yield f'the second derivative for {n}',*pair
+    gs,vs = exam.drawn(one.outs),exam.drawn(values)
+    for i,pair in enumerate(zip(one.outs, two.outs)): yield f'result {i}',*pair,0.
+    names = [leaf.name for leaf in exam.subject.leaves]
+    words = [f'the gradient of {n}' for n in names]
+    names += [f'g {i}' for i in range(len(gs))]
+    words += [f'the second derivative for {n}' for n in names]
+    orders = min(exam.subject.orders, exam.model.orders)
+    got,want,near = (gradients(s, v, gs, vs, orders) for s,v in
+                     [(exam.subject, values), (exam.model, values), (exam.model, nearby(values))])
+    yield from zip(words, got, want, blur(want, near, exam.dtype))
 
-def same_numbers(got, want, dtype):
-    "Alike, where the model has a number to compare with?"
+def gradients(subject, values, gs, vs, orders):
+    "All gradients of a subject, and of those, where it has some, the derivatives along `vs`."
+    first = subject.run(values).pull(gs)
+    return first if orders<2 else [*first, *subject.second(values, gs, vs)[0]]
+
+# %% ../nbs/57_Corners.ipynb #blur
+def nearby(values):
+    "The same numbers, eight of their last digits larger."
+    return [v*(1 + 8*torch.finfo(v.dtype).eps) if v.is_floating_point() else v for v in values]
+
+def blur(want, near, dtype):
+    "How far rounding moves each of the answers `want`: a tenfold of what moved; no jump counts."
+    largest = max([0., *map(size, want)])
+    for w,n in zip(want, near):
+        off = 0. if w is None or w.shape!=n.shape else 10*size(n-w)
+        yield off*(off<1e-6*largest) + 2**10*torch.finfo(dtype).eps*largest
+
+def size(t):
+    "The largest entry that is a number."
+    if t is None or not t.numel(): return 0.
+    return t.abs().nan_to_num(0, 0, 0).amax().item()
+
+# %% ../nbs/57_Corners.ipynb #same_numbers
+def same_numbers(got, want, blurred, dtype):
+    "Alike but for what rounding decides, where the model has a number to compare with?"
     if want is None or got.shape!=want.shape: return want is None
-    return alike(torch.where(want.isnan(), want, got), want, dtype)
+    if alike(torch.where(want.isnan(), want, got), want, dtype): return True
+    return bool((distance(got, want) <= blurred + 1e-7*size(want)).all())
+
+def distance(got, want):
+    "Between equals, and from what is no number, there is none."
+    return torch.where(want.isnan() | (got==want), 0., got-want).abs()
 
 def apart(got, want):
-    "The first entry at which they differ."
+    "The entry at which they differ most."
     if got.shape!=want.shape: return f': its shape is {tuple(got.shape)}, not {tuple(want.shape)}'
-    at = tuple((got!=want).nonzero()[0].tolist())
-    return f': at {at} it is {got[at].item():.6g}, there {want[at].item():.6g}'
+    off = distance(got, want).nan_to_num(torch.inf)
+    at = tuple(i.item() for i in torch.unravel_index(off.argmax(), off.shape))
+    return f': at {at} it is {until_they_differ(got[at].item(), want[at].item())}'
+
+def until_they_differ(a, b):
+    "Both numbers, with as many digits as tell them apart."
+    for digits in 6, 10, 17:
+        one,two = f'{a:.{digits}g}',f'{b:.{digits}g}'
+        if one!=two: break
+    return f'{one}, there {two}'

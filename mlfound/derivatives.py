@@ -20,11 +20,13 @@ from .guards import TapeError, begun, check_data, raw
 def _many(v): return [*v] if isinstance(v, (tuple,list)) else [v]
 def _like(xs, out): return tuple(out) if isinstance(xs, (tuple,list)) else out[0]
 
+# %% ../nbs/35_Derivatives.ipynb #Trial
 class _Trial(NamedTuple):
     leaves:list # a `Var` for each of the `xs`, with which `f` was called
     y:Var       # what `f` made of them
     tracked:bool # must the answer be differentiable in turn?
 
+# %% ../nbs/35_Derivatives.ipynb #under_way
 class _Depth(threading.local): transforms = 0   # how many are running in this thread
 _depth = _Depth()
 
@@ -81,6 +83,8 @@ def _check_points(name, points, vs):
             raise ValueError(f'{name}: the direction vs[{i}] is {got} but xs[{i}] is '
                              f'{tuple(x.shape)}; pass a tensor of that shape')
 
+# %% ../nbs/35_Derivatives.ipynb #check_value
+#| code-fold: true
 def _check_value(name, y, scalar):
     if not isinstance(y, Var):
         raise TapeError(f'{name}: f gave {type(y).__name__}, which has no history; it must give '
@@ -122,6 +126,7 @@ def _table(y, leaves, tracked):
         return [*map(wrap, zeros)] if tracked else zeros
     return [rows(*r).reshape(y.shape+x.shape) for x,r in zip(leaves, zip(*swept))]
 
+# %% ../nbs/35_Derivatives.ipynb #jacobian
 def jacobian(f, # function of as many `Var`s as there are `xs`
              xs): # tensor or `Var`, or a tuple of them
     "All derivatives of `f`: `(*out.shape, *x.shape)` for each of the `xs`."

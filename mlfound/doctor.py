@@ -10,6 +10,7 @@ __all__ = ['diagnose', 'Verdict', 'Diagnosis', 'Settings', 'chosen', 'bar', 'tri
 import math
 import warnings
 from dataclasses import dataclass
+from traceback import walk_tb
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ from .verify import floats
 
 # %% ../nbs/09_Doctor.ipynb #diagnose
 def diagnose(f, # `f(*args)` returns a tensor
-             vjp, # `vjp(g, *args)` returns a gradient for each argument, alone if one; None is not checked
+             vjp, # `vjp(g, *args)`: a gradient for each argument, alone if one; None is not checked
              *args, # as for `check_vjp`
              g:Tensor=None, # upstream gradient; None draws one, and tries its negative, too
             )->'Diagnosis': # one verdict for each gradient
@@ -140,19 +141,26 @@ def called(thing):
     name = getattr(thing, '__name__', type(thing).__name__)
     return name if name.isidentifier() else 'f'
 
-# %% ../nbs/09_Doctor.ipynb #tried
+# %% ../nbs/09_Doctor.ipynb #bar
 def bar(names, wanted):
     "The names, with a bar on a terminal if it takes more than two seconds."
     from tqdm import tqdm
     silent = None if wanted is None else not wanted
     return tqdm(names, delay=2, disable=silent, leave=False, unit=' trials')
 
+# %% ../nbs/09_Doctor.ipynb #within
+def within(error, module):
+    "Was this error raised below a call of one of the module's functions?"
+    return any(frame.f_globals['__name__']==module for frame,_ in walk_tb(error.__traceback__))
+
+# %% ../nbs/09_Doctor.ipynb #tried
 def tried(exam, name, shrink=True):
     "The findings of one trial, with the smallest arguments for each fault."
     found = []
     try:
         for f in TRIALS[name](exam): found.append(f)
     except Exception as e:
+        if not within(e, 'mlfound.subject'): raise # a failure of the trial, and no fault of the thing
         what = f'raises {raised(e)}'
         found.append(Finding(name, 'fault', what, [f'an error of its own: {type(e).__name__}']))
     for f in found:
@@ -162,7 +170,7 @@ def tried(exam, name, shrink=True):
     return found
 
 # %% ../nbs/09_Doctor.ipynb #examine
-def examine(thing, # a pair `(f, vjp)`, an `autograd.Function`, a module, any function of tensors, a layer, an operation
+def examine(thing, # `(f, vjp)`, an `autograd.Function`, a module, function, layer or operation
             *args, # what it is called with; every floating-point tensor or array is examined
             settings:Settings=None, # how
             **kwargs, # what it is called with by name

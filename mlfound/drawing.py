@@ -76,6 +76,8 @@ def _lambda(f):
     spans = [s for s in spans if s[:2]<s[2:]]
     return _lambdas(''.join(lines))[*min(s[:2] for s in spans), *max(s[2:] for s in spans)]
 
+# %% ../nbs/17_Drawing.ipynb #renamed
+#| code-fold: true
 class _Renamed(ast.NodeTransformer):
     def __init__(self, names): self.names = names
     def visit_Name(self, n): return ast.Name(self.names.get(n.id, n.id))
@@ -147,6 +149,8 @@ def receive(self:_Picture, seed, seen):
         self.sent[a.entry,a.k] = step,a.sent
         self.grads.setdefault(a.to, []).append((step, a.total))
 
+# %% ../nbs/17_Drawing.ipynb #words_of
+#| code-fold: true
 @patch
 def places(self:_Picture, e):
     "For each edge of `e` its port, by number."
@@ -166,6 +170,8 @@ def call(self:_Picture, e):
     if not e.op: return 'data' if isinstance(e, Given) else 'leaf'
     return f'{e.op.name}({", ".join(self.spelled(e, i) for i in range(len(self.args[e])))})'
 
+# %% ../nbs/17_Drawing.ipynb #rule_of_edge
+#| code-fold: true
 @patch
 def rule(self:_Picture, e, k):
     "What the rule of `e` for its `k`-th edge computes, in the reader's names."
@@ -186,6 +192,8 @@ def _text(x, y, words, kind='', end=False):
     kind,end = f' class="{kind}"' if kind else '',' text-anchor="end"' if end else ''
     return f'<text{kind} x="{x}" y="{y}"{end}>{words}</text>'
 
+# %% ../nbs/17_Drawing.ipynb #timed
+#| code-fold: true
 def _timed(at, until, body, tag='g', more=''):
     "What a figure shows from step `at` on, perhaps only up to step `until`."
     until = f' data-until="{until}"' if until else ''
@@ -197,6 +205,8 @@ def _shows(way, of, k):
 
 def _moved(x, y): return f' transform="translate({x:g} {y:g})"'
 
+# %% ../nbs/17_Drawing.ipynb #tensor_card
+#| code-fold: true
 def _tensor(t, words=''):
     "A tensor in a card: numbers, or squares, or some words."
     if t is None: return ''
@@ -215,6 +225,8 @@ def card(self:_Picture, e):
             + _text(_W-10, 19, _cut(op, 9), 'small', True) + (seen if value is not None else '')
             + _text(_W-10, 40, size(self.shape(e)) if self.shape(e) else '', 'small', True))
 
+# %% ../nbs/17_Drawing.ipynb #drawer
+#| code-fold: true
 def _states(grads):
     "Each gradient with the steps between which it stands there."
     ends = [step for step,_ in grads[1:]]+[None]
@@ -292,6 +304,8 @@ def nodes(self:_Picture):
         yield _timed(self.step[e], None, drawn, more=
                      f' class="{kind}"{_moved(*self.spot(e))} data-node="{i}" aria-label="{said}"')
 
+# %% ../nbs/17_Drawing.ipynb #svg_whole
+#| code-fold: true
 @patch
 def svg(self:_Picture):
     drawer = _DRAWER*bool(self.grads)
@@ -349,6 +363,8 @@ _UNKEPT = ('<p class="none">not kept: no rule asked for it.<br>'
 def _div(at, until, body, more=''): return _timed(at, until, body, 'div', more)
 def _live(way, of, k, words): return f'<span{_shows(way, of, k)}>{escape(words)}</span>'
 
+# %% ../nbs/17_Drawing.ipynb #value_panel
+#| code-fold: true
 @patch
 def value_panel(self:_Picture, e):
     shown = _UNKEPT if self.value[e] is None else table(self.value[e])
@@ -357,6 +373,8 @@ def value_panel(self:_Picture, e):
     shown = _div(self.step[e], None, shown, more)
     return f'<div class="of-value"><div>value</div>{early}{shown}</div>'
 
+# %% ../nbs/17_Drawing.ipynb #grad_panel
+#| code-fold: true
 @patch
 def grad_panel(self:_Picture, e):
     "The gradient at each step, and where it came from."
@@ -373,6 +391,8 @@ def grad_panel(self:_Picture, e):
         states += _div(at, until, f'<div>{said}</div>{shown}')
     return f'<div class="of-grad"><div>gradient</div>{states}</div>'
 
+# %% ../nbs/17_Drawing.ipynb #rules_panel
+#| code-fold: true
 @patch
 def rules_panel(self:_Picture, e):
     if isinstance(e, Given): return '<li class="with">Data: nobody asks for its gradient.</li>'
@@ -386,6 +406,8 @@ def rules_panel(self:_Picture, e):
                  f'<code>{escape(self.rule(e, k))}</code>{gave}</li>')
     return said
 
+# %% ../nbs/17_Drawing.ipynb #section
+#| code-fold: true
 @patch
 def section(self:_Picture, e):
     "What is said of a card when it is chosen."
@@ -411,6 +433,8 @@ def forward_log(self:_Picture):
         text = f'{name(e)} = {escape(self.call(e))} gives {value}.'
         yield _said(i, f'Forward {k} of {len(self.ops)}', text)
 
+# %% ../nbs/17_Drawing.ipynb #backward_log
+#| code-fold: true
 @patch
 def backward_log(self:_Picture, seed, seen, why):
     "One sentence for each gradient that is sent."

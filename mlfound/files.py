@@ -246,7 +246,8 @@ def _instructions(raw):
 _DECODE = {
     **dict.fromkeys(('uint1','uint2','uint4','uint8'), lambda a: int.from_bytes(a, 'little')),
     **dict.fromkeys(('int4','long1'), lambda a: int.from_bytes(a, 'little', signed=True)),
-    **dict.fromkeys(('decimalnl_short','decimalnl_long'), lambda a: int(a[:30].rstrip(b'L'))), # Python 2: 60000L
+    # Python 2 wrote 60000L
+    **dict.fromkeys(('decimalnl_short','decimalnl_long'), lambda a: int(a[:30].rstrip(b'L'))),
     'stringnl': lambda a: codecs.escape_decode(a[1:-1])[0],
     'unicodestringnl': lambda a: a.decode('raw-unicode-escape').encode()}
 
@@ -282,6 +283,7 @@ def _grouped(stack, k):
     "The values of a stack, those from the `k`-th on as one tuple."
     return [*stack[:k], tuple(stack[k:])]
 
+# %% ../nbs/15_Files.ipynb #machine
 def _record(raw):
     "What a pickle would build, with each call it asks for written down as a `_Call`."
     stack,marks,memo = [],[],{}
@@ -407,7 +409,7 @@ def _parts(path):
 # %% ../nbs/15_Files.ipynb #read_arrays
 def read_arrays(path:str|Path, # a `.pkl.gz`, `.pkl`, `.npz` or a folder of IDX files
                 by:str='read_arrays', # who asks: the first word of an error
-               )->dict[str,tuple]: # for each of `PARTS` its bytes `(n, 784)` and int64 labels `(n,)`
+               )->dict[str,tuple]: # for each of `PARTS` bytes `(n, 784)` and int64 labels `(n,)`
     "The digits in a file, each array checked; raises `DataError` if it will not do."
     path = Path(path)
     with reading(path, by):

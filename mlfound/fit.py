@@ -28,7 +28,7 @@ from .ways import (OPTIMIZERS, UNASKED, Settings, advice, default_rate, evaluate
                           find_optimizer, find_kind, networks, way_of)
 
 # %% ../nbs/14_Fit.ipynb #save
-def save(path, # file to write, by custom `.safetensors`; an old one is replaced only when the new one is whole
+def save(path, # file to write, by custom `.safetensors`; an old one stays until the new one is whole
          model, # of that kind; a plain one as `parameters_of` takes it
          network:str='plain', # its kind, one of `networks()`
          **facts): # whatever else JSON can hold: accuracy, seed, ...
@@ -75,6 +75,8 @@ def _fill(path, want, tensors):
                              f'load into a model of {tensors[name].dtype}')
     for name,t in want.items(): t.detach().copy_(tensors[name])
 
+# %% ../nbs/14_Fit.ipynb #load_into
+#| code-fold: true
 def _load_into(path, model, known, tensors):
     own = known.tensors(model)
     if len(own)!=len(tensors):
@@ -92,10 +94,10 @@ class History:
     "What happened in a training."
     losses:list[float]=field(default_factory=list) # of each step, on its batch
     rates:list[float]=field(default_factory=list)  # the learning rate of each step
-    epochs:list[dict]=field(default_factory=list)  # of each pass: mean 'loss', 'valid_loss', 'accuracy'
+    epochs:list[dict]=field(default_factory=list)  # of each pass: 'loss', 'valid_loss', 'accuracy'
     seconds:float=0.                               # for all of it
     interrupted:bool=False                         # by Ctrl-C?
-    unwritten:str=None                             # why the last checkpoint could not be written, if so
+    unwritten:str=None                             # why the last checkpoint was not written, if so
 
 # %% ../nbs/14_Fit.ipynb #look
 #| code-fold: true
@@ -147,7 +149,7 @@ class _Run:
         self.generator = torch.Generator().manual_seed(settings.seed)
         if way.draw_from: way.draw_from(self.generator)
         self.history,self.best = History(),None   # best: its accuracy, and copies of the tensors
-        self.facts = asdict(settings)   # with what else makes it this training, if there is a checkpoint
+        self.facts = asdict(settings)   # and what else makes it this training, for a checkpoint
 
     def named(self):
         "The tensors of model and optimizer, by name: the very ones, not copies."
@@ -341,6 +343,9 @@ def _check_split(name, split, way):
     if lo<0 or hi>=c:
         raise ValueError(f'fit: {name}.y holds {int(lo if lo<0 else hi)}; '
                          f'the model gives {c} scores, so classes are 0 to {c-1}')
+
+# %% ../nbs/14_Fit.ipynb #scores
+#| code-fold: true
 def _scores(way, x):
     "What the model gives for one example, and how many scores that are."
     z = way.logits(x[:1])
@@ -380,17 +385,17 @@ def _check_paths(checkpoint, resume, fresh):
     if not goes_on: check_finished(checkpoint, fresh)
 
 # %% ../nbs/14_Fit.ipynb #fit
-def fit(model, # `[w1, b1, ...]` tensors or `Var`s, a `Module`, an `nn.Module` or a `Way`; trained in place
+def fit(model, # `[w1, b1, ...]`, a `Module`, an `nn.Module` or a `Way`; trained in place
         train:Split, # `x (n, d)` and classes `y (n,)`
         valid:Split=None, # looked at after every epoch
         *, epochs:int=Settings.epochs, # passes through the examples
         batch:int=Settings.batch, # examples in a step
-        lr:float=Settings.lr, # highest learning rate; None is what suits the optimizer and the batch
-        optimizer=Settings.optimizer, # a name in `OPTIMIZERS`, or what makes one: `make(params, lr=...)`
-        schedule=one_cycle, # `schedule(lr, steps)` gives the learning rate as a function of the step
+        lr:float=Settings.lr, # highest learning rate; None: what suits optimizer and batch
+        optimizer=Settings.optimizer, # a name in `OPTIMIZERS`, or `make(params, lr=...)`
+        schedule=one_cycle, # `schedule(lr, steps)` gives step → learning rate
         transform=None, # `transform(x, generator)` returns the inputs to use in a batch's place
         seed:int=Settings.seed, # of the order of the examples
-        progress:bool=None, # False shows none, True a bar; None a bar on a screen and lines in a file
+        progress:bool=None, # None: a bar on a screen, lines in a file; False: none
         checkpoint=None, # file to write at the start and after every epoch
         resume=None, # such a file, to go on from
         fresh:bool=False, # may `checkpoint` replace one of a training that was interrupted?

@@ -199,6 +199,7 @@ def _is_box(p): # a patch
     def full(side): return side[:max(2, round(.07*len(side)))].any(0).mean()>=.9
     return (full(a) or full(a[::-1])) and (full(a.T) or full(a.T[::-1]))
 
+# %% ../nbs/34_Ink.ipynb #inside
 def _inside(r, box, k, noise): # missing light, a box, the side of a square
     "The missing light inside of a box, without its lines; zero elsewhere."
     (r0,c0),(r1,c1) = box.low*k,box.high*k
@@ -299,11 +300,12 @@ def _belong(a, b): # two patches
     near = apart.max()<(.15 if small<.5*large else .05)*large
     return one_tall and (near or (stacked and apart[0]<.25*large))
 
+# %% ../nbs/34_Ink.ipynb #groups
 def groups_of(patches):
     "The patches of each digit as one, left to right."
     for a,b in combinations(patches, 2):
-        if _belong(a,
-                   b): return groups_of([p for p in patches if p is not a and p is not b] + [a|b])
+        if _belong(a, b):
+            return groups_of([p for p in patches if p is not a and p is not b] + [a|b])
     return sorted(patches, key=lambda p: p.low[1])
 
 # %% ../nbs/34_Ink.ipynb #cut_out

@@ -82,6 +82,7 @@ def number(v):
 
 def size(shape): return '×'.join(f'{n:,}' for n in shape) or 'scalar'
 
+# %% ../nbs/29_Layout.ipynb #short
 def few(t):
     "The numbers of a very small tensor, `[3 1; 1 -2]`, or `''` if there are too many."
     if t.numel()==1: return number(t.item())
@@ -122,6 +123,8 @@ def table(t):
     top = max((abs(v) for r in rows for v in r if math.isfinite(v)), default=0) or 1
     return f'<table>{"".join(_row(r, top) for r in rows)}</table>'
 
+# %% ../nbs/29_Layout.ipynb #row
+#| code-fold: true
 def _row(row, top):
     cells = ''
     for v in row:

@@ -97,6 +97,8 @@ def check_apart(fn, names, params, error):
                             f'of {other}; give each layer its own, or sum both uses on the tape')
         near.append((name, p))
 
+# %% ../nbs/45_Optimizers.ipynb #meet
+#| code-fold: true
 def _meet(p, q):
     "Do two tensors in the same memory share an entry?"
     def end(t): return t.storage_offset() + sum((n-1)*s for n,s in zip(t.shape, t.stride())) + 1

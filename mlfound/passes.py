@@ -302,6 +302,7 @@ def over(kernel):
     packet = getattr(torch.ops.aten, f'{name}_', None)
     return getattr(packet, kernel._overloadname, None) if packet else None
 
+# %% ../nbs/43_Passes.ipynb #in_place-code
 def in_place(listing):
     "Write results over arguments that nobody needs any more."
     lines,homes = list(listing.lines),{**listing.homes}

@@ -218,7 +218,7 @@ def _views(z): # `(h, w)` strokes of one digit
     return x[[first, *(k for k in range(len(x)) if k!=first and far[k]<=_ALIKE*least)]]
 
 # %% ../nbs/16_Pictures.ipynb #closer
-def _closer(im, strokes, group, zoom): # Pillow's image, and how many of its pixels make one of `strokes`
+def _closer(im, strokes, group, zoom): # `zoom` pixels of the image make one of `strokes`
     "The strokes of one digit, seen in the original."
     k = strokes.k
     margin = int(.1*group.size.max()*k) + k
@@ -242,7 +242,7 @@ def _one_digit(im, strokes, group):
     return _views(_thickened(_resized(z, _FINE)))
 
 # %% ../nbs/16_Pictures.ipynb #read_digits
-def read_views(path:str|Path, # a picture of digits side by side: PNG, JPEG, GIF, WebP, BMP, TIFF or PGM
+def read_views(path:str|Path, # digits side by side: PNG, JPEG, GIF, WebP, BMP, TIFF or PGM
                by:str='read_views', # who asks: the first word of an error
               )->list[Tensor]: # for each digit, left to right, `(v, 784)` float32 pixels: its views
     "Prepare each digit of a picture in every pose that looks like a digit; raises `DataError`."
@@ -261,7 +261,7 @@ def read_digits(path:str|Path, # as for `read_views`
     "Prepare the digits in a picture as MNIST's were; raises `DataError` for what is no digit."
     return torch.stack([views[0] for views in read_views(path, 'read_digits')])
 
-def read_digit(path:str|Path, # a picture of one digit, dark or light: PNG, JPEG, GIF, WebP, BMP, TIFF or PGM
+def read_digit(path:str|Path, # one digit, dark or light: PNG, JPEG, GIF, WebP, BMP, TIFF or PGM
               )->Tensor: # `(784,)` float32 pixels, like a row of `mnist().train.x`
     "Prepare a picture as MNIST's were prepared; raises `DataError` unless it holds one digit."
     found = read_views(path, 'read_digit')
@@ -286,6 +286,7 @@ def write_pictures(split:Split, # digits
     for k,(path,x) in enumerate(zip(files, split.x)): write_whole(path, _as_png(x, k, each))
     return files
 
+# %% ../nbs/16_Pictures.ipynb #as_png
 def _as_png(x, k, each):
     "The bytes of a picture of a digit, the `k`-th of several."
     from PIL import Image, PngImagePlugin

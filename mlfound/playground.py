@@ -29,7 +29,7 @@ def packaged_model()->Path: # a file of `save`
     return Path(str(files('mlfound')/'assets'/'reader.safetensors'))
 
 # %% ../nbs/18_Playground.ipynb #play-09
-def find_model(model, # a file that `save` wrote, a training's folder, the model itself; None is the packaged one
+def find_model(model, # a file of `save`, a training's folder, or a model; None: the packaged one
               )->tuple: # the kind of network, the model, and the facts of its file
     "A model for pictures of digits; raises `ModelError` if it is none."
     facts,name = {},'the model'
@@ -99,6 +99,7 @@ def carried(digits):
     first = [(digits.y==k).nonzero()[:CARRIED,0] for k in range(10)]
     return tuple(t[torch.cat(first).sort().values] for t in digits)
 
+# %% ../nbs/18_Playground.ipynb #play-18b
 def about(kind, layers, facts):
     "Where the network comes from, in a sentence or two."
     count = sum(l.get('w', 0) + l.get('b', 0) for l in layers)
@@ -109,6 +110,7 @@ def about(kind, layers, facts):
     if not test: return said + '.'
     return f'{said}. It reads {100*test["accuracy"]:.2f} % of {test["digits"]:,} test digits.'
 
+# %% ../nbs/18_Playground.ipynb #play-18c
 def page_data(model):
     "Everything the page computes with."
     kind,model,facts = find_model(model)
@@ -124,7 +126,7 @@ class Playground(Page):
     "The page that reads what you draw, as HTML; Jupyter shows it."
     title,tall = 'Draw a digit, and see a network read it',1250
 
-def write_page(model=None, # a file that `save` wrote, a training's folder, the model itself; None is the packaged one
+def write_page(model=None, # a model, or where one is, as for `find_model`; None: the packaged one
                path=DRAW, # the file to write; an old one is replaced only if it is such a page
               )->Playground: # the page, which Jupyter shows
     "Write a page that reads what is drawn on it; raises `ModelError` for what is no such model."
@@ -139,7 +141,7 @@ def write_page(model=None, # a file that `save` wrote, a training's folder, the 
     return page
 
 # %% ../nbs/18_Playground.ipynb #play-41
-def draw(model:Path=None, # a file that `mlfound train` wrote, or its folder (default: the network that comes along)
+def draw(model:Path=None, # what `mlfound train` wrote (default: the network that comes along)
          *, out=DRAW, # the file to write
          no_open:bool=False, # only write it, and leave the browser alone
         )->Playground: # the page

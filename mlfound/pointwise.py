@@ -223,7 +223,6 @@ def alias(f, # an operation, or a function made of some
         torch_functions[n] = f
     return f
 
-for _f in (asin, acos, atan, asinh, acosh, atanh, atan2): alias(_f, 'arc' + _f.__name__[1:])
 alias(div, 'divide', 'true_divide')
 alias(sub, 'subtract')
 alias(autograd.mul, 'multiply')
@@ -231,6 +230,7 @@ alias(autograd.neg, 'negative')
 alias(abs, 'absolute')
 alias(trunc, 'fix')
 alias(clamp, 'clip')
+for _f in (asin, acos, atan, asinh, acosh, atanh, atan2): alias(_f, 'arc' + _f.__name__[1:])
 
 # %% ../nbs/30_Pointwise.ipynb #operators
 @composite

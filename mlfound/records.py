@@ -30,6 +30,7 @@ class Call:
     def __enter__(self): self.around,running.call = running.call,self
     def __exit__(self, *_): running.call,self.around = self.around,None
 
+# %% ../nbs/37_Records.ipynb #running
 class Running(threading.local): call = None   # the call whose forward or bwd this thread is in
 running = Running()
 
@@ -123,6 +124,7 @@ def remember(g, t, kept=()):
         note(g, t[0] if isinstance(t, tuple) else t)
     return g
 
+# %% ../nbs/37_Records.ipynb #note
 def note(g, t):
     if not isinstance(t, Tensor): return    # a list, say, is no output of a layer
     k,others = id(g),[]

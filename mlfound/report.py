@@ -254,6 +254,7 @@ def draw_predictions(seen:list, # `(file, pixels, probabilities)` of each pictur
     if seen: bars.set_xlabel('digit')
     write_figure(fig, path, dpi=110)
 
+# %% ../nbs/24_Report.ipynb #drawable
 def _drawable(name):
     "A file's name in characters that the font has, and none of them a formula's."
     from matplotlib.font_manager import FontProperties, findfont, get_font

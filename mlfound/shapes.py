@@ -88,6 +88,9 @@ for _f in (ravel, view): _f.defvjp(_reshaped)
 for _f in (clone, contiguous): _f.defvjp(lambda g: g)
 
 # %% ../nbs/31_Shapes.ipynb #like
+alias(movedim, 'moveaxis')
+alias(transpose, 'swapaxes', 'swapdims')
+
 @composite
 def view_as(x, other): return view(x, raw(other).shape)
 @composite
@@ -96,6 +99,8 @@ def reshape_as(x, other): return reshape(x, raw(other).shape)
 def expand_as(x, other): return expand(x, raw(other).shape)
 @composite
 def broadcast_to(x, size): return expand(x, size)
+
+# %% ../nbs/31_Shapes.ipynb #flips
 @composite
 def fliplr(input): return flip(input, _axes('fliplr', input, 2)[1:2])
 @composite
@@ -110,9 +115,6 @@ def _axes(fn, x, least):
     "The axes of `x`, of which there must be so many."
     if x.ndim<least: raise ValueError(f'{fn}: got {x.ndim} axes; at least {least} are needed')
     return [*range(x.ndim)]
-
-alias(movedim, 'moveaxis')
-alias(transpose, 'swapaxes', 'swapdims')
 
 # %% ../nbs/31_Shapes.ipynb #repeat
 def _collected(g, shape, sizes):

@@ -133,6 +133,7 @@ def largest_error(what, got, found, rtol):
                         f"worst at entry {at}: got {got[at]:.6g}, "
                         f"central difference {found.slope[at]:.6g}{said_wide(found, at) or corner}")
 
+# %% ../nbs/36_Slopes.ipynb #said_wide
 def said_wide(found, at):
     "What to add where a wider nudge was necessary."
     if found.wide is None or not found.wide[at]: return ''

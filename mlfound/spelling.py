@@ -54,6 +54,7 @@ def word(a):
     if isinstance(a, torch.device): return Word(f"torch.device('{a}')")
     return a if isinstance(a, Word) else Word(repr(a))
 
+# %% ../nbs/41_Spelling.ipynb #said
 def said(line):
     "The arguments worth saying: without trailing ones and keywords that are as by default."
     known = {a.name: a for a in line.kernel._schema.arguments}
@@ -72,6 +73,7 @@ class Phrase(NamedTuple):
     whole:bool=True  # can `.method()` follow without brackets?
     chain:bool=False # does it begin with its first argument, so that this may be a phrase, too?
 
+# %% ../nbs/41_Spelling.ipynb #spell-code
 def spell(line, # to be written
           words, # name → its `Phrase`
           strict:bool=False, # by torch's own names for its kernels?
@@ -169,6 +171,7 @@ def waits(self:Text, k, line, phrase):
     wanted = after and after.args and isinstance(after.args[0], Read) and after.args[0].name==name
     return bool(wanted) and spell(after, self.words).chain
 
+# %% ../nbs/41_Spelling.ipynb #question
 @patch
 def question(self:Text, line, phrase):
     "Two lines that stop where a number is not what it was."
@@ -194,6 +197,7 @@ def text(listing, # of a function
     return '\n'.join([*once, '@torch.no_grad()', f'def {listing.name}({arguments}):',
                       *(f'    {l}' for l in body)]) + '\n'
 
+# %% ../nbs/41_Spelling.ipynb #results
 def _results(listing, words):
     def put(r): return Word(words[r.name].text)
     return f'{word(mapped(listing.value, put))}, {word(mapped(listing.grads, put))}'

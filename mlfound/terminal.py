@@ -26,6 +26,7 @@ def say(text):
     "One line on the error stream."
     print(one_line(f'mlfound: {text}'), file=sys.stderr, flush=True)
 
+# %% ../nbs/27_Terminal.ipynb #several
 def several(n:int, what:str)->str:
     "A number of things, in words."
     return f"{n:,} {what}{'s'*(n!=1)}"
@@ -76,6 +77,7 @@ def add_options(parser, # an `argparse.ArgumentParser`
             parser.add_argument(name, nargs='+', **settings)
         else: parser.add_argument(name, type=_name, metavar=name.upper(), **settings)
 
+# %% ../nbs/27_Terminal.ipynb #help
 def _help(p, choices):
     "A docment as `argparse` takes it, to which a % is the beginning of a name."
     text = p.docment.replace('`', '')
@@ -86,6 +88,10 @@ def _help(p, choices):
 # %% ../nbs/27_Terminal.ipynb #Parser
 class Parser(argparse.ArgumentParser):
     "Wrong usage is one line and exit code 2."
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = re.compile(r'-\.?\d')
+
     def error(self, message):
         self.exit(2, one_line(f'{self.prog}: error: {message} (see {self.prog} --help)') + '\n')
 

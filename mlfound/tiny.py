@@ -39,6 +39,7 @@ def values_of(x, targ, params):
     p = lin(a, params.w2, params.b2)
     return numbers(x, z, a, p, mse(p, targ), params)
 
+# %% ../nbs/26_Tiny.ipynb #numbers-code
 def numbers(x, z, a, p, loss, params):
     "Arrays of the tiny network, or their gradients, taken apart."
     found = {f'{n}{"₁₂"[j]}': t[0,j] for n,t in dict(x=x, z=z, a=a).items() for j in range(2)}
@@ -85,6 +86,7 @@ def draw_boxes(values, below):
     ax.axis('off')
     return ax
 
+# %% ../nbs/26_Tiny.ipynb #line
 def draw_line(ax, a, b, text, above=False, **look):
     "The line from one box to the next, with a text on it, above it or beside it."
     (x0,y0),(x1,y1) = PLACES[a],PLACES[b]
@@ -96,6 +98,7 @@ def draw_line(ax, a, b, text, above=False, **look):
     ax.text(x0+share*(x1-x0), y0+share*(y1-y0), text, ha='center', va='center', fontsize=9,
             bbox=dict(boxstyle='square,pad=.1', fc='white', ec='none'))
 
+# %% ../nbs/26_Tiny.ipynb #bias
 def draw_bias(ax, unit, text):
     "The bias, over or under the box of its unit."
     across,up = PLACES[unit]

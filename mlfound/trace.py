@@ -40,6 +40,7 @@ class Fact(NamedTuple):
     dtype:torch.dtype
     device:torch.device
 
+# %% ../nbs/40_Trace.ipynb #Line-class
 @dataclass(frozen=True)
 class Line:
     "One kernel that torch ran."
@@ -142,6 +143,7 @@ def __str__(self:Listing): return '\n'.join(map(str, self.lines))
 class ProgramError(RuntimeError):
     "A program that cannot be written, or does not fit what it was called with."
 
+# %% ../nbs/40_Trace.ipynb #callers
 HERE,TORCH = Path(raw.__code__.co_filename).parent,Path(torch.__file__).parent
 
 def _callers():
@@ -214,6 +216,7 @@ def find(self:Recorder, t):
         self.meet(t, name)
     else: self.write(torch.ops.aten.as_strided.default, self.window(home, fact(t)), {}, t)
 
+# %% ../nbs/40_Trace.ipynb #window-code
 @patch
 def window(self:Recorder, home, f):
     "What `as_strided` takes; raise `ProgramError` where it depends on what else an argument is in."
@@ -255,6 +258,7 @@ def write(self:Recorder, kernel, args, kwargs, out):
                                    changed, several=new))
     if is_random(kernel): self.listing.kept.append(self.number)
 
+# %% ../nbs/40_Trace.ipynb #named
 @patch
 def named(self:Recorder, t):
     self.count += 1
@@ -302,6 +306,7 @@ def answered(self:Recorder, kernel, args, kwargs, out, varies):
     self.listing.said[self.number] = place
     self.listing.kept.append(self.number)
 
+# %% ../nbs/40_Trace.ipynb #check_shape
 @patch
 def check_shape(self:Recorder, kernel, args):
     "Raise `ProgramError` if the size of the result depends on numbers that vary."
@@ -381,6 +386,8 @@ def swept(y, xs):
     grads = sweep(roots, {x.entry for x in xs}, watch=see)
     grads = {x.entry: grads[x.entry] if x.entry in grads else torch.zeros_like(x.data) for x in xs}
     return [grads[x.entry] for x in xs], arrived
+
+# %% ../nbs/40_Trace.ipynb #owned
 @patch
 def owned(self:Recorder, grads):
     "The gradients as they are read, copied where one lies in memory that somebody else holds."
@@ -409,6 +416,7 @@ def blank(f, examples, wrt):
         if word in wrt: listing.wrt += names
     return listing, dict(zip(listing.arguments, apart(given)))
 
+# %% ../nbs/40_Trace.ipynb #wanted
 def wanted(words, examples, wrt):
     "The arguments whose gradients are wanted: those that are named, or all real ones."
     pairs = zip(words, examples)

@@ -87,6 +87,7 @@ def layers_way(model:Module): # with `parameters()`
     return Way('layers', params, [*params, *buffers], partial(ask, model), backward,
                partial(mode, model, True))
 
+# %% ../nbs/33_Ways.ipynb #tape_way
 def tape_way(params): # `[w1, b1, ...]`, `Var`s
     "Gradients by the tape of chapter 04."
     check_params('fit', params)
@@ -126,6 +127,7 @@ REGISTRY = {('plain','functions'): Entry(init_he, list, functions_way),
             ('plain','tape'): Entry(init_he, as_tape, tape_way),
             ('plain','PyTorch'): Entry(init_he, as_torch, torch_way)}
 
+# %% ../nbs/33_Ways.ipynb #homes
 # modules that add rows when they are asked for
 HOMES = dict(conv='mlfound.convnet', transformer='mlfound.transformernet')
 
@@ -150,6 +152,7 @@ class Kind(NamedTuple):
     rate:float=1.   # the learning rate that suits it, of the plain network's
     optimizer:str='momentum' # what suits it, by its name in `OPTIMIZERS`
 
+# %% ../nbs/33_Ways.ipynb #kinds
 KINDS = {}   # by the network's name
 
 def find_kind(network:str, # one of `networks()`
@@ -175,6 +178,7 @@ def _plain_network(path, tensors, facts):
     check_params(path, params, error=ModelError)
     return params
 
+# %% ../nbs/33_Ways.ipynb #plain-kind
 def _for_plain_pixels(model): return [p.cpu() for p in absorb_scaling(parameters_of(model))]
 
 KINDS['plain'] = Kind(_plain_tensors, _plain_network, _for_plain_pixels,
@@ -195,6 +199,7 @@ def kind_of(model): # anything that `fit` trains
     raise TypeError(f'fit: the model is a {type(model).__name__}; pass [w1, b1, w2, b2, ...] '
                     'of tensors or of Vars, a Module, an nn.Module, or a Way')
 
+# %% ../nbs/33_Ways.ipynb #way_of
 def way_of(model, # list of tensors, list of `Var`s, `Module`, PyTorch's `nn.Module`, or a `Way` of your own
           )->Way:
     "How the loop trains this model."
@@ -212,6 +217,7 @@ def answers(model, # anything that `fit` trains
     else: logits = partial(network, params=parameters_of(model))
     return torch.cat([logits(rows) for rows in x.split(block)])
 
+# %% ../nbs/33_Ways.ipynb #evaluate-code
 @torch.no_grad()
 def evaluate(model, # anything that `fit` trains
              split:Split, # examples and their classes
@@ -243,6 +249,7 @@ class Settings:
     optimizer:str='momentum' # a name in `OPTIMIZERS`
     seed:int=0 # of the order of the examples
 
+# %% ../nbs/33_Ways.ipynb #Recipe
 class Recipe(NamedTuple):
     "An optimizer with the learning rate that suits it, at batches of 256 and above."
     make:object # `make(params, lr=...)`
@@ -288,6 +295,7 @@ def find_optimizer(given, # a name in `OPTIMIZERS`, or `make(params, lr=...)`
                         'pass SGD, Adam, or another subclass of Optimizer')
     return opt, given if isinstance(given, str) else _name_of(opt)
 
+# %% ../nbs/33_Ways.ipynb #name_of
 def _name_of(opt):
     "The name in `OPTIMIZERS` of an `SGD` or an `Adam`; of anything else that of its class."
     if isinstance(opt, Adam): return 'adamw' if opt.decoupled else 'adam'

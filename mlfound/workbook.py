@@ -42,6 +42,7 @@ def read_progress(folder):
             found[words[0]] = words[1],int(words[2])
     return found
 
+# %% ../nbs/19_Workbook.ipynb #progress_written
 def in_order(found): return sorted(found.items(), key=lambda item: as_numbers(item[0]))
 def as_numbers(name): return [int(part) for part in name.split('.')]
 
@@ -49,6 +50,7 @@ def write_progress(folder, found):
     lines = [HEAD, *(f'{name} {state} {tries}' for name,(state,tries) in in_order(found))]
     (Path(folder)/PROGRESS).write_text('\n'.join(lines) + '\n', encoding='utf-8')
 
+# %% ../nbs/19_Workbook.ipynb #progress_noted
 def noted(name, state, folder='.'):
     "Write down what came of a try; how many have failed."
     kept = SAID | read_progress(folder)
@@ -82,6 +84,7 @@ def check(name:str, # of an exercise, '02.2'
     if verdict.state=='wrong' and due: verdict.hint = hints[due-1]
     return verdict
 
+# %% ../nbs/19_Workbook.ipynb #known
 def known(name):
     "Raise unless there is such an exercise."
     if name in EXERCISES: return
@@ -141,18 +144,21 @@ def answer_cell(name):
         return '\n'.join([*needed(exercise.of), broken(name), '', asked])
     return '\n'.join([*needed(name), blank(pack()[name]['source'])])
 
+# %% ../nbs/19_Workbook.ipynb #needed_cell
 def needed(name):
     "A line that brings what an exercise builds upon."
     uses = EXERCISES[name].uses
     names,numbers = ', '.join(map(answer_name, uses)),', '.join(map(repr, uses))
     return [f'{names} = best({numbers})   # yours where right\n'] if uses else []
 
+# %% ../nbs/19_Workbook.ipynb #check_cell
 def check_cell(name):
     "The cell that asks for the verdict."
     if EXERCISES[name].kind!='find': return f'check({name!r}, {answer_name(name)})'
     last = len(breakable(name))-1
     return f'check({name!r}, {answer_name(name)}, what, seed=0)   # other mistakes: 1 to {last}'
 
+# %% ../nbs/19_Workbook.ipynb #setup_cell
 OURS = 'from mlfound.workbook import best, broken, check, solution'
 
 def setup_cell(chapter):
@@ -161,6 +167,7 @@ def setup_cell(chapter):
     more = ["# what the book's solutions use", *needs] if needs else []
     return '\n'.join([OURS, CHAPTERS[chapter].setup, *more])
 
+# %% ../nbs/19_Workbook.ipynb #question_cell
 KINDS = dict(write='Write it', find='Find it', predict='Predict it')
 def question(name):
     text = pack()[name]
@@ -242,6 +249,7 @@ def code_cells(path):
         raise WorkbookError(f'workbook: {path} is not a notebook; set it back with --fresh, '
                             'or move it away') from None
 
+# %% ../nbs/19_Workbook.ipynb #replayed_cells
 def replayed(path, lost=None):
     "What each check of a notebook was given: name → arguments; `lost` learns why one had none."
     given,space,cells,why = {},{},code_cells(path),''
@@ -260,6 +268,7 @@ def replayed(path, lost=None):
         why = '' if asked else why or error
     return given
 
+# %% ../nbs/19_Workbook.ipynb #is_found
 def is_found(name, given):
     "Is it a mistake that was found, with another seed?"
     if name not in given or name not in EXERCISES or EXERCISES[name].kind!='find': return False
@@ -268,6 +277,7 @@ def is_found(name, given):
 
 CHECKED = re.compile(r'''^check\(['"]([\d.]+)''', re.M)
 
+# %% ../nbs/19_Workbook.ipynb #played
 def played(text, space, file):
     "Run one cell, and say what it raised; its imports do not bring back what was replaced."
     try:
@@ -321,6 +331,7 @@ class Standing:
     says:str  # the first line of why
     tries:int # that failed
 
+# %% ../nbs/19_Workbook.ipynb #judged
 def judged(path, chapter):
     "Name → state and why, of the exercises of a chapter."
     def script(_):
@@ -337,6 +348,7 @@ def judged(path, chapter):
     if stop := stopped(out): why = f'{path.name} was not played to its end: {stop}'
     return dict.fromkeys(names, ('open', why)) | {s.what: s.value for s in out.steps}
 
+# %% ../nbs/19_Workbook.ipynb #standing_all
 def standing(folder='mlfound-workbook', # of the workbook
             )->list[Standing]: # one for each exercise
     "Play the notebooks of a folder and judge every answer."

@@ -27,7 +27,7 @@ one_trial = 'one trial: what is run, what is compared, what is said of it'
 cases_apart = 'one case after another, each a line or two'
 long_for_a_reason = {
     'autograd.op': told_in_order, 'autograd.sweep': told_in_order,
-    'checks.check_classes': cases_apart, 'jobs._train_on': told_in_order,
+    'checks.check_classes': cases_apart,
     'compiler.compare': one_trial, 'conduct.batch': one_trial, 'conduct.interleaved': one_trial,
     'conduct.kept_alive': one_trial, 'conduct.repeated': one_trial, 'conduct.silently': one_trial,
     'conduct.subsets': one_trial, 'conduct.under_autocast': one_trial,
@@ -42,6 +42,13 @@ long_for_a_reason = {
     'scale._place': cases_apart, 'scale.data_parallel': told_in_order,
     'variations.in_this_dtype': one_trial, 'verify._layer': told_in_order,
 }
+
+longest_cell = 25 # lines of an exported cell, without imports, signatures, docstrings and comments
+# Exported cells with more of them, by notebook and the cell's id, and why they stay whole.
+one_table = 'the operations of the table above it, each a line or two beside its rule'
+one_exercise = 'the script of one exercise, told under its question and shipped as one'
+cells_for_a_reason = {'04_Autograd unsum': one_table, '73_Exercises try-04-1': one_exercise,
+                      '73_Exercises try-05-8': one_exercise}
 
 notebooks = sorted((root/'nbs').glob('*.ipynb'))
 scripts = sorted(p for d in ('tests', 'benchmarks', 'docs') for p in (root/d).glob('*.py'))
@@ -91,7 +98,8 @@ def test_no_private_name_crosses_a_module(path):
 @pytest.mark.parametrize('name', modules())
 def test_module_is_of_a_readable_length(name):
     if name in tables: return
-    lines = len(source(name).splitlines())
+    # nbdev's line above each cell is not counted: who splits a cell should not pay for it
+    lines = sum(not line.startswith('# %%') for line in source(name).splitlines())
     assert lines <= longest_module, (f'mlfound.{name} has {lines} lines; {longest_module} are read '
                                      'in one sitting: split it by idea')
 
@@ -137,6 +145,34 @@ def test_functions_are_short_or_say_why_not(name):
     unexplained = found.keys() - long_for_a_reason.keys()
     assert not unexplained, f'{sorted(unexplained)}: split by idea, or say above why not'
     known = {f for f in long_for_a_reason if f.startswith(f'{name}.')}
+    assert known <= found.keys(), f'{sorted(known - found.keys())} are short now: strike them above'
+
+def code_lines(text):
+    "Lines of code, without imports, signatures, docstrings and comments."
+    tree, other = ast.parse(text), set()
+    for o in ast.walk(tree):
+        first = o.body[0] if isinstance(o, (ast.FunctionDef, ast.ClassDef)) else None
+        if isinstance(o, (ast.Import, ast.ImportFrom)): other |= {*range(o.lineno, o.end_lineno+1)}
+        if first: other |= {*range(o.lineno, first.lineno)}
+        if first and isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+            other |= {*range(first.lineno, first.end_lineno+1)}
+    lines = {n: l.strip() for n, l in enumerate(text.splitlines(), 1) if n not in other}
+    return sum(bool(l) and not l.startswith('#') for l in lines.values())
+
+def exported(path):
+    "The exported cells of a notebook: id → source."
+    nb = json.loads(path.read_text(encoding='utf-8'))
+    sources = {c['id']: ''.join(c['source']) for c in nb['cells'] if c['cell_type'] == 'code'}
+    return {i: text for i, text in sources.items() if re.search(r'^#\|\s*export', text, re.M)}
+
+@pytest.mark.parametrize('path', notebooks, ids=lambda p: p.name)
+def test_exported_cells_hold_one_idea(path):
+    lengths = {f'{path.stem} {i}': code_lines(text) for i, text in exported(path).items()}
+    found = {cell: n for cell, n in lengths.items() if n > longest_cell}
+    unexplained = {cell: n for cell, n in found.items() if cell not in cells_for_a_reason}
+    assert not unexplained, (f'{unexplained} have more than {longest_cell} lines: split them by '
+                             'idea, with a sentence before each, or say above why not')
+    known = {cell for cell in cells_for_a_reason if cell.startswith(f'{path.stem} ')}
     assert known <= found.keys(), f'{sorted(known - found.keys())} are short now: strike them above'
 
 def test_ruff_agrees():
