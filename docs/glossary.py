@@ -139,7 +139,7 @@ def page():
     parts = ['# Words', '', 'Each word leads to the place where the book explains it.', '']
     for word, p in sorted(found().items(), key=lambda item: item[0].lower()):
         link = f'<a href="{docname(p.path)}.html#{anchor(word)}">{word}</a>'
-        said = relink(p.said).rstrip(',;:')
+        said = relink(re.sub(r'\[([^]]+)\]\(#[^)]*\)', r'\1', p.said)).rstrip(',;:')
         if said.count('(') > said.count(')'): said = said.removeprefix('(')
         if said and not said.endswith(('.', '?', '!', ')')): said += '.'
         parts.append(f'- {link} ({label(p.path)})' + (said and f': {said[0].upper()}{said[1:]}'))
