@@ -216,7 +216,8 @@ meant = ( # what a text says, on which page, and where that leads
     ('lin', 'exercises', 'forward.lin'), ('compare', 'command_line', 'report.compare'),
     ('defvjp', 'autograd', 'autograd.Op.defvjp'), ('eval', 'records', 'records.Parts.eval'),
     ('step', 'corners', None), ('bwd', 'exercises', None), ('forward', 'subject', None),
-    ('train()', 'module', None), ('read(job)', 'jobs', None), ('params', 'exercises', None))
+    ('train()', 'module', None), ('read(job)', 'jobs', None), ('params', 'exercises', None),
+    ('other', 'judge', None))
 
 @pytest.mark.parametrize('text,page,found', meant, ids=[f'{t} in {p}' for t, p, _ in meant])
 def test_a_word_in_backticks_leads_to_what_it_means(text, page, found):
