@@ -46,7 +46,8 @@ def test_the_short_cut_runs_as_typed(tmp_path):
     assert not (stopped := typed([*in_sight(way)], tmp_path)), stopped
 
 def test_what_a_fold_hides_is_missed(tmp_path):
-    def cell(name, text): return dict(cell_type='code', id=name, source=text, outputs=[], metadata={})
+    def cell(name, text):
+        return dict(cell_type='code', id=name, source=text, outputs=[], metadata={})
     cells = [cell('set-up', '#| hide\nfrom math import pi'),
              cell('folded', '#| code-fold: true\ndef f(): return pi'), cell('seen', 'pi, f()')]
     assert [name for name, _ in in_sight(cells)] == ['set-up', 'seen']
