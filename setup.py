@@ -1,4 +1,5 @@
 "Hand the facts of settings.ini to setuptools; nothing is said here that is said there."
+import re
 from configparser import ConfigParser
 from pathlib import Path
 from setuptools import setup, find_namespace_packages
@@ -9,10 +10,17 @@ cfg.read(here/'settings.ini', encoding='utf-8')
 cfg = cfg['DEFAULT']
 minor = [int(cfg[k].split('.')[1]) for k in ('min_python', 'max_python')]
 
+def absolute(text):
+    "The README for the package index, where no files stand beside it: its links lead to those of this version's tag."
+    at = {'!': f"{cfg['git_url']}/raw/v{cfg['version']}/", '': f"{cfg['git_url']}/blob/v{cfg['version']}/"}
+    def fix(m): return f"{m[1]}{m[2]}{at[m[1]]}"
+    parts = re.split(r'(^ *```.*?^ *```|`[^`\n]*`)', text, flags=re.M | re.S) # every other one is code
+    return ''.join(p if i % 2 else re.sub(r'(!?)(\[[^]]*\]\()(?![a-z]+:|#)', fix, p) for i, p in enumerate(parts))
+
 setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'].split(),
     author=cfg['author'], author_email=cfg['author_email'], url=cfg['git_url'], license_expression=cfg['license'],
-    long_description=(here/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
+    long_description=absolute((here/'README.md').read_text(encoding='utf-8')), long_description_content_type='text/markdown',
     python_requires=f">={cfg['min_python']}", install_requires=cfg['requirements'].split(),
     extras_require={k: cfg[f'{k}_requirements'].split() for k in ('dev', 'docs')},
     package_dir={'': '.'}, # so that an editable install is a line on Python's path, which a folder of the same name does not hide

@@ -324,6 +324,8 @@ def as_function(rule, args):
 
         @staticmethod
         def backward(ctx, *ds):
+            if rule.second is None:
+                raise NotImplementedError('layers are not differentiated twice')
             n = len(ds)
             *found, g = of_numbers(lambda *t: rule.second(t[n], [*t[:n]], *fill(t[n+1:])),
                                    *ds, *ctx.saved_tensors)
@@ -357,11 +359,22 @@ def model(rule, args):
     at = rule.of(args)
     if rule.trial.name in ('relu', 'relu_vjp', 'ReLU'): # chapter 01: clamp_min, 1 at 0
         return torch.relu
+    if rule.trial.name=='attention_vjp': # whose mutants change the function with its rule
+        return lambda *xs: attends(*xs, *copies(args)[3:])
 
     def f(*xs):
         new = iter(xs)
         return rule.f(*(next(new) if i in at else a for i, a in enumerate(copies(args))))
     return f
+
+
+def attends(q, k, v, mask=None, causal=False, scale=None):
+    "PyTorch's attention, called like ours."
+    import torch
+    if causal:
+        seen = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).tril()
+        mask = seen if mask is None else seen & mask
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, mask, scale=scale)
 
 
 WAYS = 'alone', 'as a pair', 'told its model'

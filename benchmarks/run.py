@@ -17,7 +17,7 @@ def forward_backward(args):
     from mlfound.forward import init_params
     from mlfound.module import layers_forward_and_backward
 
-    x, y = (t[: 5000 if args.quick else None] for t in mnist().train)
+    x, y = (t[: 1000 if args.quick else None] for t in mnist().train)
     params = init_params(784, 50, 1, generator=torch.Generator().manual_seed(42))
     targ = y.float()
     z, gx = torch.randn(len(x), 50), torch.empty_like(x)

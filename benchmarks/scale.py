@@ -88,8 +88,8 @@ def steps(args):
     return {
         str(n): interleaved(
             programs(n),
-            max(2, args.rounds if n < 1024 else args.rounds // 4),
-            10 if n < 1024 else 3,
+            1 if args.quick else max(2, args.rounds if n < 1024 else args.rounds // 4),
+            1 if args.quick else 10 if n < 1024 else 3,
         )
         for n in batches
     }
@@ -150,7 +150,7 @@ def train(args):
     from mlfound.fit import evaluate, fit
     from mlfound.training import init_he
 
-    train, valid, test = digits(2560 if args.quick else None)
+    train, valid, test = digits(640 if args.quick else None)
     many, few = (1, 1) if args.quick else (5, 3)
 
     def runs(sizes, seeds, levels, **settings):
@@ -213,13 +213,16 @@ def workers(args):
             )
             opts = {name: SGD(way.params, lr=0.001, momentum=0.9) for name, way in ways.items()}
             for _ in range(
-                3 if args.quick else 10
+                1 if args.quick else 10
             ):  # in turn: a block alone, while the other waits, and one together
                 for name, way in ways.items():
                     dist.barrier()
                     if name == 'two' or w.rank == 0:
                         times[name].append(
-                            middle(lambda: (way.backward(x, y), opts[name].step()), 5)
+                            middle(
+                                lambda: (way.backward(x, y), opts[name].step()),
+                                1 if args.quick else 5,
+                            )
                         )
             result['step'] |= {f'{name} {n}': median(ts) for name, ts in times.items() if ts}
         return result if w.rank == 0 else None

@@ -74,7 +74,7 @@ def whole(args):
     from mlfound.training import absorb_scaling, init_he, parameters_of
     from mlfound.ways import REGISTRY
 
-    train, valid, _ = digits(2560 if args.quick else None)
+    train, valid, _ = digits(640 if args.quick else None)
     test = mnist().test
 
     def ours(way):

@@ -27,7 +27,6 @@ class Fold(NamedTuple):
 OPEN = Fold('')
 SET_UP = 'Set-up: typing along? Run this first'
 IMPORTS = ast.Import, ast.ImportFrom
-CONTENT = ast.FunctionDef, ast.ClassDef
 
 def parsed(code):
     "The statements of a cell, without lines that only IPython reads."
@@ -36,17 +35,17 @@ def parsed(code):
 
 def only_imports(code): return all(isinstance(n, IMPORTS) for n in parsed(code))
 
-def is_test(node):
-    "Is this an assertion, or a call such as `test_eq(a, b)`?"
-    name = getattr(node.func, 'id', '') if isinstance(node, ast.Call) else ''
-    return isinstance(node, ast.Assert) or name.startswith(('test_', 'assert_'))
+def tests(node):
+    "Is this a statement or a call that may fail?"
+    called = getattr(node, 'func', None)
+    name = getattr(called, 'id', getattr(called, 'attr', ''))
+    return isinstance(node, ast.Assert) or name.startswith(('test_', 'assert_', 'expected'))
 
-def is_setup(code):
-    "Does this code import something, define nothing and test nothing?"
-    statements = parsed(code)
-    def has(kinds): return any(isinstance(n, kinds) for n in statements)
-    tests = any(is_test(n) for s in statements for n in ast.walk(s))
-    return has(IMPORTS) and not has(CONTENT) and not tests
+def hidden(code):
+    "What stands on the fold over code that is hidden: what it imports, tests, or defines."
+    body = parsed(code)
+    if any(tests(m) for n in body for m in ast.walk(n)): return 'More tests'
+    return SET_UP if any(isinstance(n, IMPORTS) for n in body) else named(code)
 
 def defined(statements):
     "The names of the functions and classes that these statements define."
@@ -62,7 +61,7 @@ def fold(text):
     "How a cell of code is folded, by its directives."
     found, code = directives(text)
     if found & {'hide', 'include:false'}:
-        return Fold(SET_UP if is_setup(code) else 'More tests', outputs=True)
+        return Fold(hidden(code), outputs=True)
     if found & {'code-fold:true', 'echo:false'}: return Fold(named(code))
     if 'export' in found and not only_imports(code): return Fold(named(code))
     return OPEN

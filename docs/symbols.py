@@ -34,42 +34,87 @@ def index():
             short = full.removeprefix(module + '.')
             for name in {short, full, full.removeprefix(project + '.')}:
                 names.setdefault(name, {})[module] = full
-    taken = set(names)
-    for module, symbols in indexed().items(): # a method by its last name, where no function has it
+    return names
+
+@cache
+def methods():
+    "The full names of the methods that a text may call by their last name."
+    names = {}
+    for module, symbols in indexed().items():
         for full in symbols:
             name = full.rpartition('.')[2]
-            method = full.count('.') == module.count('.') + 2
-            if method and name not in taken and not name.startswith('_'):
-                names.setdefault(name, {}).setdefault(module, full)
+            if full.count('.') == module.count('.') + 2 and not name.startswith('_'):
+                names.setdefault(name, []).append(full)
     return names
+
+@cache
+def public(module):
+    "The names that a module offers."
+    tree = ast.parse((root/project/f"{module.removeprefix(project + '.')}.py").read_text('utf-8'))
+    return {name for n in tree.body
+            if isinstance(n, ast.Assign) and getattr(n.targets[0], 'id', '') == '__all__'
+            for name in ast.literal_eval(n.value)}
+
+@cache
+def code_of(page):
+    "Each cell of code of a page: is it exported, and its syntax tree."
+    path = next((p for p in chapters() if docname(p) == page), None)
+    found = []
+    for cell in cells(path) if path else []:
+        if cell['cell_type'] != 'code': continue
+        how, code = directives(source(cell))
+        code = '\n'.join(l for l in code.split('\n') if not l.startswith(('%', '!')))
+        found.append((bool(how & {'export', 'exports', 'exporti'}), ast.parse(code)))
+    return found
 
 @cache
 def own_names(page):
     "What a page's code gives a name to by itself: `train` may be a part of the data there."
-    path = next((p for p in chapters() if docname(p) == page), None)
-    names = set()
-    for cell in cells(path) if path else []:
-        found, code = directives(source(cell))
-        if cell['cell_type'] != 'code' or found & {'export', 'exports', 'exporti'}: continue
-        code = '\n'.join(l for l in code.split('\n') if not l.startswith(('%', '!')))
-        names |= {n.id for n in ast.walk(ast.parse(code))
-                  if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    return names
+    nodes = [n for exported, tree in code_of(page) if not exported for n in ast.walk(tree)]
+    stored = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    made = [n for exported, tree in code_of(page) if not exported for n in tree.body]
+    return stored | {n.name for n in made if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+
+@cache
+def arguments(page):
+    "What the functions of a page call their arguments, and its classes their fields."
+    nodes = [n for _, tree in code_of(page) for n in ast.walk(tree)]
+    fields = {getattr(n.target, 'id', '') for n in nodes if isinstance(n, ast.AnnAssign)}
+    return fields | {n.arg for n in nodes if isinstance(n, ast.arg)}
+
+@cache
+def imports(page):
+    "The module that each name comes from which a page's code imports from the library."
+    return {a.asname or a.name: n.module for _, tree in code_of(page) for n in ast.walk(tree)
+            if isinstance(n, ast.ImportFrom) and n.module in modules for a in n.names}
 
 def elsewhere(name):
     "Does Python or PyTorch have something of this name, too?"
-    return any(hasattr(o, name) for o in (builtins, torch, torch.Tensor))
+    return any(hasattr(o, name) for o in (builtins, torch, torch.Tensor, torch.nn.Module))
+
+def method(name, page):
+    "A method by its last name: where one class has it, of all or of those of this page."
+    found = methods().get(name, [])
+    here = [full for full in found if modules.get(full.rsplit('.', 2)[0]) == page]
+    one = here or found
+    known = len(one) == 1 and one[0].rsplit('.', 2)[0] in modules
+    taken = hasattr(builtins, name) or name in arguments(page)
+    return one[0] if known and (here or not taken) else None
 
 def meant(text, page):
     "The full name of the symbol that `text` in backticks means on this page, or None."
     called = re.fullmatch(r'([A-Za-z_][\w.]*)(\(.*\))?', text)
     if not called or called[1] in own_names(page): return None
-    found = {m: full for m, full in index().get(called[1], {}).items() if m in modules}
-    if not found: return None
+    name = called[1]
+    found = {m: full for m, full in index().get(name, {}).items() if m in modules}
+    if not found: return method(name, page)
+    if imports(page).get(name) in found: return found[imports(page)[name]]
+    own = {m: f for m, f in found.items() if '.' in name or modules[m] == page or name in public(m)}
+    if not (found := own): return None
     here = order.get(page, len(order))
     place = {m: order[modules[m]] for m in found}
     nearest = min(found, key=lambda m: (place[m] > here, abs(place[m] - here)))
-    if elsewhere(called[1]) and place[nearest] > here and page in order: return None
+    if elsewhere(name) and place[nearest] > here and page in order: return None
     return found[nearest]
 
 TAKEN = nodes.reference, addnodes.pending_xref, nodes.title, addnodes.desc_signature

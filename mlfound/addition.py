@@ -36,6 +36,7 @@ def decode(tokens)->str: # of `(t,)` whole numbers
     "The text of some tokens."
     return ''.join(ALPHABET[k] for k in tokens)
 
+# %% ../nbs/66_Addition.ipynb #spelling
 def question(a:int, b:int)->str:
     "A sum as the network is asked for it."
     return f'{a:>{PLACES}}+{b:>{PLACES}}='
@@ -75,6 +76,7 @@ def draw_pairs(part:int, # `TRAIN`, `VALID` or `TEST`
         found = found[first_of_each(found)]
     return found[:count]
 
+# %% ../nbs/66_Addition.ipynb #first_of_each
 def first_of_each(pairs):
     "Where each pair occurs for the first time, in order."
     seen = {}
@@ -90,6 +92,7 @@ def as_examples(pairs:Tensor, # `(n, 2)` summands
     y[:,:QUESTION-1] = UNASKED
     return Split(x, y)
 
+# %% ../nbs/66_Addition.ipynb #sums_code
 @cache
 def sums(count:int=40_960, # to train on
          held:int=2000, # for validation, and as many for the test
@@ -120,6 +123,7 @@ def pack_adder(net, # a trained `TransformerNet`
          every=every, losses=[round(l.mean().item(), 4) for l in losses],
          accuracy=[e['accuracy'] for e in history.epochs])
 
+# %% ../nbs/66_Addition.ipynb #trained_adder
 def trained_adder():
     "The packaged network that adds, and the record of its training."
     net,facts = load(packaged('assets/adder.safetensors'))
@@ -144,6 +148,7 @@ def summands(split:Split)->Tensor: # `(n, 2)`
     texts = [decode(x[:QUESTION-1]).split('+') for x in split.x.tolist()]
     return torch.tensor([[int(a), int(b)] for a,b in texts])
 
+# %% ../nbs/66_Addition.ipynb #draw_runs
 def draw_runs(net, # a trained `TransformerNet`
               valid:Split, # sums that it was not trained on
               ax): # matplotlib axes
@@ -156,6 +161,7 @@ def draw_runs(net, # a trained `TransformerNet`
     ax.set(xticks=kinds, xlabel='columns a carry runs on through', ylabel='exactly right (%)')
     return ax
 
+# %% ../nbs/66_Addition.ipynb #sums_report
 def sums_report(history, # of the training
                 net, # what was trained
                 valid:Split, # sums that it was not trained on

@@ -26,6 +26,7 @@ def check_examples(words, examples):
             raise TypeError(f'write: {word} {holds} {got(t)}; pass tensors or lists of tensors '
                             'and bind all else with functools.partial or a lambda')
 
+# %% ../nbs/86_Arguments.ipynb #filled
 def filled(form, tensors):
     "The tensors in the form in which the function takes them."
     return [[tensors[n] for n in w] if isinstance(w, list) else tensors[w] for w in form]
@@ -52,6 +53,7 @@ def numbered(word, tensors, taken=()):
     names = [f'{"wb"[k%2]}{k//2+1}' if pairs else f'{word}_{k+1}' for k in range(len(tensors))]
     return [unused(n, taken) for n in names]
 
+# %% ../nbs/86_Arguments.ipynb #unused
 def unused(name, taken):
     "The name, with as many marks as it takes to be nobody else's."
     while name in taken: name += '_'

@@ -71,7 +71,7 @@ def shares(s, seen=None, spread=1.):
 # %% ../nbs/11_Attention.ipynb #attention
 def attention_weights(q, # `(..., t, d)` queries: a tensor or a `Var`
                       k, # `(..., s, d)` keys
-                      mask=None, # boolean, broadcasts to `(..., t, s)`: True where a query may see a key
+                      mask=None, # broadcasts to `(..., t, s)`: True where a query may see a key
                       causal:bool=False, # may a query see only the keys up to its own position?
                       scale:float=None, # of the scores; None is one over the root of `d`
                      ): # `(..., t, s)` shares, each row adds up to 1

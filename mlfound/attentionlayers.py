@@ -25,6 +25,7 @@ class Held:
     def __repr__(self):
         return f'{type(self).__name__}{tuple(getattr(self, self.parameter_names[0]).shape)}'
 
+# %% ../nbs/76_AttentionLayers.ipynb #embedding_places
 class Embedding(Held, Module):
     "A row of `w (v, d)` for each token; tokens have no gradient."
     parameter_names = 'w',
@@ -58,6 +59,7 @@ class Likeness(Held, Module):
         accumulate(self.b, g.sum(0))
         return lin_vjp_x(g, self.w.T)
 
+# %% ../nbs/76_AttentionLayers.ipynb #LayerNorm
 class LayerNorm(Held, Module):
     "Each row with mean 0 and variance 1, then stretched by `w (d,)` and shifted by `b (d,)`."
     parameter_names = 'w','b'
@@ -77,11 +79,13 @@ class Attend(Module):
         gq,gk,gv = attention_vjp(g, q, k, v, causal=self.causal)
         return gq,gk,gv
 
+# %% ../nbs/76_AttentionLayers.ipynb #GELU
 class GELU(Module):
     "A `relu` without a corner."
     def forward(self, x): return gelu(x)
     def bwd(self, g, x): return gelu_vjp(g, x)
 
+# %% ../nbs/76_AttentionLayers.ipynb #SelfAttention
 class SelfAttention(Module):
     "What each position `(n, t, d)` finds at the others, by several heads."
     def __init__(self, project, mix, heads, causal=False):

@@ -22,6 +22,7 @@ def cut(packed, t):
     s = (packed.shape[1]-t)//2
     return packed[:,:t],packed[:,t:t+s],packed[:,t+s:]
 
+# %% ../nbs/77_Blockwise.ipynb #scores_of
 def scores_of(q, k, i, j, causal, spread):
     "The scores of a block of queries, beginning at `i`, and one of keys, at `j`."
     s = (q@k.mT).div_(spread)
@@ -30,11 +31,13 @@ def scores_of(q, k, i, j, causal, spread):
         s.masked_fill_(later, -torch.inf)
     return s
 
+# %% ../nbs/77_Blockwise.ipynb #pairs
 def pairs(t, s, causal):
     "Where blocks of queries and keys begin, those left out that see nothing."
     for i in range(0, t, SIZE):
         yield i,range(0, min(s, i+SIZE) if causal else s, SIZE)
 
+# %% ../nbs/77_Blockwise.ipynb #answer
 @op
 def answer(packed, t, causal, spread):
     "The answers and, in a last column, the logarithms of the sums: `(b, t, d+1)`."
@@ -70,6 +73,7 @@ def answer_vjp(g, packed, out, t, causal, spread):
             gk[:,keys] += gs.mT@q[:,rows]
     return back
 
+# %% ../nbs/77_Blockwise.ipynb #at_once
 def at_once(g, packed, t, causal, spread):
     "The same with all shares at once, of operations: it can be differentiated again."
     (q,k,v),d = cut(packed, t),packed.shape[2]

@@ -22,7 +22,8 @@ from .files import DataError
 from .fit import History, TrainingError, load
 from .forward import init_params
 from .jobs import (CHOICES, CommandError, Job, best_of, changed, check_apart,
-                          check_settings, make_recipe, print_versions, run_job, source_of)
+                          check_settings, first_digits, make_recipe, print_versions, run_job,
+                          source_of)
 from .pieces import WorkbookError
 from .pictures import read_views, write_pictures
 from .playground import draw, find_model
@@ -49,7 +50,7 @@ def check(data=None, # your own MNIST: .pkl.gz, .npz or a folder of IDX files (d
     check_apart('check', changed(check, chosen))
     if certificate: return certify()
     check_settings('check', seed=seed, rounds=rounds, digits=digits)
-    x,y = (t[:digits] for t in mnist(data).train)
+    x,y = first_digits('check', mnist(data), digits).train
     params = init_params(x.shape[1], 50, 1, generator=torch.Generator().manual_seed(seed))
     print_versions()
     d = x.shape[1]

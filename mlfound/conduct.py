@@ -8,6 +8,7 @@ __all__ = []
 # %% ../nbs/56_Conduct.ipynb #imports
 import gc
 import itertools
+import re
 import weakref
 
 import torch
@@ -190,12 +191,28 @@ def aliases(exam, p):
                 yield finding(exam, 'memory of results', f'result {i} shares memory with '
                               f'{exam.called(k)}', kind='remark')
 
+# %% ../nbs/56_Conduct.ipynb #slip
+SLIPS = AttributeError,LookupError,NameError,TypeError,ZeroDivisionError
+MISFIT = re.compile(r'shape|size|dimension|broadcast|expand')
+BY_NAME = re.compile(r'differentia|derivative|implement|support|require|order')
+
+def slip(error):
+    "Is it no refusal?"
+    if isinstance(error, NotImplementedError) or BY_NAME.search(str(error)): return False
+    return isinstance(error, SLIPS) or bool(MISFIT.search(str(error)))
+
+def stopped(exam, error):
+    "The finding for what the second derivative raised."
+    if not slip(error): return finding(exam, 'second order', raised(error), kind='refusal')
+    return finding(exam, 'second order', f'breaks: {raised(error)}', BREAKS)
+
+BREAKS = 'a step of backward that only a second derivative takes: sizes or names do not fit there'
+
 # %% ../nbs/56_Conduct.ipynb #second_order
 OUT_OF_GRAPH = 'out of the graph: backward computes with numbers that have no history (numpy, ' \
                '.data, detach); mark it once_differentiable'
 SAVED = 'a saved intermediate: what backward uses has no path back to the arguments; compute it ' \
         'again there, or mark it once_differentiable'
-
 def second_order(exam):
     "Right, refused by name, or silently wrong?"
     subject = exam.subject
@@ -205,7 +222,7 @@ def second_order(exam):
           for k,(v,d) in enumerate(zip(exam.values, exam.drawn(exam.values)))]
     try: got,constant = subject.second(exam.values, gs, vs)
     except Exception as e:
-        yield finding(exam, 'second order', f'{raised(e)}', kind='refusal')
+        yield stopped(exam, e)
         return
     for k,(name,t) in enumerate(zip([*(leaf.name for leaf in subject.leaves),
                                      *(f'g {i}' for i in range(len(gs)))], got)):
@@ -220,6 +237,7 @@ def weighed(exam, values, gs, vs):
     grads = exam.subject.run(values).pull(gs)
     return sum((t.detach().double()*v.double()).sum() for t,v in zip(grads, vs) if t is not None)
 
+# %% ../nbs/56_Conduct.ipynb #silently_nudged
 def silently(exam, weights, k, t):
     "How the second derivative `t` differs from what nudging the backward pass gives, if it does."
     (gs,vs),values = weights,exam.values
@@ -408,6 +426,7 @@ def compiled(exam):
     yield Finding('torch.compile', 'remark', 'examined as what it was compiled from; the program '
                   'agrees with that at two points')
 
+# %% ../nbs/56_Conduct.ipynb #other_program
 def other_program(exam, one, two):
     "In what two passes differ, if they do: results first, then gradients."
     if not alike(flat(one.outs), flat(two.outs), exam.dtype): return 'the result'

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from . import ops  # noqa: F401
 from .autograd import op, torch_functions
-from .checks import check_whole, got
+from .checks import check_number, check_whole, got
 from .guards import raw
 from .pointwise import named
 
@@ -181,7 +181,7 @@ def window_sizes(size, window):
 @torch.no_grad()
 def largest(x:Tensor, # `(n, c, h, w)` maps
             window:Window, # what to look through
-           )->tuple[Tensor,Tensor]: # `(n, c, p, q)` the largest of each window; its place, row·w + column
+           )->tuple[Tensor,Tensor]: # the largest of each window `(n, c, p, q)`; its place
     "Where is the first largest entry of each window, or the last that is nan?"
     (s,t),(a,e),(d,f),wide = window.stride,window.padding,window.dilation,x.shape[3]
     (p,q),(below,right) = window_sizes(x.shape, window)
@@ -329,6 +329,7 @@ def run(mean:Tensor, # `(c,)` running mean, changed in place
         momentum:float=.1): # the share of the new in the running average
     "Let the running averages take in a batch."
     check_batch(x)
+    check_number('batch_norm', momentum=momentum)
     mean.lerp_(x.mean(over(x)), momentum)
     var.lerp_(x.var(over(x)), momentum)
 

@@ -49,6 +49,7 @@ def together(exam, some):
         same = [torch.full_like(v, c) if k in some else v for k,v in enumerate(exam.values)]
         yield f'{what} of {names}',same,tuple(some)
 
+# %% ../nbs/57_Corners.ipynb #meeting
 def meeting(exam, i, j):
     "Rows of one leaf that are rows of another."
     a,b = exam.values[i],exam.values[j].clone()
@@ -132,6 +133,7 @@ def fair(o, got, bounds):
     slack = 1e-3 + 1e-2*steepest
     return not steepest<STEEP or lo-slack<=got<=hi+slack
 
+# %% ../nbs/57_Corners.ipynb #unfair
 def unfair(step, o, got, bounds):
     "What is wrong, in words, and which mistake fits."
     lo,hi = (t[o].item() for t in bounds)

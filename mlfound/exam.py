@@ -136,6 +136,7 @@ class Wrong(NamedTuple):
     says:str=''
     none:bool=False  # is there no gradient at all?
 
+# %% ../nbs/54_Exam.ipynb #Wrong_judged
 def judged(exam, values, gs, table, dress=None, scale=1.):
     "What is wrong when these values are pulled back."
     p = exam.subject.run(values, None, dress)
@@ -226,6 +227,7 @@ def explained(exam, w, values, gs, table):
     def named(m): return exam.subject.leaves[int(m[1])].name
     return list(dict.fromkeys(re.sub(r'argument (\d+)', named, f) for f in fits))
 
+# %% ../nbs/54_Exam.ipynb #seeded_again
 def seeded_again(exam, w, values, gs, table):
     "Is it right if the generators are set back before the backward pass?"
     p = exam.subject.run(values)
@@ -287,6 +289,7 @@ def nothing(exam, k):
     else: yield f'zero: nothing arrives, since no path leads back to argument {k} (detach, ' \
                 '.data, item() or no_grad in forward), which is taken for a constant'
 
+# %% ../nbs/54_Exam.ipynb #by_result
 def by_result(exam, k, values, table):
     "Are some numbers right, result by result, and others missing or in other places?"
     want = table.slopes[k]
@@ -309,6 +312,7 @@ def fits_form(w, want, x, out, slopes):
     yield from fits_idle(w.rows, slopes)
     yield from fits_weight(wrong, w.got, want)
 
+# %% ../nbs/54_Exam.ipynb #fits_where
 def fits_where(exam, w, values, table):
     "What the places say: small parts of an axis before the cells of the table, large ones after."
     wrong = w.rows.reshape(values[w.leaf].shape)

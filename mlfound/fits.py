@@ -40,6 +40,7 @@ class Exercise:
     of:str=''        # for what is to be found: the exercise whose solution is broken
     first:str=''     # a line of the mistake that comes first, with seed 0
 
+# %% ../nbs/79_Fits.ipynb #Chapter
 @dataclass
 class Chapter:
     "A notebook of the workbook."
@@ -49,6 +50,7 @@ class Chapter:
 
 EXERCISES,CHAPTERS = {},{} # by name, '02.2'; by number, '02'
 
+# %% ../nbs/79_Fits.ipynb #packed
 @cache
 def packed():
     "The file: every exercise, and the blank notebooks."
@@ -75,6 +77,7 @@ def answer_name(name):
     if exercise.kind=='predict': return f"answer_{name.replace('.', '_')}"
     return name_of(pack()[name]['source'])
 
+# %% ../nbs/79_Fits.ipynb #solved
 @cache
 def solved(name):
     "The book's own answer."
@@ -102,6 +105,7 @@ def unlike(got, want, its):
     if got is None: return f'{its} is None: is a return missing?'
     return f'{its} is {brief(got)} and should be {brief(want)}'
 
+# %% ../nbs/79_Fits.ipynb #difference_of_many
 def difference_of_many(got, want):
     "The first of several results that differs."
     if isinstance(got, Other) and got.kind=='list': return 'it is a list; return a tuple, `a, b`'
@@ -112,6 +116,7 @@ def difference_of_many(got, want):
         if says := difference(a, b, f'result {k} of {len(want)}'): return says
     return ''
 
+# %% ../nbs/79_Fits.ipynb #is_shape
 def is_shape(v): return isinstance(v, tuple) and all(type(k) is int for k in v)
 
 # %% ../nbs/79_Fits.ipynb #difference_of_tensors
@@ -129,10 +134,12 @@ def difference_of_tensors(got, want, its):
     count = f'; {bad.sum()} of {bad.numel()} entries are wrong' if bad.numel()>1 else ''
     return f'{place} is {brief(got[at].item())} and should be {brief(want[at].item())}{count}'
 
+# %% ../nbs/79_Fits.ipynb #other_dtype
 def other_dtype(got, want, its):
     text = f'right numbers, but {its} is {got.dtype} and should be {want.dtype}'
     return text.replace('torch.', '') + ': make it like what came in'
 
+# %% ../nbs/79_Fits.ipynb #alike_tensors
 def alike(got, want):
     "Entry by entry: the same, but for rounding?"
     if not (want.is_floating_point() or got.is_floating_point()): return got==want
@@ -153,6 +160,7 @@ class Version:
     outcome:Outcome
     missing:str='' # a name that the solution uses and this version does not
 
+# %% ../nbs/79_Fits.ipynb #functions
 def functions(answer):
     "The functions in which a mistake can be made."
     if not isinstance(answer, type): return [answer]
@@ -164,6 +172,7 @@ def used_functions(name):
     found = [f for other in uses for f in [*functions(solved(other)), *used_functions(other)]]
     return [*dict.fromkeys(found)]
 
+# %% ../nbs/79_Fits.ipynb #names_in
 def names_in(node): return Counter(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
 
 def left_out(whole, broken):
@@ -177,6 +186,7 @@ def book_outcome(name):
     "What the script yields with the book's own answer; it needs no process of its own."
     return attempt(EXERCISES[name].script, solved(name), forks=False)
 
+# %% ../nbs/79_Fits.ipynb #mutants_played
 @cache
 def versions(name):
     "Every mutant of a solution that is not right by the exercise's own script."
@@ -190,6 +200,7 @@ def versions(name):
             found.append(Version(mistake, node, f, out, lost))
     return found
 
+# %% ../nbs/79_Fits.ipynb #first_wrong
 def first_wrong(out, want):
     "The number of the first result that is wrong, and what is wrong with it; `None, ''` if none."
     for k,(a,b) in enumerate(zip(out.steps, want.steps)):
@@ -230,6 +241,7 @@ def only_numbers(out, want):
     return replace(out, steps=[w if type(w.value) is bool else s
                                for s,w in zip(out.steps, want.steps)])
 
+# %% ../nbs/79_Fits.ipynb #fitting_whole
 def fitting(name, out, want):
     "What the mistakes are called that give the same numbers as this outcome."
     k,_ = first_wrong(out, want)
@@ -241,6 +253,7 @@ def fitting(name, out, want):
     if k is None: return found
     return found or fitting_part(out, want, k, known)
 
+# %% ../nbs/79_Fits.ipynb #mistakes
 def mistakes(name):
     "Pairs of the words for a mistake and what comes of it."
     return slips(name) + [(words(v), v.outcome) for v in versions(name)]
@@ -279,6 +292,7 @@ def by_numbers(got, want):
     return [WORDS['missing transpose']] if got.ndim==2 and got.shape==want.T.shape and bool(
         alike(got.T, want).all()) else []
 
+# %% ../nbs/79_Fits.ipynb #turns
 def turns(v):
     "Axes to be turned: each of the last two, and both."
     return [d for d in ((-1,),(-2,),(-2,-1)) if len(d)<=v.ndim and -min(d)<=v.ndim]
@@ -312,6 +326,7 @@ def distinct(pairs):
         if not same: kept.append((a, b))
     return kept
 
+# %% ../nbs/79_Fits.ipynb #by_all_numbers
 def by_all_numbers(steps, wants):
     "What every wrong result says, and at least two numbers together."
     pairs = [p for a,b in zip(steps, wants) for p in parts(a.value, b.value)]
@@ -398,6 +413,7 @@ def by_many(steps, wants):
     pairs = [p for a,b in zip(steps, wants) for p in parts(a.value, b.value)]
     return by_count(of_one_kind([p for p in pairs if difference(*p)]))
 
+# %% ../nbs/79_Fits.ipynb #by_error
 def by_error(name, out):
     "Mistakes that raise the same error, to the last letter, after the same results."
     ours = series(out.steps, None)

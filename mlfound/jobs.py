@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['MOST', 'RANGES', 'CHOICES', 'IDLE', 'TASKS', 'BESTS', 'CommandError', 'check_settings', 'check_apart', 'changed',
-           'Task', 'digits_of', 'make_recipe', 'check_meaning', 'best_of', 'Job', 'run_job']
+           'Task', 'first_digits', 'digits_of', 'make_recipe', 'check_meaning', 'best_of', 'Job', 'run_job']
 
 # %% ../nbs/68_Jobs.ipynb #imports
-import inspect, itertools, math
+import inspect, itertools, math, os
 from contextlib import nullcontext
 from numbers import Integral, Real
 from pathlib import Path
@@ -24,7 +24,7 @@ from .data import Split, mnist
 from .fit import save
 from .playground import write_page
 from .report import report
-from .saved import CHECKPOINT, DRAW, MODEL, REPORT, ModelError, claim
+from .saved import CHECKPOINT, DRAW, EARLIER, MODEL, REPORT, ModelError, claim
 from .scale import distributed, fit_on, precision
 from .terminal import one_line, say, several
 from .training import standardized
@@ -51,6 +51,7 @@ def check_settings(fn:str, # the command, for the message
         if value is not None and not fits:
             raise CommandError(f'{fn}: {name} is {got(value)}; pass {wanted}')
 
+# %% ../nbs/68_Jobs.ipynb #judge
 def _judge(name, value):
     "Does a number fit, and what would?"
     least,most = RANGES[name]
@@ -84,10 +85,15 @@ class Task(NamedTuple):
     ready:object   # `ready(split)`: as a network is trained on them
     page:object    # `page(history, model, valid, path)`: draw what came out
 
-def digits_of(job):
-    "The digits, or the first so many of those for training."
-    splits = mnist(job.data)
-    return splits._replace(train=Split(*(t[:job.digits] for t in splits.train)))
+def first_digits(fn, splits, count):
+    "The digits, of those for training the first so many; `CommandError` if there are fewer."
+    there = len(splits.train.x)
+    if count and count>there:
+        raise CommandError(f'{fn}: digits is {count:,}, and there are {there:,} for training; '
+                           'leave it out for all')
+    return splits._replace(train=Split(*(t[:count] for t in splits.train)))
+
+def digits_of(job): return first_digits('train', mnist(job.data), job.digits)
 
 TASKS = dict(
     digits=Task(('plain','conv','transformer'), 'digits', digits_of, standardized,
@@ -114,6 +120,7 @@ def make_recipe(task:str, # one of `TASKS`
     return chosen | dict(task=task, network=network, sizes=sizes, lr=chosen['lr'] or rate,
                          precision='highest')
 
+# %% ../nbs/68_Jobs.ipynb #check_meaning
 def check_meaning(chosen, without, given):
     "Raise `CommandError` if something was given that has no meaning with what was chosen."
     for name in given:
@@ -168,14 +175,15 @@ def run_job(job:Job, # what is to be done
     with distributed(device) as workers, precision(job.recipe['precision']):
         if device.type=='cuda' and workers.world>1: # one for each
             device = torch.device('cuda', workers.local)
+        splits = TASKS[job.recipe['task']].read(job)
         ours = claim(job.out, resume=job.resume, fresh=job.fresh)
-        with ours if workers.rank==0 else nullcontext(): return _train_on(workers, device, job)
+        with ours if workers.rank==0 else nullcontext():
+            return _train_on(workers, device, job, splits)
 
 # %% ../nbs/68_Jobs.ipynb #train_on
-def _train_on(workers, device, job):
+def _train_on(workers, device, job, splits):
     "The training itself; only worker 0 prints and writes."
     recipe,task = job.recipe,TASKS[job.recipe['task']]
-    splits = task.read(job)
     train,valid = (Split(*(t.to(device) for t in task.ready(s))) for s in splits[:2])
     entry = REGISTRY[recipe['network'],recipe['method']]
     start = entry.init(recipe['sizes'], torch.Generator().manual_seed(recipe['seed']))
@@ -191,6 +199,7 @@ def _train_on(workers, device, job):
     if workers.rank==0: _finish(job, finished(model), splits, history)
     return history
 
+# %% ../nbs/68_Jobs.ipynb #settings_of
 def _settings(recipe):
     "What a recipe says to `fit`."
     settings = {k: recipe[k] for k in ('epochs','batch','lr','seed')}
@@ -200,10 +209,12 @@ def _settings(recipe):
 # %% ../nbs/68_Jobs.ipynb #announce
 def source_of(data): return 'packaged' if data is None else one_line(data)
 
+# %% ../nbs/68_Jobs.ipynb #print_versions
 def print_versions():
     threads = several(torch.get_num_threads(), 'thread')
     print(f'mlfound {version}, torch {torch.__version__}, {threads}')
 
+# %% ../nbs/68_Jobs.ipynb #announce_line
 def _announce(job, count, world):
     "What is about to be done, in two lines."
     r,words = job.recipe,find_kind(job.recipe['network']).words
@@ -222,6 +233,7 @@ def _announce(job, count, world):
     print(', '.join(text for text,wanted in said.items() if wanted), flush=True)
     if 'best' not in r: _warn_few(math.ceil(count/r['batch'])*r['epochs'])
 
+# %% ../nbs/68_Jobs.ipynb #warn_few
 def _warn_few(steps):
     "Say on the error stream when there is no time to learn anything."
     if steps<20:
@@ -233,6 +245,7 @@ def _finish(job, model, splits, history):
     parts = ('train','valid') if history.interrupted else ('train','valid','test')
     task = TASKS[job.recipe['task']]
     results = _results(model, splits, parts, task.things)
+    if not job.resume: _keep_earlier(job.out)
     save(job.out/MODEL, model, **job.recipe, epochs_done=len(history.epochs), results=results,
          mlfound=version, torch=torch.__version__)
     _print_results(results, history, task.things)
@@ -243,12 +256,14 @@ def _finish(job, model, splits, history):
         done = several(len(history.epochs), 'epoch')
         print(f'interrupted: the network is that of the best of {done}; go on with --resume')
 
+# %% ../nbs/68_Jobs.ipynb #page
 def _write_page(folder):
     "A page to draw on, beside the model, unless the network is too large for one."
     try: write_page(folder/MODEL, folder/DRAW)
     except ModelError as e: return say(f'no {DRAW}: {e}')
     print(f'to draw on {one_line(folder/DRAW)}')
 
+# %% ../nbs/68_Jobs.ipynb #results_code
 def _results(model, splits, parts, things):
     "Loss, accuracy and number of examples of each part that is named."
     results = {}
@@ -258,6 +273,7 @@ def _results(model, splits, parts, things):
         results[part] = {'loss':loss, 'accuracy':right, things:len(split.x)}
     return results
 
+# %% ../nbs/68_Jobs.ipynb #print_results
 def _print_results(results, history, things):
     "The table at the end of a training."
     print(f"\n{'':8}{things:>8}{'accuracy':>10}{'loss':>9}")
@@ -266,3 +282,10 @@ def _print_results(results, history, things):
         print(f"{part:8}{r[things]:8,}{100*r['accuracy']:8.2f} %{loss}")
     epochs,steps = several(len(history.epochs), 'epoch'),several(len(history.losses), 'step')
     print(f'trained for {epochs}, {steps}, in {history.seconds:.1f} s')
+
+# %% ../nbs/68_Jobs.ipynb #earlier
+def _keep_earlier(folder):
+    "Move the network of another training aside."
+    if not (folder/MODEL).exists(): return
+    os.replace(folder/MODEL, folder/EARLIER)
+    print(f'the network that was there is now {one_line(folder/EARLIER)}')

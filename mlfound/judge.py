@@ -82,6 +82,7 @@ def judge(name:str, # of an exercise
     else: says = placed(out.steps[k], says)
     return Verdict(name, 'wrong', says, explained(exercise, answer, out, want), said)
 
+# %% ../nbs/72_Judge.ipynb #sentences
 def not_itself(answer, called):
     more = ', without quotes' if isinstance(answer, str) else ''
     return f'it is {brief(answer)}; pass {called} itself{more}'
@@ -124,6 +125,7 @@ def breakable(name):
     first = EXERCISES[name].first
     return sorted((found[k] for k in order), key=lambda v: first not in ast.unparse(v.node))
 
+# %% ../nbs/72_Judge.ipynb #broken_text
 def broken(name:str, # of an exercise that asks what is wrong
            seed:int=0, # which mistake
           )->str: # source
@@ -153,6 +155,7 @@ def found(exercise, answer, what, seed):
     says = 'mended; now say which mistake it was' if what is ... else f'mended, but not {what!r}'
     return Verdict(name, 'wrong', f'{says}\n{beside(name, seed)}\none of:\n{listed_words()}')
 
+# %% ../nbs/72_Judge.ipynb #beside
 def beside(name, seed):
     "What was broken, and what is right."
     right = ast.unparse(ast.parse(pack()[exercise_of(name)]['source'])).split('\n')
@@ -160,10 +163,12 @@ def beside(name, seed):
     return '\n'.join(f'broken: {a.strip()}\nright:  {b.strip()}'
                      for a,b in pairs if a!=b and not b.startswith('def '))
 
+# %% ../nbs/72_Judge.ipynb #listed_words
 def listed_words(mark=''):
     "Every kind of mistake, a line each."
     return '\n'.join(f'{mark}{kind!r}: {text}' for kind,text in WORDS.items())
 
+# %% ../nbs/72_Judge.ipynb #kinds_like
 def kinds_like(name, version):
     "The kinds of mistakes that give the numbers of this version."
     ours = series(version.outcome.steps, None)

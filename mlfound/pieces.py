@@ -46,12 +46,14 @@ def definition(text, name):
         if isinstance(n, ast.Assign) and targets(n) & used(chosen): chosen.insert(0, n)
     return '\n\n'.join(source(text, n) for n in chosen)
 
+# %% ../nbs/71_Pieces.ipynb #targets_used
 def targets(node): return {n.id for t in node.targets for n in ast.walk(t) if type(n) is ast.Name}
 
 def used(nodes):
     return {n.id for o in nodes for n in ast.walk(o)
             if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
+# %% ../nbs/71_Pieces.ipynb #source_of_node
 def source(text, node):
     "The lines of a node, without the decorators that only the book needs."
     decorators = getattr(node, 'decorator_list', [])
@@ -71,6 +73,7 @@ def rule(text, name):
         if rules: return as_function(rules[int(which[:-1])], name, text)
     return ''
 
+# %% ../nbs/71_Pieces.ipynb #declared
 def declared(node):
     "The operation whose rules this statement declares."
     match node:
@@ -138,6 +141,7 @@ def load(text:str, # source of a piece
     exec(compile(text, file, 'exec'), space)
     return space
 
+# %% ../nbs/71_Pieces.ipynb #name_of
 def name_of(text:str)->str: # of the function or class that a piece defines
     "What a reader's answer is called."
     return [n.name for n in ast.parse(text).body if isinstance(n, DEFINITIONS)][-1]
@@ -153,6 +157,7 @@ def foreign(text:str, # source of a piece
     made |= {n.name for n in nodes if isinstance(n, DEFINITIONS)}
     return sorted(read - made - {*known} - {*dir(builtins)})
 
+# %% ../nbs/71_Pieces.ipynb #with_names
 def with_names(f, # a function
                **names, # what it is to find under these names, in place of what is there
               ): # the same function, among them

@@ -29,7 +29,7 @@ def packaged_model()->Path: # a file of `save`
     return Path(str(files('mlfound')/'assets'/'reader.safetensors'))
 
 # %% ../nbs/18_Playground.ipynb #play-09
-def find_model(model, # a file that `save` wrote, a training's folder, or a model; None: the packaged one
+def find_model(model, # a file of `save`, a training's folder, or a model; None: the packaged one
               )->tuple: # the kind of network, the model, and the facts of its file
     "A model for pictures of digits; raises `ModelError` if it is none."
     facts,name = {},'the model'
@@ -141,7 +141,7 @@ def write_page(model=None, # a model, or where one is, as for `find_model`; None
     return page
 
 # %% ../nbs/18_Playground.ipynb #play-41
-def draw(model:Path=None, # a file that `mlfound train` wrote, or its folder (default: the network that comes along)
+def draw(model:Path=None, # what `mlfound train` wrote (default: the network that comes along)
          *, out=DRAW, # the file to write
          no_open:bool=False, # only write it, and leave the browser alone
         )->Playground: # the page

@@ -83,6 +83,7 @@ def others(module, name):
     near = [own[n] for n in difflib.get_close_matches(name.lower(), own, 3) or [*own][:6]]
     return f"; it has {', '.join(near)}" if near else ''
 
+# %% ../nbs/58_Prompt.ipynb #made
 def made(cls):
     "A module of this class, if it needs no arguments."
     try: return cls()

@@ -19,12 +19,14 @@ OPS = {f.op.name: f for f in (add, sub, mul, div, neg, exp, log, relu, matmul_st
                               mse_loss)} # what a page can compute
 LARGEST,WIDEST = 64,8   # a tensor that is shown in full
 
+# %% ../nbs/65_Replay.ipynb #shown_whole
 def shown_whole(t): # a tensor, or None
     "Are all of its numbers in the figure?"
     return t is not None and 0<t.numel()<=LARGEST and not (t.ndim and t.shape[-1]>WIDEST)
 
 def as_data(t): return dict(shape=[*t.shape], data=t.detach().double().reshape(-1).tolist())
 
+# %% ../nbs/65_Replay.ipynb #argument
 def argument(e, i, p, place):
     "The `i`-th argument of entry `e`: the place of its card `p`, or a number."
     if p: return place[p]
@@ -80,6 +82,7 @@ def made_again(tape):
             made.append(OPS[card['op']](*args))
     return made
 
+# %% ../nbs/65_Replay.ipynb #send
 def send(entry, i, g):
     "What the rule of `entry` for its `i`-th argument makes of `g`."
     edge = entry.edges[[j for j,p in enumerate(entry.nodes) if p].index(i)]

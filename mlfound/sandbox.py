@@ -80,6 +80,7 @@ class Watched:
             if isinstance(a, Tensor) and not same(a, b): self.changed = n
         return out
 
+# %% ../nbs/70_Sandbox.ipynb #worth_showing
 def worth_showing(v): return isinstance(v, (Tensor,int,float,str,tuple))
 def same(a, b): return a.shape==b.shape and torch.equal(a.nan_to_num(), b.nan_to_num())
 
@@ -128,6 +129,7 @@ class Paper(io.TextIOBase):
         self.count += len(text)
         return len(text)
 
+# %% ../nbs/70_Sandbox.ipynb #played_played
 def played(script, answer):
     "Play the script with the answer, in this process; an `Outcome`."
     out,paper,before = Outcome(),Paper(),random_states()
@@ -141,6 +143,7 @@ def played(script, answer):
     out.printed,out.moved = paper.count,random_states()!=before
     return out
 
+# %% ../nbs/70_Sandbox.ipynb #follow
 def follow(script, watched, out):
     for v in script(watched):
         what,v = v if isinstance(v, tuple) and len(v)==2 and type(v[0]) is str else ('',v)
@@ -157,6 +160,7 @@ def timed(out):
     if out.error.startswith('TooLong'): out.ended,out.error = 'time',''
     return out
 
+# %% ../nbs/70_Sandbox.ipynb #child_child
 def child(write, work, seconds, megabytes):
     "In the copy: work, send what came out, and be gone without a word."
     try:
@@ -167,6 +171,7 @@ def child(write, work, seconds, megabytes):
         with open(write, 'wb') as pipe: pipe.write(data)
     finally: os._exit(0)
 
+# %% ../nbs/70_Sandbox.ipynb #in_time
 def in_time(work, seconds):
     "What `work()` returns; it is called off when the time is over, and what it has is kept."
     def ring(*_): raise TooLong
@@ -178,6 +183,7 @@ def in_time(work, seconds):
     except TooLong: return Outcome(ended='time')
     return timed(out)
 
+# %% ../nbs/70_Sandbox.ipynb #limit_memory
 def limit_memory(megabytes):
     "What is held now, and so much more."
     import resource
@@ -196,6 +202,7 @@ def received(read, deadline):
         parts.append(part)
     return None
 
+# %% ../nbs/70_Sandbox.ipynb #forked
 def forked(work, seconds, megabytes):
     "What `work()` returns in a copy of this process, and how that ended."
     read,write = os.pipe()
@@ -221,6 +228,7 @@ def interrupt(thread, done, seconds):
         ctypes.pythonapi.PyThreadState_SetAsyncExc(number, error)
         wait = .05
 
+# %% ../nbs/70_Sandbox.ipynb #called_off
 def called_off(watch, done):
     "The watch ends; what it raises meanwhile comes too late, and ends here."
     while True:
@@ -229,6 +237,7 @@ def called_off(watch, done):
             return watch.join()
         except TooLong: pass
 
+# %% ../nbs/70_Sandbox.ipynb #here_here
 def here(work, seconds):
     "What `work()` returns, in this process, called off when the time is over."
     done,threads = threading.Event(),torch.get_num_threads()

@@ -39,6 +39,7 @@ def changes(node, names):
     for kind in (other_steps,other_axes,other_products,other_arithmetic): yield from kind(node)
     for kind in (other_signs,other_variables): yield from kind(node, names)
 
+# %% ../nbs/75_Slips.ipynb #other_arithmetic
 def other_arithmetic(node):
     "What goes wrong in a line of arithmetic, or in the last one."
     match node:
@@ -54,6 +55,7 @@ def other_arithmetic(node):
             yield 'sign',ast.Return(ast.UnaryOp(ast.USub(), v))
             yield 'factor',ast.Return(ast.BinOp(ast.Constant(2), ast.Mult(), v))
 
+# %% ../nbs/75_Slips.ipynb #other_products
 def other_products(node):
     "A matrix product with the other factor transposed."
     match node:
@@ -64,6 +66,7 @@ def other_products(node):
             turned = ast.Attribute(l, t, ast.Load())
             yield 'missing transpose',ast.BinOp(turned, ast.MatMult(), x)
 
+# %% ../nbs/75_Slips.ipynb #other_variables
 def other_variables(node, names):
     "A neighbour in the place of an operand or an argument."
     if isinstance(node, ast.BinOp):
@@ -76,6 +79,7 @@ def other_variables(node, names):
             args = [*node.args[:k], ast.Name(other, ast.Load()), *node.args[k+1:]]
             yield 'wrong variable',ast.Call(node.func, args, node.keywords)
 
+# %% ../nbs/75_Slips.ipynb #other_steps
 QUESTIONS = 'len','range','zip','list','next','super','int','float','tuple','partial'
 LIBRARIES = 'torch','math','F'
 
@@ -96,6 +100,7 @@ def other_steps(node):
         case ast.Call(f, [*head, ast.Name() as a, ast.Name() as b]) if a.id!=b.id:
             yield 'swapped operands',ast.Call(f, [*head, b, a], node.keywords)
 
+# %% ../nbs/75_Slips.ipynb #neighbours
 def neighbours(a, names):
     "The variables that come into being before and after this one."
     if isinstance(a, ast.Attribute) and getattr(a.value, 'id', '')=='self':
@@ -121,6 +126,7 @@ def other_axes(node):
             pairs = [ast.Tuple([a, g], ast.Load()), ast.Tuple([b, f], ast.Load())]
             yield 'swapped operands',ast.List(pairs, ast.Load())
 
+# %% ../nbs/75_Slips.ipynb #axes_for
 def axes_for(a):
     "Other axes than this one; none if it is no axis."
     try: now = ast.literal_eval(a)
@@ -150,6 +156,7 @@ class Put(ast.NodeTransformer):
     def __init__(self, old, new): self.old,self.new = old,new
     def visit(self, node): return self.new if node is self.old else self.generic_visit(node)
 
+# %% ../nbs/75_Slips.ipynb #more_mutations_more_mutations
 def more_mutations(f):
     "Pairs of mistake and syntax tree."
     root = source_of(f)
@@ -165,6 +172,7 @@ def more_mutations(f):
     for a,b in zip(made, made[1:]):
         yield 'swapped operands',Exchange(a, b).visit(copy.deepcopy(root))
 
+# %% ../nbs/75_Slips.ipynb #Exchange
 class Exchange(ast.NodeTransformer):
     "Two variables, each wherever the other is read."
     def __init__(self, a, b): self.names = {a:b, b:a}
@@ -172,6 +180,7 @@ class Exchange(ast.NodeTransformer):
         if isinstance(node.ctx, ast.Load): node.id = self.names.get(node.id, node.id)
         return node
 
+# %% ../nbs/75_Slips.ipynb #is_guard
 def is_guard(node):
     "Is it a call that only looks at arguments?"
     return isinstance(node, ast.Call) and ast.unparse(node.func).startswith('check')

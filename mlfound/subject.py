@@ -43,6 +43,7 @@ def walk(value, name):
     elif isinstance(value, (list,tuple)):
         for k,v in enumerate(value): yield from walk(v, f'{name}[{k}]')
 
+# %% ../nbs/50_Subject.ipynb #refill
 def refill(value, leaves):
     "The same nest, with each leaf replaced by the next of the iterator `leaves`."
     if is_float(value): return next(leaves)

@@ -147,6 +147,7 @@ def fits_transposed(trial, k):
         if gives(trial, k, trial.g, [*args[:j], a.mT, *args[j+1:]]):
             yield f'a missing transpose: with argument {j} transposed it is right'
 
+# %% ../nbs/52_Suspects.ipynb #fits_swap
 def fits_swap(trial, k):
     "What exchanging two arguments explains."
     args = trial.args
@@ -183,6 +184,7 @@ def other_g(g):
             'g averaged first: it is right for its mean in every place': g.mean().expand(g.shape),
             'one entry of g used in every place: the first': g[:1].expand(g.shape)}
 
+# %% ../nbs/52_Suspects.ipynb #picked
 def picked(g, shape):
     "Upstream rows of which only a part was used, or that were used in another order."
     t,wants = g.reshape(shape),{}
@@ -217,6 +219,7 @@ def fits_idle(wrong, table):
         yield 'no influence: the result does not depend on these entries (masked, clamped, ' \
               'padded or written over), and yet they get a gradient'
 
+# %% ../nbs/52_Suspects.ipynb #fits_cells
 def fits_cells(got, want):
     "Which cells of the table does a backward pass get wrong, and how?"
     size = want.abs().max()
@@ -255,6 +258,7 @@ def fits_branch(wrong, got, want, x):
         what = 'zero' if not got[mask].any() else 'another number'
         yield f'a branch: it is wrong where the argument is {name}, and only there ({what})'
 
+# %% ../nbs/52_Suspects.ipynb #fits_part
 def fits_part(wrong, small):
     "Is it wrong only in a part of an axis, a small one or a large one?"
     for d,n in enumerate(wrong.shape):
@@ -262,6 +266,7 @@ def fits_part(wrong, small):
         if 0<len(at)<n and small==(2*len(at)<=n):
             yield f'a part of axis {d}: it is wrong only at {", ".join(map(str, at[:6]))} along it'
 
+# %% ../nbs/52_Suspects.ipynb #fits_extreme
 def fits_extreme(wrong, x):
     "Is it wrong at the largest or the least number, of all or along an axis, and only there?"
     for says,t in {'largest': x, 'least': -x, 'largest in size': x.abs()}.items():
@@ -288,6 +293,7 @@ def fits_shared(got, want, x, out):
         elif x.shape[d]>3 and spans(missing, [torch.ones_like(x), x], d):
             yield f'a shared term: mean and spread along axis {d} are taken for constants'
 
+# %% ../nbs/52_Suspects.ipynb #spans
 def spans(t, basis, d):
     "Is `t`, along axis `d`, a combination of the tensors in `basis`?"
     rows = t.movedim(d, -1).reshape(-1, t.shape[d], 1)
@@ -334,6 +340,7 @@ MESSAGES = {r'view size is not compatible|view\(\) .*stride|\.is_contiguous\(\)|
             r'backward through the graph a second time|freed':
                 'a second backward: what was saved is gone'}
 
+# %% ../nbs/52_Suspects.ipynb #fits_error
 def fits_error(e):
     "What an exception says of the mistake."
     for pattern,says in MESSAGES.items():

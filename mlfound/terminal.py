@@ -88,6 +88,10 @@ def _help(p, choices):
 # %% ../nbs/27_Terminal.ipynb #Parser
 class Parser(argparse.ArgumentParser):
     "Wrong usage is one line and exit code 2."
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = re.compile(r'-\.?\d')
+
     def error(self, message):
         self.exit(2, one_line(f'{self.prog}: error: {message} (see {self.prog} --help)') + '\n')
 

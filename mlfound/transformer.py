@@ -34,6 +34,7 @@ def keys_of(a, p, plan, n):
         rows = linear(z, p.wqkv[:,k:k+d], p.bqkv[k:k+d])
         yield split_heads(rows.reshape(n, len(a)//n, d), plan.heads).contiguous()
 
+# %% ../nbs/62_Transformer.ipynb #apply_block
 def apply_block(a, # `(n*t, d)`: a tensor or a `Var`
                 p:BlockParams, plan:TransformerPlan,
                 n:int, # examples
@@ -52,6 +53,7 @@ def enter(x, params, plan):
     else: a = x.reshape(n*t, plan.inputs)@params.table
     return (a.reshape(n, t, plan.width) + params.places[:t]).reshape(n*t, plan.width)
 
+# %% ../nbs/62_Transformer.ipynb #leave
 def leave(a, params, plan, n):
     "Scores of what has been read, a row each."
     if plan.read!='each':
@@ -60,6 +62,7 @@ def leave(a, params, plan, n):
     w = params.table.T if plan.tied else params.wout
     return linear(layer_norm(a, params.nw, params.nb), w, params.bout)
 
+# %% ../nbs/62_Transformer.ipynb #transformer_whole
 def transformer(x:Tensor, # `(n, t)` tokens, or `(n, t, inputs)` vectors
                 params:TransformerParams, # of tensors or of `Var`s
                 plan:TransformerPlan,
@@ -86,6 +89,7 @@ def check_read(x, params, plan):
                          f'{"no" if params.wout is None else "a"} weight of scores; the plan has '
                          f'{plan.blocks}, tied={plan.tied}: pass the plan the parameters are of')
 
+# %% ../nbs/62_Transformer.ipynb #check_targets
 def check_targets(z, y):
     "Classes by row; raises unless there is one for each row, and one that counts."
     rows,flat = z.reshape(-1, z.shape[-1]),y.reshape(-1)
@@ -118,6 +122,7 @@ def token_weights(y, dtype):
     counts = y!=IGNORE
     return torch.where(counts, y, 0).long()[:,None],(counts.to(dtype)/counts.sum())[:,None]
 
+# %% ../nbs/62_Transformer.ipynb #token_loss
 def token_loss(z, # `(..., classes)` scores: a tensor or a `Var`
                y:Tensor, # `(...)` classes, or `IGNORE`
               ): # `()`
@@ -140,6 +145,7 @@ def folded(a, nw, nb, w, b):
     wide -= wide.mean(0)                               # a shift of the rows changes nothing
     return torch.addmm(torch.addmv(b, w.T, nb), hat, wide),(hat,scale,wide)
 
+# %% ../nbs/62_Transformer.ipynb #folded_vjp
 def folded_vjp(g, kept, nw, nb, w, gnw, gnb, gw, gb, into):
     "Fill the gradients of all parameters, and add the one for `a` to `into`."
     hat,scale,wide = kept
@@ -165,6 +171,7 @@ def look_forward(a, p, plan, n):
     a.addmm_(found, p.wo).add_(p.bo)
     return norm,q,k,v,shares,found
 
+# %% ../nbs/62_Transformer.ipynb #look_backward
 def look_backward(g, kept, p, gp, plan, n):
     "Send `g` back through it: fills gradients, and adds to `g`."
     norm,q,k,v,shares,found = kept
@@ -189,6 +196,7 @@ def think_forward(a, p):
     a.addmm_(h, p.w2).add_(p.b2)
     return norm,z,h
 
+# %% ../nbs/62_Transformer.ipynb #think_backward
 def think_backward(g, kept, p, gp):
     "Send `g` back through it: fills gradients, and adds to `g`."
     norm,z,h = kept
@@ -216,6 +224,7 @@ def loss_and_back(a, y, params, plan, grads, n):
                                                               device=a.device), g)
     return loss,g
 
+# %% ../nbs/62_Transformer.ipynb #enter_backward
 def enter_backward(g, x, plan, grads):
     "Fill the gradients of both tables."
     n,t = x.shape[:2]
@@ -265,6 +274,7 @@ class Read(Module):
         if self.how=='mean': return (g/a.shape[1])[:,None].expand(a.shape)
         return torch.cat([torch.zeros_like(a[:,1:]), g[:,None]], 1)
 
+# %% ../nbs/62_Transformer.ipynb #Transformer
 class Transformer(Module):
     "A transformer of layers; `params` holds its very tensors."
     def __init__(self, plan, generator=None, dtype=None, device=None, params=None):
@@ -301,11 +311,13 @@ def params(self:Transformer)->TransformerParams:
     return TransformerParams(self.enter.w, self.places.w, [of(b) for b in self.blocks],
                              self.norm.w, self.norm.b, wout, self.last.b)
 
+# %% ../nbs/62_Transformer.ipynb #Transformer_holding
 @patch(cls_method=True)
 def holding(cls:Transformer, params:TransformerParams, plan:TransformerPlan)->Transformer:
     "A network of layers around existing parameters."
     return cls(plan, params=params)
 
+# %% ../nbs/62_Transformer.ipynb #TokenLoss
 class TokenLoss(Module):
     "The mean cross-entropy of scores `(..., classes)` against classes `(...)`, but for `IGNORE`."
     def forward(self, z, y): return token_loss(z, y)
@@ -349,12 +361,14 @@ def torch_tensors(model:TorchReader)->TransformerParams:
                              [*map(of, model.blocks)], model.norm.weight, model.norm.bias,
                              None if plan.tied else model.last.weight.T, model.last.bias)
 
+# %% ../nbs/62_Transformer.ipynb #from_torch_modules
 def from_torch_modules(model:TorchReader)->TransformerParams: # copies
     "The parameters of such a model."
     tensors = transformer_tensors(torch_tensors(model))
     copies = [t.detach().contiguous().clone() for t in tensors.values()]
     return with_tensors(torch_tensors(model), copies)
 
+# %% ../nbs/62_Transformer.ipynb #as_torch_modules_back
 @torch.no_grad()
 def as_torch_modules(params:TransformerParams, plan:TransformerPlan)->TorchReader:
     "PyTorch's modules in the same memory."

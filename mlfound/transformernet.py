@@ -101,6 +101,7 @@ def by_layers(net):
         return loss.detach()
     return way_for('layers', net, layers.parameters(), backward)
 
+# %% ../nbs/61_TransformerNet.ipynb #by_tape
 def by_tape(net):
     "Gradients by the tape."
     plan,tensors = net.plan,transformer_tensors(net.params)
@@ -113,6 +114,7 @@ def by_tape(net):
         return loss.data
     return way_for('tape', net, [*leaves.values()], backward)
 
+# %% ../nbs/61_TransformerNet.ipynb #way_for
 def way_for(name, net, params, backward):
     "A way that moves `params`, which lie in the memory of the network's tensors."
     tensors = [*transformer_tensors(net.params).values()]

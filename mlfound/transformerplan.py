@@ -65,6 +65,7 @@ class BlockParams(NamedTuple):
     w2:Tensor   # `(m, d)`
     b2:Tensor   # `(d,)`
 
+# %% ../nbs/78_TransformerPlan.ipynb #whole_params
 class TransformerParams(NamedTuple):
     "What a transformer has learned."
     table:Tensor  # `(tokens or inputs, d)`
@@ -109,6 +110,7 @@ def transformer_tensors(params:TransformerParams)->dict: # tensors or `Var`s by 
         elif t is not None: found[name] = t
     return found
 
+# %% ../nbs/78_TransformerPlan.ipynb #with_tensors
 def with_tensors(params:TransformerParams, # whose structure is wanted
                  tensors, # by name, or in order
                 )->TransformerParams:
@@ -123,6 +125,7 @@ def with_tensors(params:TransformerParams, # whose structure is wanted
     rest = {n: new.get(n) for n in TransformerParams._fields}
     return TransformerParams(**(rest | dict(blocks=blocks)))
 
+# %% ../nbs/78_TransformerPlan.ipynb #housed_transformer
 def housed_transformer(params:TransformerParams)->tuple: # buffer, parameters and gradients in it
     "All parameters in one buffer that has one gradient, for an optimizer, and the windows in both."
     tensors = transformer_tensors(params)

@@ -104,7 +104,8 @@ def by_sympy(rule, args, g, ds):
     wrt,upstream = [xs[i] for i in rule.of(args)],symbols('g', g)
     weights = [symbols(f'd{k}', d) for k,d in enumerate(ds)]
     y = np.asarray(formula(*xs), dtype=object)
-    first = [derivatives(total(upstream*y), v) for v in wrt]
+    once = total(upstream*y)
+    first = [derivatives(once, v) for v in wrt]
     again = total(*(d*v for d,v in zip(weights, first)))
     second = [derivatives(again, v) for v in (*wrt, upstream)] if rule.second else []
     known = _known([*(xs[i] for i in at), upstream, *weights], [*(args[i] for i in at), g, *ds])

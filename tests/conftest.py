@@ -73,7 +73,7 @@ def contents(folder):
 def few_digits(monkeypatch):
     "The commands learn from and look at so many; where a training is tried, not what it learns."
     from mlfound.data import Split, Splits, mnist
-    def few(path=None): return Splits(*(Split(*(t[:500] for t in part)) for part in mnist(path)))
+    def few(path=None): return Splits(*(Split(*(t[:200] for t in part)) for part in mnist(path)))
     monkeypatch.setattr('mlfound.jobs.mnist', few)
 
 @contextmanager

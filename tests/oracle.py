@@ -7,10 +7,10 @@ from mlfound.autograd import Var, grad
 
 torch.set_num_threads(1) # the tensors are tiny
 
-cases = int(os.environ.get('MLFOUND_CASES', 100))
+cases = int(os.environ.get('MLFOUND_CASES', 40)) # of each operation
+new = 'MLFOUND_CASES' in os.environ
 def drawn(times=1):
     "Hypothesis settings: the same cases at every run, or new ones, as many as MLFOUND_CASES says."
-    new = 'MLFOUND_CASES' in os.environ
     return settings(max_examples=times*cases, derandomize=not new, deadline=None, database=None,
                     suppress_health_check=list(HealthCheck))
 

@@ -239,7 +239,7 @@ def test_a_model_of_another_kind(tmp_path):
 def test_rows_on_command(tmp_path, monkeypatch, few_digits):
     monkeypatch.chdir(tmp_path)
     code, err, out = said(
-        'train', '--network', 'transformer', '--digits', '400', '--epochs', '1', '--batch', '20',
+        'train', '--network', 'transformer', '--digits', '100', '--epochs', '1', '--batch', '20',
         '--out', 'm',
     )
     assert code == 0 and 'adam up to 0.005' in out, err

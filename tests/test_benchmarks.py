@@ -1,10 +1,10 @@
 "The benchmarks run, and each page says what its file of figures says."
 import importlib
 import json
-import subprocess
 import sys
 
 import pytest
+import started
 from conftest import root
 
 folder = root/'benchmarks'
@@ -48,9 +48,8 @@ def test_device_page():
 @pytest.mark.parametrize('name', scripts)
 def test_runs(name, tmp_path):
     "Quickly, with figures of no worth but of the same names."
-    command = [sys.executable, folder/f'{name}.py', '--quick', '--out', tmp_path]
-    done = subprocess.run(list(map(str, command)), cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    code, err, _ = started.typed('--quick', '--out', tmp_path, cwd=root, script=folder/f'{name}.py')
+    assert code == 0, err
     b = benchmark(name)
     files = folder/b.figures, tmp_path/b.figures
     old, new = (json.loads(f.read_text(encoding="utf-8")) for f in files)

@@ -234,7 +234,7 @@ def test_help_prints_the_settings():
 
 
 def test_help_as_typed(tmp_path):
-    code, err, out = typed('train', '--help', cwd=tmp_path, env=env | dict(COLUMNS='40'))
+    code, err, out = started.typed('train', '--help', cwd=tmp_path, env=dict(COLUMNS='40'))
     assert (code, err) == (0, '') and 'settings of chapter 49' in ' '.join(out.split())
 
 
@@ -363,7 +363,7 @@ def test_full_disk_under_the_streams(folder, tmp_path):
     full = open('/dev/full', 'w')
     code, err, _ = typed('check', '--digits', '9', '--rounds', '0', cwd=tmp_path, stdout=full)
     assert (code, err) == (2, 'mlfound: error: standard output: No space left on device\n')
-    assert typed('--help', cwd=tmp_path, stdout=full)[0] == 2
+    assert started.typed('--help', cwd=tmp_path, stdout='/dev/full')[0] == 2
     code, _, out = started.typed('train', *few, '--out', 'm', cwd=tmp_path, stderr='/dev/full')
     assert code == 2 and 'plots m' in out and (tmp_path / 'm' / 'model.safetensors').exists()
     full.close()

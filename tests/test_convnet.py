@@ -91,7 +91,7 @@ def test_a_file_holds_the_network_for_plain_pixels(plan, tmp_path):
 def test_the_command(tmp_path, monkeypatch, few_digits):
     monkeypatch.chdir(tmp_path)
     out = io.StringIO()
-    typed = 'train --network conv --method tape --digits 300 --epochs 1 --batch 50 --out m'
+    typed = 'train --network conv --method tape --digits 200 --epochs 1 --batch 50 --out m'
     with redirect_stdout(out):
         assert main(typed.split()) == 0
         assert main('predict m picture.png'.split()) == 1  # no such picture

@@ -16,6 +16,7 @@ from doctor_reports import FAULTS as REPORTS, FOUND as FOUND_LATER, SOUND as REP
 from doctor_sound import SOUND, drawn
 from doctor_strangers import FAULTS as STRANGERS, SOUND as STRANGERS_SOUND
 from mlfound.backward import lin_vjp
+from mlfound.cli import main
 from mlfound.doctor import TRIALS, GradientsWrong, Settings, assert_gradients, diagnose, examine
 from mlfound.forward import lin
 
@@ -224,12 +225,17 @@ def test_the_plugin_is_declared_and_loads_nothing():
     code = 'import sys, mlfound.plugin; assert "torch" not in sys.modules'
     subprocess.run([sys.executable, '-c', code], cwd=root, check=True)
 
-def test_at_the_prompt(tmp_path):
+def test_at_the_prompt(tmp_path, monkeypatch, capsys):
     (tmp_path/'rules.py').write_text(rules)
     (tmp_path/'values.py').write_text('import torch\nargs = torch.ones(3),\n')
-    def examined(*typed): return started.typed('examine', *typed, cwd=tmp_path)
-    code, err, out = examined('rules:double,rule', '--shapes', '2,3', '--json')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    code, err, out = started.typed('examine', 'rules:double,rule', '--shapes', '2,3', '--json',
+                                   cwd=tmp_path)
     assert code == 1 and not json.loads(out)['ok'], err
+    def examined(*typed): # in this process
+        code, (out, err) = main(['examine', *typed]), capsys.readouterr()
+        return code, err, out
     code, err, out = examined('rules.py:double,right', '--args', 'values.py')
     assert code == 0 and 'nothing found' in out, err
     code, err, out = examined('rules:double,right', '--shapes', '2', '--like', 'torch:square')

@@ -577,10 +577,25 @@ def test_refused_data():
         (lambda: Var(rand(3)).numpy(), AttributeError, "no 'numpy'"),
         (lambda: op(pair)(x), TypeError, 'pair: its function gave tuple')]:
         with refuses(says, error): f()
-    assert not Var(t).data.requires_grad
     assert Var(t, requires_grad=True).data.data_ptr()==t.data_ptr()
     n.grad = None
 def pair(x): return x,x
+
+def test_data_that_pytorch_differentiates():
+    x = torch.tensor([.3, 1.])
+    def ours(z): return Var(z).sin().sum().data
+    for transform in torch.func.grad, torch.func.jacrev, torch.func.jacfwd, torch.func.vmap:
+        with refuses('inside of torch.func'): transform(ours)(x)
+    with refuses('would lose it here'): Var(x.clone().requires_grad_())
+
+def test_a_none_that_was_written_is_not_dropped():
+    from mlfound import conv # noqa: F401 (adds batch_norm)
+    x,(mean,var) = leaf(4, 3, 2, 2),(torch.zeros(3).double(), torch.ones(3).double())
+    for share in None, 'x', math.nan:
+        with refuses('momentum is', (TypeError, ValueError)):
+            F.batch_norm(x, mean, var, training=True, momentum=share)
+    assert not mean.any() and (var==1).all()
+    assert F.batch_norm(x, mean, var, None, None, True).shape==x.shape
 
 def test_declaring_operations():
     def keyword(x, *, k): return x

@@ -27,7 +27,7 @@ one_trial = 'one trial: what is run, what is compared, what is said of it'
 cases_apart = 'one case after another, each a line or two'
 long_for_a_reason = {
     'autograd.op': told_in_order, 'autograd.sweep': told_in_order,
-    'checks.check_classes': cases_apart, 'jobs._train_on': told_in_order,
+    'checks.check_classes': cases_apart,
     'compiler.compare': one_trial, 'conduct.batch': one_trial, 'conduct.interleaved': one_trial,
     'conduct.kept_alive': one_trial, 'conduct.repeated': one_trial, 'conduct.silently': one_trial,
     'conduct.subsets': one_trial, 'conduct.under_autocast': one_trial,
@@ -45,12 +45,10 @@ long_for_a_reason = {
 
 longest_cell = 25 # lines of an exported cell, without imports, signatures, docstrings and comments
 # Exported cells with more of them, by notebook and the cell's id, and why they stay whole.
-not_yet = 'not split yet'
-cells_for_a_reason = {
-    '04_Autograd unsum': not_yet, '68_Jobs finish': not_yet, '72_Judge found': not_yet,
-    '73_Exercises try-04-1': not_yet, '73_Exercises try-05-8': not_yet,
-    '75_Slips more_mistakes': not_yet,
-}
+one_table = 'the operations of the table above it, each a line or two beside its rule'
+one_exercise = 'the script of one exercise, told under its question and shipped as one'
+cells_for_a_reason = {'04_Autograd unsum': one_table, '73_Exercises try-04-1': one_exercise,
+                      '73_Exercises try-05-8': one_exercise}
 
 notebooks = sorted((root/'nbs').glob('*.ipynb'))
 scripts = sorted(p for d in ('tests', 'benchmarks', 'docs') for p in (root/d).glob('*.py'))
@@ -174,8 +172,7 @@ def test_exported_cells_hold_one_idea(path):
     unexplained = {cell: n for cell, n in found.items() if cell not in cells_for_a_reason}
     assert not unexplained, (f'{unexplained} have more than {longest_cell} lines: split them by '
                              'idea, with a sentence before each, or say above why not')
-    known = {cell for cell, why in cells_for_a_reason.items()
-             if cell.startswith(f'{path.stem} ') and why != not_yet}
+    known = {cell for cell in cells_for_a_reason if cell.startswith(f'{path.stem} ')}
     assert known <= found.keys(), f'{sorted(known - found.keys())} are short now: strike them above'
 
 def test_ruff_agrees():

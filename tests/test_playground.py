@@ -21,7 +21,7 @@ pytest.importorskip('playwright.sync_api',
                     reason='the page is not tried in a browser: pip install playwright')
 
 SIDE = 280 # pixels of the field
-DRAWN = 30*int(os.environ.get('MLFOUND_PICTURES', 20))//20 # digits that the pointer draws
+DRAWN = 3*int(os.environ.get('MLFOUND_PICTURES', 10)) # digits that the pointer draws
 
 # The page, opened --------------------------------------------------------------------------------
 

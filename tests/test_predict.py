@@ -12,7 +12,7 @@ from mlfound.pictures import read_views
 from mlfound.fit import fit
 from mlfound.training import absorb_scaling, init_he, network, softmax, standardized
 
-count = int(os.environ.get('MLFOUND_PICTURES', 20)) # digits in each condition
+count = int(os.environ.get('MLFOUND_PICTURES', 10)) # digits in each condition
 
 def large(u, k):
     im = Image.fromarray(u).resize((28*k, 28*k), Image.Resampling.BICUBIC)

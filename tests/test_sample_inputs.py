@@ -2,6 +2,7 @@
 second order, or a refusal by name; how many of each is written down for each operation."""
 import json, operator, re, sys, warnings
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 import pytest, torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -10,7 +11,7 @@ from mlfound.autograd import Var, torch_functions
 from mlfound.catalogue import without_gradient
 import mlfound.blockwise # noqa: F401
 import mlfound.conv # noqa: F401
-from oracle import Allowed, compare
+from oracle import Allowed, compare, new
 
 # For each operation how many samples agree, and how many are refused for what; with that PyTorch.
 # After a change: python tests/test_sample_inputs.py
@@ -76,18 +77,24 @@ def outcome(f, arguments, name):
     compare(got, want, vs, ts, torch.Generator().manual_seed(0), name, allowed)
     return 'agrees'
 
-def counted(name):
+# 1,440 samples are every mixture of seven settings: one in so many, but where MLFOUND_CASES is set.
+STEP = {} if new else {'nn.functional.max_pool2d': 7}
+
+def counted(name, step=1):
     with warnings.catch_warnings(): # torch's own, about its sample inputs
         warnings.simplefilter('ignore')
-        return Counter(outcome(f, arguments, name) for f,arguments in samples(name))
+        tried = islice(samples(name), 0, None, step)
+        return Counter(outcome(f, arguments, name) for f,arguments in tried)
 
 @pytest.mark.parametrize('name', [n for n in known if n != 'torch'])
 def test_samples(name):
     why = "PyTorch's sample inputs need what is not installed here: pip install expecttest"
     pytest.importorskip('torch.testing._internal.common_methods_invocations', reason=why)
-    found = dict(counted(name))
+    step = STEP.get(name, 1)
+    found, all_known = dict(counted(name, step)), known[name]
+    if step > 1: all_known = {k: -(-n//step) for k,n in all_known.items()}
     assert found.get('agrees', 0) > 0
-    if torch.__version__.split('+')[0] == known['torch']: assert found == known[name]
+    if torch.__version__.split('+')[0] == known['torch']: assert found == all_known
     else: assert {*found} <= {*known[name]}, 'refused with another error'
 
 def reachable(name):

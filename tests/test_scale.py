@@ -7,6 +7,7 @@ from conftest import root
 from mlfound.backward import relative_error
 from mlfound.scale import Workers, find_device
 import scale_worker
+import started
 
 worker = Path(scale_worker.__file__)
 env = os.environ | dict(
@@ -30,31 +31,35 @@ def torchrun(*program):  # as the command `torchrun` does it; --standalone takes
     return python('-m', 'torch.distributed.run', *two, *program)
 
 
-def two_processes(*args, witness=0):
-    "The same without `torchrun`, which would stop the other worker; the output of one."
+def two_processes(what, folder, witness=0):
+    """The same without `torchrun`, which would stop the other worker; output and exit code of one,
+    the other's exit code, and the end."""
     with socket.create_server(('127.0.0.1', 0)) as s:
         port = s.getsockname()[1]
     facts = dict(
         MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE='2', LOCAL_WORLD_SIZE='2'
     )
-    workers = [
-        subprocess.Popen(
-            [sys.executable, str(worker), *map(str, args)],
-            **streams | dict(env=env | facts | dict(RANK=str(k), LOCAL_RANK=str(k))),
-        )
-        for k in range(2)
-    ]
+    said = [folder / f'said{k}' for k in range(2)]
+    workers = []
     try:
-        said, _ = workers[witness].communicate(timeout=110)
-        return said, workers[witness].returncode, time.time()
+        for k, file in enumerate(said):
+            file.touch()
+            own = env | facts | dict(RANK=str(k), LOCAL_RANK=str(k))
+            workers.append(started.begin(worker, [what, folder], root, own, (file, file)))
+        workers[witness].join(300 if what == 'compare' else 110)
+        end = time.time()
+        if what == 'compare':
+            workers[1 - witness].join(100)
+        codes = workers[witness].exitcode, workers[1 - witness].exitcode
+        return said[witness].read_text(), *codes, end
     finally:
         for w in workers:
-            w.kill(), w.communicate()
+            w.kill(), w.join()
 
 
 def test_two_processes_train_as_one(tmp_path):
-    done = torchrun(worker, 'compare', tmp_path)
-    assert done.returncode == 0, done.stdout
+    said, code, other, _ = two_processes('compare', tmp_path)
+    assert (code, other) == (0, 0), said
     first, second = (torch.load(tmp_path / f'kept{k}.pt') for k in range(2))
     alone, _ = scale_worker.runs(Workers(), tmp_path)
     assert first.keys() == alone.keys() and len(alone) == 13
@@ -114,7 +119,7 @@ def test_a_killed_worker_ends_the_run(tmp_path):
 
 @pytest.mark.parametrize('how,witness', [('dies', 0), ('hangs', 0), ('dies at start', 1)])
 def test_the_other_worker_says_what_happened(how, witness, tmp_path):
-    said, code, end = two_processes(how, tmp_path, witness=witness)
+    said, code, _, end = two_processes(how, tmp_path, witness=witness)
     assert (
         code
         and f'WorkerError: worker {witness} of 2: another worker has died or does not answer'
@@ -139,8 +144,8 @@ def test_every_rule_on_a_device(tmp_path):
     "On an accelerator, or else on meta, where a rule that mixes devices fails as well."
     device = ([name for name in ('cuda', 'mps') if name not in missing()] or ['meta'])[0]
     script, out = root / 'benchmarks' / 'device.py', tmp_path / 'found'
-    done = python(script, '--device', device, '--out', out)
-    assert done.returncode == 0, done.stdout
+    code, err, _ = started.typed('--device', device, '--out', out, cwd=root, script=script)
+    assert code == 0, err
     found = json.loads((tmp_path / 'found').read_text())
     rules = found['rules']
     assert not rules['wrong'] and rules['rules'] >= 50, rules

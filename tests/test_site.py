@@ -31,6 +31,7 @@ import gaps # noqa: E402
 import glossary # noqa: E402
 import prepare # noqa: E402
 import screens # noqa: E402
+import symbols # noqa: E402
 from build import build # noqa: E402
 
 chapters = [book.docname(p)+'.html' for p in book.chapters()]
@@ -203,6 +204,25 @@ def test_what_the_cells_need_is_called_set_up():
         for c, how, _ in list(folds.folds(cells))[first:]:
             if c['cell_type'] != 'code': break
             if how.outputs: assert how.name == folds.SET_UP, f"{path.name}: {c['id']}"
+
+def test_a_fold_is_called_by_what_is_in_it():
+    "A set-up may define a tool of its own; what tests nothing is not called a test."
+    named = (('import math\ndef f(): pass', folds.SET_UP), ('rows = [1]', 'Show the code'),
+             ('def f(): pass', 'Show the code of f'), ('test_eq(1, 1)', 'More tests'),
+             ('import math\nassert math.pi', 'More tests'))
+    for code, name in named: assert folds.hidden(code) == name
+
+meant = ( # what a text says, on which page, and where that leads
+    ('lin', 'exercises', 'forward.lin'), ('compare', 'command_line', 'report.compare'),
+    ('defvjp', 'autograd', 'autograd.Op.defvjp'), ('eval', 'records', 'records.Parts.eval'),
+    ('step', 'corners', None), ('bwd', 'exercises', None), ('forward', 'subject', None),
+    ('train()', 'module', None), ('read(job)', 'jobs', None), ('params', 'exercises', None),
+    ('other', 'judge', None))
+
+@pytest.mark.parametrize('text,page,found', meant, ids=[f'{t} in {p}' for t, p, _ in meant])
+def test_a_word_in_backticks_leads_to_what_it_means(text, page, found):
+    "A method that many classes have, or what the page calls something else, leads nowhere."
+    assert symbols.meant(text, page) == (found and f'mlfound.{found}')
 
 def test_a_test_that_imports_something_is_a_test():
     for test in 'test_eq(os.sep, "/")', 'with open("f"): assert os.sep':

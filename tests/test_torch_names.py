@@ -1,10 +1,11 @@
 "What users of torch type: names and keywords are there; the rest says what to write instead."
-import math
+import math, sys
 import pytest, torch, torch.nn.functional as F
 from torch.testing import assert_close
 from mlfound import losses, ops
 from mlfound.autograd import Var, grad, torch_functions
-from mlfound.guards import TapeError
+from mlfound.guards import ELSEWHERE, TapeError
+from conftest import run
 from oracle import Allowed, agrees
 
 rng = torch.Generator().manual_seed(0)
@@ -108,6 +109,21 @@ def test_refused_by_name(f, says):
 
 # -- values and gradients beside what the drawn cases compare
 
+LOADS = """
+import importlib, sys, mlfound.ops
+from mlfound.autograd import torch_functions
+before = set(torch_functions)
+importlib.import_module(f'mlfound.{sys.argv[1]}')
+print(*sorted(set(torch_functions) - before))
+"""
+
+@pytest.mark.parametrize('module', ELSEWHERE)
+def test_what_another_module_adds_is_known(module):
+    added = set(run(sys.executable, '-c', LOADS, module).split()) - {'max_pool2d_with_indices'}
+    inner = {'attention','blockwise'} - {module}
+    known = set(ELSEWHERE[module].split())
+    assert known<=added<=known.union(*(ELSEWHERE[m].split() for m in inner))
+
 def test_writing_twice_is_refused():
     x,y,twice = leaf(3),leaf(2),torch.tensor([1,1])
     z = x.scatter(0, twice, y)
@@ -136,6 +152,18 @@ def test_weights_may_want_a_gradient():
         return -(logp*w[t]).sum()/w[t].sum()
     assert_close(F.cross_entropy(x, t, weight=w).data, loss(x, w).data)
     assert_close(grad(F.cross_entropy(x, t, weight=w), [x, w]), grad(loss(x, w), [x, w]))
+
+@pytest.mark.filterwarnings('ignore:Implicit dimension choice')
+@pytest.mark.parametrize('f', [F.softmax, F.log_softmax])
+def test_an_axis_that_nobody_wrote(f):
+    "Torch takes axis 0 of 0, 1 or 3, and else axis 1; our own functions take the last."
+    from mlfound import scores
+    for shape in (), (3,), (2, 3), (2, 3, 4), (2, 3, 4, 2), (2, 3, 1, 2, 2):
+        x = rand(*shape)
+        assert_close(f(Var(x)).data, f(x))
+        ours = getattr(scores, f.__name__)
+        assert_close(ours(x), f(x, dim=-1))
+        assert_close(ours(Var(x)).data, f(x, dim=-1))
 
 def test_losses_far_out():
     near = Allowed(value=1e-6, first=1e-6, second=1e-6)

@@ -202,6 +202,20 @@ def test_optimizer_takes_what_can_move():
     assert len(SGD(torch.nn.Linear(3, 2).parameters(), lr=0.1).params) == 2
 
 
+@pytest.mark.parametrize('make, rate', [(SGD, 0.1), (Adam, 1e-3), (AdamW, 1e-3)])
+def test_settings_that_nobody_wrote(make, rate):
+    "Those of PyTorch, but for the rate of SGD, which is the book's."
+    ours = rand(3)
+    other = ours.clone()
+    first, second = make([ours]), theirs[make]([other], lr=rate)
+    for k in range(4):
+        ours.grad, other.grad = (torch.full((3,), float(k - 1)) for _ in range(2))
+        first.step()
+        second.step()
+    assert first.lr == rate
+    assert_close(ours, other)
+
+
 theirs = {SGD: torch.optim.SGD, Adam: torch.optim.Adam, AdamW: torch.optim.AdamW}
 
 

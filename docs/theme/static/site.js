@@ -7,6 +7,12 @@ const fit = () => {
   }
 };
 
+// Sentences that a cell prints are broken where the page ends; what is laid out in lines scrolls, as code does.
+for (const e of document.querySelectorAll("article .cell_output pre")) {
+  const lines = e.textContent.trimEnd().split("\n"), long = lines.filter((l) => l.length > 102);
+  e.classList.toggle("sentences", 10*long.length >= lines.length && long.length > 0);
+}
+
 // What scrolls sideways can be reached and scrolled with the keyboard, and fades where there is more of it.
 const more = (e) => e.classList.toggle("more", e.scrollLeft + e.clientWidth < e.scrollWidth - 2);
 const reachable = () => {
