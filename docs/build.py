@@ -21,11 +21,12 @@ def run(*command):
 
 def prepare(): return run(sys.executable, root/'docs/prepare.py')
 
-def sphinx(builder, pages, to, scratch):
-    "Sphinx's exit code. It starts afresh: what it makes depends on nothing but the notebooks."
+def sphinx(builder, pages, to, scratch, *only):
+    """Sphinx's exit code. It starts afresh: what it makes depends on nothing but the notebooks. Or
+    it writes `only` these pages, of those that it has read."""
     return run(sys.executable, '-m', 'sphinx', '-b', builder, '-t', builder,
                '-W', '--keep-going', '-q', '-c', root/'docs',
-               '-d', scratch/f'doctrees-{builder}', pages, to)
+               '-d', scratch/f'doctrees-{builder}', pages, to, *only)
 
 def packed_page(data):
     "A page of the e-book without the style sheet that myst-nb links to and delivers too late."
@@ -70,6 +71,13 @@ def build(to=root/'_site', scratch=work/'build', with_ebook=True):
     shutil.rmtree(to, ignore_errors=True)
     shutil.copytree(site, to)
     return 0
+
+def again(to, scratch, names):
+    "What a finished build in `scratch` read, prepared again; and a few pages, written again."
+    chosen = [work/f'pages/{name}.{kind}' for name in names for kind in ('ipynb', 'md')]
+    failed = prepare() or sphinx('html', work/'pages', to, scratch, *filter(Path.exists, chosen))
+    remove_notes(to)
+    return failed
 
 def serve():
     "Warnings are only shown here: an unfinished sentence should not stop whoever is writing it."

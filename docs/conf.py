@@ -98,7 +98,14 @@ def page_context(app, pagename, templatename, context, doctree):
         name=path.name, source=f'{blob}nbs/{path.name}',
         colab=f'https://colab.research.google.com/github/{repository}/blob/colab/{path.name}')
 
+def without_index(app):
+    "Sphinx need not stem every word for an index of its own, which nobody reads: one page will do."
+    if app.builder.name != 'html': return
+    own, app.builder.load_indexer = app.builder.index_page, lambda names: None
+    app.builder.index_page = lambda name, *page: own(name, *page) if name == 'index' else None
+
 def setup(app):
+    app.connect('builder-inited', without_index)
     app.add_html_math_renderer('katex', (visit_math, None), (visit_math, None))
     app.connect('build-finished', write_search)
     app.connect('doctree-read', link_symbols)

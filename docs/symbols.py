@@ -70,8 +70,10 @@ def code_of(page):
 @cache
 def own_names(page):
     "What a page's code gives a name to by itself: `train` may be a part of the data there."
-    return {n.id for exported, tree in code_of(page) if not exported for n in ast.walk(tree)
-            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    nodes = [n for exported, tree in code_of(page) if not exported for n in ast.walk(tree)]
+    stored = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    made = [n for exported, tree in code_of(page) if not exported for n in tree.body]
+    return stored | {n.name for n in made if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
 
 @cache
 def arguments(page):

@@ -1257,7 +1257,8 @@ without_gradient = {f'{home}.{n}' for home in ('Var','torch')
 without_gradient |= {f'Var.{n}' for n in f'{facts} detach backward observe'.split()}
 without_gradient |= {'backward.check_vjp', 'backward.torch_forward_and_backward',   # PyTorch's
                      'tiny.gradients_of',   # it names the gradients that it is given, for a figure
-                     'doctor.assert_gradients', 'subject.layer_gradients',   # these judge rules
+                     'doctor.assert_gradients', 'subject.layer_gradients',
+                     'corners.gradients',   # these judge rules
                      'transformernet.TransformerNet'}   # trained by transformer_loss_and_gradients
 
 # %% ../nbs/22_Catalogue.ipynb #plain_table

@@ -1,4 +1,5 @@
-"Run every check there is: `make test` calls this, and so does whoever has no make."
+"""Run every check there is: `make test` calls this, and so does whoever has no make. Where there is
+much of a kind, a sample of it; `python tests/run.py --all` takes all, in an hour or more."""
 import os
 import subprocess
 import sys
@@ -7,6 +8,11 @@ from pathlib import Path
 
 root = Path(__file__).resolve().parents[1]
 fastcore2 = root/'.fastcore2' # for tests/test_wheel.py; nbdev holds the environment at fastcore 1
+
+# What the tests take a sample of, or few of: CONTRIBUTING.md says what each of these does.
+LONGER = dict(MLFOUND_SITE_PAGES='all', MLFOUND_WIDTHS='all', MLFOUND_CASES='300',
+              MLFOUND_PROGRAMS='300', MLFOUND_PICTURES='60', MLFOUND_KILLS='100',
+              MLFOUND_FAULTS='all', MLFOUND_WORKBOOK='all')
 
 def run(*command): return subprocess.run([str(c) for c in command], cwd=root).returncode
 
@@ -20,6 +26,7 @@ def main():
     "The tests, and beside them the notebooks; what those say comes after the tests."
     if failed := fetch(): return failed
     if '--fetch' in sys.argv: return 0
+    if '--all' in sys.argv: os.environ |= LONGER | os.environ
     os.environ.setdefault('OMP_NUM_THREADS', '1') # so that nobody waits for another's threads
     with tempfile.TemporaryFile('w+', encoding='utf-8') as said:
         command = [sys.executable, root/'tests/notebooks.py']

