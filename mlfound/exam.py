@@ -237,7 +237,7 @@ def seeded_again(exam, w, values, gs, table):
 
 # %% ../nbs/54_Exam.ipynb #slopes_of
 def slopes_of(exam, table, k, values, gs):
-    "What is right for leaf `k`, as chapter 02 keeps it."
+    "What is right for leaf `k`, as chapter 02's check keeps it."
     want,allowed = table.want(k, flat(gs))
     size = table.slopes[k].abs()@flat(gs).abs()
     shaped = [t.reshape(values[k].shape) for t in (want, allowed, 0*want, size)]
