@@ -298,7 +298,7 @@ graph = partial(tape, calls=[([2,3],[3]), ([2,1],[1,3]), ([],[2]), ([2,3],[2,1])
                 formula=diamond_formula, f=diamond_in_one, use=diamond)
 TRIALS += [graph('autograd.Var.backward', parts=('autograd.sweep', 'autograd.Entry.fit',
                                                  'autograd.Var.backward')),
-           graph('autograd.grad', parts=('autograd.roots',))]
+           graph('autograd.grad', parts=('autograd.starts',))]
 
 # %% ../nbs/22_Catalogue.ipynb #arithmetic_table
 #| code-fold: true
