@@ -1259,6 +1259,7 @@ without_gradient |= {'backward.check_vjp', 'backward.torch_forward_and_backward'
                      'tiny.gradients_of',   # it names the gradients that it is given, for a figure
                      'doctor.assert_gradients', 'subject.layer_gradients',
                      'corners.gradients',   # these judge rules
+                     'module.Weighted',   # what Linear is built on, without a forward pass
                      'transformernet.TransformerNet'}   # trained by transformer_loss_and_gradients
 
 # %% ../nbs/22_Catalogue.ipynb #plain_table
