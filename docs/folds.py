@@ -27,6 +27,7 @@ class Fold(NamedTuple):
 OPEN = Fold('')
 SET_UP = 'Set-up: typing along? Run this first'
 IMPORTS = ast.Import, ast.ImportFrom
+DEFINITIONS = ast.FunctionDef, ast.ClassDef
 
 def parsed(code):
     "The statements of a cell, without lines that only IPython reads."
@@ -44,12 +45,13 @@ def tests(node):
 def hidden(code):
     "What stands on the fold over code that is hidden: what it imports, tests, or defines."
     body = parsed(code)
-    if any(tests(m) for n in body for m in ast.walk(n)): return 'More tests'
+    run = [n for n in body if not isinstance(n, DEFINITIONS)] # what a definition asserts, waits
+    if any(tests(m) for n in run for m in ast.walk(n)): return 'More tests'
     return SET_UP if any(isinstance(n, IMPORTS) for n in body) else named(code)
 
 def defined(statements):
     "The names of the functions and classes that these statements define."
-    return [n.name for n in statements if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    return [n.name for n in statements if isinstance(n, DEFINITIONS)]
 
 def named(code):
     "What stands on the fold over this code."

@@ -14,7 +14,7 @@ WORDS = {
     'accumulate': '',
     'accuracy': 'precision, score',
     'activation': 'nonlinearity',
-    'Adam': 'AdamW, optimiser',
+    'Adam': 'AdamW',
     'adjoint': 'transpose, reverse mode',
     'backward pass': 'backpropagation, backprop, reverse-mode',
     'batch': '',
@@ -22,7 +22,9 @@ WORDS = {
     'broadcasting': 'broadcast',
     'central difference': 'finite difference, numerical gradient, gradcheck',
     'certificate': '',
+    'chain rule': '',
     'cross-entropy': 'negative log-likelihood, nll, logistic loss',
+    'dead unit': 'dying relu',
     'derivative': 'differentiate, calculus',
     'epoch': '',
     'forward pass': 'inference, prediction',
@@ -42,20 +44,25 @@ WORDS = {
     'minibatch': 'mini-batch, stochastic',
     'momentum': 'heavy ball',
     'mutant': 'mutation testing',
+    'optimizer': 'optimiser',
+    'overfitting': 'memorization',
     'parameter': 'weights, coefficient',
     'partial derivative': '',
     'pre-activation': '',
     'rectified linear unit': 'relu, ramp',
+    'regularization': 'regularisation, l2 penalty',
     'schedule': 'warmup, annealing, one-cycle',
     'shape': 'size, dimensions',
     'softmax': 'probabilities, argmax',
     'tape': 'autograd, automatic differentiation, wengert',
     'tensor': 'array, ndarray',
+    'test set': 'holdout test',
+    'training set': 'train split, training data',
     'upstream gradient': 'cotangent, delta',
     'validation set': 'hold-out, held out, development set',
     'vector–Jacobian product': 'vjp, pullback',
     'weight': 'synapse',
-    'weight decay': 'regularization, regularisation, l2 penalty, ridge',
+    'weight decay': 'ridge',
 }
 
 # What readers look for and no single word stands for.
@@ -132,7 +139,8 @@ def page():
     parts = ['# Words', '', 'Each word leads to the place where the book explains it.', '']
     for word, p in sorted(found().items(), key=lambda item: item[0].lower()):
         link = f'<a href="{docname(p.path)}.html#{anchor(word)}">{word}</a>'
-        said = relink(p.said).rstrip(',;:')
+        said = relink(re.sub(r'\[([^]]+)\]\(#[^)]*\)', r'\1', p.said)).rstrip(',;:')
+        if said.count('(') > said.count(')'): said = said.removeprefix('(')
         if said and not said.endswith(('.', '?', '!', ')')): said += '.'
         parts.append(f'- {link} ({label(p.path)})' + (said and f': {said[0].upper()}{said[1:]}'))
     return '\n'.join(parts) + '\n'

@@ -36,7 +36,7 @@ def draw_bytes(ax):
 
 def draw_forward(ax):
     ax.imshow(x[0].reshape(28,28))
-    ax.set_xlabel(f'loss {loss:.2f}')
+    ax.set_xlabel(f'mean loss {loss:.2f}')
 
 def draw_backward(ax):
     g = grads.w1[:,7].reshape(28,28)

@@ -38,16 +38,19 @@ def show(ax, t, title, ink):
     high = t.abs().max()
     ax.imshow(t, cmap='gray_r' if ink else 'RdBu', vmin=0 if ink else -high, vmax=high)
     ax.set_title(title, fontsize=9)
+    if t.numel() == 1:
+        ax.text(0, 0, f'{t.item():.2g}', ha='center', va='center', fontsize=8, color='white')
 
 fig, axs = plt.subplots(2, 5, figsize=(9,3.4), width_ratios=[3,1.6,1.6,1.2,1.2])
 for (top, bottom), (name, shape, value, grad) in zip(axs.T, columns):
     show(top, value, f'{name} {shape}', ink=name in 'xa')
     show(bottom, grad, f'gradient {shape}', ink=False)
-for ax, text in ((axs[0,4], f'loss\n{loss:.2f}'), (axs[1,4], '1')):
-    ax.text(.5, .5, text, ha='center', va='center', fontsize=13, transform=ax.transAxes)
+for ax, text in ((axs[0,4], f'mean loss\n{loss:.2f}'), (axs[1,4], 'of itself\n1')):
+    ax.text(.5, .5, text, ha='center', va='center', fontsize=11, transform=ax.transAxes)
 for ax in axs.flat:
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(ax not in axs[:,4])
+axs[1,0].set_xlabel('black: ink; blue: above 0, red: below', fontsize=8)
 fig.get_layout_engine().set(w_pad=.35)
 fig.canvas.draw() # so that the places of the pictures are known
 

@@ -20,27 +20,27 @@ from .checks import check_aside, check_pair
 from .forward import Params, lin, mse, relu as relu_forward   # `relu` will be the tape's
 
 # %% ../nbs/04_Autograd.ipynb #guards-import
-from .guards import (PLAIN, SAFE, Guarded, axes, begun, bind, changed, check_answer,
+from mlfound.guards import (PLAIN, SAFE, Guarded, axes, begun, bind, changed, check_answer,
                             check_asked, check_constant, check_data, check_inputs, check_result,
                             check_rules, check_seeds, check_signature, copied, failed, missing,
                             owned, plain_index, raw, results, spread, switch, versions)
 
-# %% ../nbs/04_Autograd.ipynb #Entry
-_clock = itertools.count()   # numbers the entries in order of time
+ticks = itertools.count()   # numbers the entries of the tape in order of time
 
+# %% ../nbs/04_Autograd.ipynb #Entry
 class Entry:
     "One line of the tape: an operation, its arguments' entries, and how to send gradients back."
     __slots__ = 'op','nodes','back','number','grad','values','__weakref__'
     edges = property(lambda self: [*map(Edge._make, self.back)])   # `back`, with names
     def __init__(self, op=None, nodes=()):
         self.op,self.nodes,self.back = op,nodes,[]
-        self.number,self.grad,self.values = next(_clock),None,None
+        self.number,self.grad,self.values = next(ticks),None,None   # they count, as `clock` did
 
 class Edge(NamedTuple):
     "The way back from an entry to one of its arguments."
     to:Entry      # where to send the gradient
     rule:object   # how to compute it
-    needs:list    # which of `[shape, i, out, *arguments]` the rule asked for
+    needs:list    # which of `[shape, i, out, *arguments]` the rule asked for: see `record`
     kept:list     # and what these were
     versions:list # how often each had been changed in place
     shape:tuple   # the answer must have this shape,
@@ -48,6 +48,7 @@ class Edge(NamedTuple):
     device:object # and be here
 
 # %% ../nbs/04_Autograd.ipynb #Var
+#| code-fold: true
 class Var(Guarded):
     "A tensor with a history: gradients can be sent back through the operations that made it."
     __slots__ = 'held','entry','__weakref__'   # `held` is what `.data` shows
@@ -147,7 +148,6 @@ def mul(x, y): return x*y
 mul.defvjp(lambda g,y: g*y, lambda g,x: g*x)
 
 # %% ../nbs/04_Autograd.ipynb #sub
-#| code-fold: true
 @method
 @op(broadcast=True)
 def sub(x, y): return x-y
@@ -163,7 +163,7 @@ div.defvjp(lambda g,y: g/y, lambda g,y,out: -g*out/y)
 def neg(x): return -x
 neg.defvjp(lambda g: -g)
 
-# Python turns `x*y` into `x.__mul__(y)`, or into `y.__rmul__(x)` when `x` does not know how
+# %% ../nbs/04_Autograd.ipynb #operators
 def _operator(name, f):
     setattr(Var, f'__{name}__', f)
     setattr(Var, f'__r{name}__', lambda y,x: f(x, y))
@@ -176,7 +176,7 @@ def sweep(roots, # the gradients to start from, by entry
           create_graph=False, # record the rules in turn?
           watch=None): # called with each `(entry, edge, answer of the rule, what was sent)`
     "Send the gradients `roots` back; what has arrived, by entry."
-    useful = _leading_to(targets, roots) if targets else None
+    useful = leading_to(targets, roots) if targets else None
     grads,todo = dict(roots),[(-e.number, e) for e in roots]   # the smallest is the newest
     heapify(todo)
     while todo:
@@ -210,13 +210,12 @@ _lock = threading.Lock()   # two threads may send gradients to the same leaf
 def backward(self:Var,
              g=None): # `self.shape` upstream gradient; a scalar needs none
     "Add to the `.grad` of every leaf the gradient of this result with respect to it."
-    roots = _roots([self], [g])
+    roots = starts([self], [g])
     grads = owned(sweep(roots), roots)   # no two share memory
     with _lock:
         for e,r in grads.items(): e.grad = r if e.grad is None else e.grad+r
 
 # %% ../nbs/04_Autograd.ipynb #behind
-#| code-fold: true
 def behind(*roots):
     "The entries that the `roots` were made from, and these, each once, in no particular order."
     seen,todo = {None, *roots},[*roots]
@@ -227,14 +226,16 @@ def behind(*roots):
         seen |= new
         todo += new
 
-def _leading_to(targets, roots):
+# %% ../nbs/04_Autograd.ipynb #leading_to
+def leading_to(targets, roots):
     "The entries through which gradients from the `roots` reach the `targets`."
     useful = {*targets}
     for e in sorted(behind(*roots), key=operator.attrgetter('number')):   # oldest first
         if not useful.isdisjoint(e.nodes): useful.add(e)
     return useful
 
-def _roots(ys, gs, create_graph=False):
+# %% ../nbs/04_Autograd.ipynb #starts
+def starts(ys, gs, create_graph=False):
     "The gradients to start from, by entry; those of a result that is named twice add."
     roots = {}
     for y,g in zip(ys, check_seeds(ys, gs if create_graph else [*map(raw, gs)])):
@@ -242,10 +243,11 @@ def _roots(ys, gs, create_graph=False):
     if begun and not create_graph: check_constant(behind(*roots))
     return roots
 
+# %% ../nbs/04_Autograd.ipynb #observe
 @patch
 def observe(self:Var, watch, g=None):
     "Sweep and let `watch` look on; no `.grad` is touched. The upstream gradient it began with."
-    roots = _roots([self], [g])
+    roots = starts([self], [g])
     sweep(roots, watch=watch)
     return roots[self.entry]
 
@@ -280,7 +282,6 @@ pow.defvjp(_pow_vjp_x, _pow_vjp_y)
 _operator('pow', pow)
 
 # %% ../nbs/04_Autograd.ipynb #expand
-#| code-fold: true
 def sized(f):
     "Make `f` an operation and a method; its last argument may be given as several numbers."
     return method(spread(op(f)))
@@ -293,7 +294,6 @@ expand.defvjp(lambda g,shape: g.sum_to_size(shape))
 sum_to_size.defvjp(lambda g,shape: g.expand(shape))
 
 # %% ../nbs/04_Autograd.ipynb #unsum
-#| code-fold: true
 def unsum(g, shape, dim):
     "Give `g` back the axes, now of size 1, that a reduction of `shape` over `dim` took away."
     if dim is None or g.ndim==len(shape): return g   # none, or they were kept
@@ -305,6 +305,7 @@ def unsum(g, shape, dim):
 def sum(x, dim=None, keepdim=False, dtype=None): return torch.sum(x, dim, keepdim, dtype=dtype)
 sum.defvjp(lambda g,shape,dim: unsum(g, shape, dim).expand(shape))
 
+# %% ../nbs/04_Autograd.ipynb #transpose
 @method
 @op
 def transpose(x, dim0, dim1): return x.transpose(dim0, dim1)
@@ -314,6 +315,7 @@ transpose.defvjp(lambda g,dim0,dim1: g.transpose(dim0, dim1))
 def reshape(x, size): return x.reshape(size)
 reshape.defvjp(lambda g,shape: g.reshape(shape))
 
+# %% ../nbs/04_Autograd.ipynb #place
 @op
 def index(x, at): return x[at]
 
@@ -353,7 +355,6 @@ relu.defvjp(lambda g,out: where_positive(g, raw(out)))
 where_positive.defvjp(lambda g,a: where_positive(g, a))
 
 # %% ../nbs/04_Autograd.ipynb #matmul
-#| code-fold: true
 @op(broadcast=True, name='matmul')
 def matmul_stacks(x, y): return x@y
 matmul_stacks.defvjp(lambda g,y: g@y.mT, lambda g,x: x.mT@g)
@@ -368,6 +369,7 @@ def matmul(input, other):
     return out.reshape(out.shape[:-2] + out.shape[-2:-1]*row + out.shape[-1:]*column)
 _operator('matmul', matmul)
 
+# %% ../nbs/04_Autograd.ipynb #linear-any
 def linear(x, w, b):
     "`x@w + b` in one operation: `x (..., d)`, `w (d, h)`, `b (h,)`; leading axes are examples."
     if x.ndim==2: return linear_rows(x, w, b)
@@ -375,13 +377,13 @@ def linear(x, w, b):
     return linear_rows(rows, w, b).reshape(*x.shape[:-1], w.shape[1])
 
 # %% ../nbs/04_Autograd.ipynb #where
-#| code-fold: true
 @op(broadcast=True)
 def where(condition, input, other): return torch.where(condition, input, other)
 where.defvjp(None, lambda g,condition: torch.where(condition, g, 0),
              lambda g,condition: torch.where(condition, 0, g))
 Var.where = lambda self,condition,other: where(condition, self, other)   # torch's own order
 
+# %% ../nbs/04_Autograd.ipynb #to
 @op
 def to(x, how): return x.to(*how)
 to.defvjp(lambda g: g)   # the sweep converts back
@@ -412,16 +414,17 @@ def tape_forward_and_backward(x:Tensor, # `(n, d)` inputs
     return loss.data, Grads(*(v.grad for v in vs))
 
 # %% ../nbs/04_Autograd.ipynb #vars
-#| code-fold: true
 @patch
 def vars(self:Entry, needs, kept):
     "What a rule asked to keep, with its history, so that the rule is recorded in turn."
     nodes,rest = [None,None,self,*self.nodes],self.op.rest   # beside `known`
     if rest is not None: nodes[3+rest:] = [tuple(self.nodes[rest:])]
-    return [_with_history(v, nodes[j]) if j<len(nodes) else None for j,v in zip(needs, kept)]
+    return [with_history(v, nodes[j]) if j<len(nodes) else None for j,v in zip(needs, kept)]
 
-def _with_history(value, node):
-    if type(node) is tuple: return tuple(map(_with_history, value, node))
+# %% ../nbs/04_Autograd.ipynb #with_history
+#| code-fold: true
+def with_history(value, node):
+    if type(node) is tuple: return tuple(map(with_history, value, node))
     return wrap(value, node) if node else value
 
 @op
@@ -441,7 +444,7 @@ def grad(y, # `(...)` result, or several
     "The gradient of `y` with respect to `xs`, a tuple if `xs` is one. No `.grad` is touched."
     (ys,gs),each = results(y, g),check_inputs(xs)
     with torch.set_grad_enabled(create_graph or is_grad_enabled()):
-        roots = _roots(ys, gs, create_graph)
+        roots = starts(ys, gs, create_graph)
         grads = sweep(roots, {x.entry for x in each}, create_graph)
     def arrived(x): return grads[x.entry] if x.entry in grads else torch.zeros_like(x.data)
     grads = {x.entry: arrived(x) for x in each}

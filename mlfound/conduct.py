@@ -13,23 +13,12 @@ import weakref
 
 import torch
 
-from .exam import accepted, fault, finding, in_dtype, judged, raised
+from .exam import fault, finding, in_dtype, judged, raised
 from .findings import Finding
-from .nudges import flat, put
+from .nudges import accepted, alike, differs, flat, put, same_bits
 from .subject import FunctionSubject, ModuleSubject, TapeSubject, TorchSubject
 from .suspects import fits_error
-from .variations import alike, point
-
-# %% ../nbs/56_Conduct.ipynb #differs
-def differs(exam, got, want):
-    "The leaves whose gradients differ, but for rounding and those known to be wrong."
-    def same(a, b): return a is b or a is not None and b is not None and alike(a, b, exam.dtype)
-    return [exam.called(k) for k,(a,b) in enumerate(zip(got, want))
-            if k not in exam.bad and not same(zeros(a, b), zeros(b, a))]
-
-def same_bits(a, b): return torch.equal(a.detach().nan_to_num(), b.detach().nan_to_num())
-
-def zeros(a, b): return torch.zeros_like(b) if a is None and b is not None else a
+from .variations import point
 
 # %% ../nbs/56_Conduct.ipynb #subsets
 def asked_for(count):
@@ -172,6 +161,25 @@ def untouched(exam):
         yield finding(exam, 'arguments left alone', 'backward changes an argument in place',
                       'an argument changed in place: work on a copy')
     yield from aliases(exam, p)
+    yield from doubled(exam)
+
+# %% ../nbs/56_Conduct.ipynb #doubled
+DOUBLED = 'counted twice: backward writes into .grad what autograd adds to it when it is returned'
+
+def doubled(exam):
+    "Does backward write into a `.grad` itself?"
+    subject,names = exam.subject,[leaf.name for leaf in exam.subject.leaves]
+    if not isinstance(subject, TorchSubject): return
+    p = subject.run(exam.values, None, dict.fromkeys(range(len(names)), torch.clone))
+    own = subject.thing.named_parameters() if isinstance(subject, ModuleSubject) else ()
+    watched = [*zip(names, p.handed), *((n,t) for n,t in own if n in names)]
+    for _,t in watched: t.grad = torch.zeros_like(t)
+    try: p.pull(exam.gs)
+    except Exception: return
+    wrote = [n for n,t in watched if t.grad is None or t.grad.any()]
+    for _,t in watched: t.grad = None
+    if wrote: yield finding(exam, 'arguments left alone',
+                            f'backward changes the .grad of {wrote[0]}', DOUBLED)
 
 # %% ../nbs/56_Conduct.ipynb #aliases
 def aliases(exam, p):

@@ -11,39 +11,10 @@ import math
 
 import torch
 
-from .exam import accepted, finding
+from .exam import finding
 from .findings import Finding, as_code
-from .nudges import flat, one_entry, put
+from .nudges import accepted, alike, beside, ends, flat, one_entry, put, wider
 from .subject import PairSubject
-from .variations import alike
-
-# %% ../nbs/57_Corners.ipynb #slope
-H = 1e-6
-
-def moved(values, step, h):
-    "The leaves, those of `step` moved by `h` along their direction."
-    return [v + h*step[k] if k in step else v for k,v in enumerate(values)]
-
-def slope(exam, values, step, h):
-    "One-sided difference of all results; nan where the thing refuses what is beside the point."
-    middle = flat(exam.subject.numbers(values))
-    outs = accepted(exam.subject, moved(values, step, h))
-    if not outs or flat(outs).shape!=middle.shape: return torch.full_like(middle, math.nan)
-    return (flat(outs)-middle)/h
-
-# %% ../nbs/57_Corners.ipynb #around
-def beside(exam, values, step, count, away=1e-3):
-    "The slopes of each result, at the point from both sides and at `count` points beside it."
-    found = [slope(exam, values, step, H), slope(exam, values, step, -H)]
-    drawn = dict(generator=exam.generator, dtype=torch.float64)
-    for _ in range(count):
-        off = {k: torch.randn(values[k].shape, **drawn) for k in step}
-        near = moved(values, off, away)
-        if not accepted(exam.subject, near): continue
-        found.append((slope(exam, near, step, H) + slope(exam, near, step, -H))/2)
-    return torch.stack(found)
-
-def ends(slopes): return slopes.amin(0),slopes.amax(0)
 
 # %% ../nbs/57_Corners.ipynb #places
 def paired(v):
@@ -142,20 +113,6 @@ def pulled_row(p, o):
 def weigh(row, step):
     "The slope along `step` that the gradients `row` claim."
     return sum((row[k]*d).sum().item() for k,d in step.items())
-
-# %% ../nbs/57_Corners.ipynb #scattered
-def wider(slopes, o):
-    "The ends, as far again on both sides if many slopes of result entry `o` were met but once."
-    lo,hi = ends(slopes)
-    more = (hi-lo)*scattered(slopes[:,o])
-    return lo-more,hi+more
-
-def scattered(slopes):
-    "Are so many slopes met only once that there must be others?"
-    s = slopes[slopes.isfinite()].sort().values
-    near = s.diff() <= 1e-3 + 1e-2*s.abs().amax().nan_to_num() if len(s) else s.bool()
-    alone = ~torch.cat([near, near[:0].new_zeros(1)]) & ~torch.cat([near.new_zeros(1), near])
-    return 6*alone.sum() > len(slopes)
 
 # %% ../nbs/57_Corners.ipynb #steady
 def steady(exam, values, step, o, got):

@@ -58,6 +58,7 @@ def _draw_grid(ims, captions, cols, kwargs):
     return ax
 
 # %% ../nbs/00_Data.ipynb #show_images
+#| code-fold: true
 def show_images(x:Tensor,           # `(n, 784)` or `(n, 28, 28)` images, or a single one
                 labels=None,        # n captions; for a single image, its caption
                 cols:int=10,        # images in a line

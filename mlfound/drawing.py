@@ -81,6 +81,9 @@ def _lambda(f):
 class _Renamed(ast.NodeTransformer):
     def __init__(self, names): self.names = names
     def visit_Name(self, n): return ast.Name(self.names.get(n.id, n.id))
+    def visit_Call(self, n):   # `raw(a)` takes a tensor out of a `Var`: to a reader it is `a`
+        if getattr(n.func, 'id', '')=='raw': return self.visit(n.args[0])
+        return self.generic_visit(n)
 
 def _source(rule, names):
     "What a rule computes, with these names for its parameters."

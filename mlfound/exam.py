@@ -17,19 +17,14 @@ from torch import Tensor
 
 from .slopes import Slopes
 from .findings import Finding, as_code, shrink
-from .nudges import MOST_ENTRIES, chance_to_miss, flat, measure
+from .nudges import (MOST_ENTRIES, accepted, chance_to_miss, flat, measure, one_of_those,
+                            tied)
 from .subject import FunctionSubject, PairSubject, Subject, is_float, random_states
 from .suspects import (Trial, close, explanations, fits_axes, fits_branch, fits_cells,
                               fits_error, fits_idle, fits_part, fits_shape, fits_shared,
                               fits_table, fits_weight)
 
 # %% ../nbs/54_Exam.ipynb #accepted
-def accepted(subject, values):
-    "The results as numbers, or None where the thing refuses such arguments."
-    try: outs = subject.numbers(values)
-    except Exception: return None
-    return outs if all(o.isfinite().all() for o in outs) else None
-
 def in_dtype(values, dtype): return [v.to(dtype) for v in values]
 
 def is_coarse(subject, values, outs):
@@ -149,7 +144,7 @@ def judged(exam, values, gs, table, dress=None, scale=1.):
     except Exception as e: return [Wrong(None, e)]
     row = flat(gs)/scale
     found = (judged_one(exam, k, t, values[k], (row,scale), table) for k,t in enumerate(grads))
-    return [w for w in found if w]
+    return standing([w for w in found if w], exam, values, table, row)
 
 # %% ../nbs/54_Exam.ipynb #judged_one
 def judged_one(exam, k, got, value, upstream, table):
@@ -166,6 +161,30 @@ def judged_one(exam, k, got, value, upstream, table):
         return Wrong(k, None, torch.ones(len(table.slopes[k])).bool(), got, says)
     rows = table.wrong(k, got.double()/scale, row)
     return Wrong(k, None, rows, got.double()/scale, none=none) if rows.any() else None
+
+# %% ../nbs/54_Exam.ipynb #standing
+def standing(found, exam, values, table, row):
+    "What is wrong, without that which at ties is one of the slopes round about."
+    return [w for w in found if not pardoned(w, exam, values, table, row)]
+
+def pardoned(w, exam, values, table, row):
+    "Are all the entries that seem wrong equal to others, and fair answers there?"
+    k = w.leaf
+    if w.says or table.probes[k] is not None or not tied(values)[k][w.rows].all(): return False
+    got = w.got.reshape(-1)
+    return all(one_of_those(exam, values, (k,j), got[j], row)
+               for j in w.rows.nonzero().flatten().tolist())
+
+# %% ../nbs/54_Exam.ipynb #firm
+def firm(exam, w, values, gs, table):
+    "Is a gradient off by far more than the last digits of the arguments move it?"
+    if w.leaf is None or w.says: return True
+    near = [t*(1 + 4*torch.finfo(t.dtype).eps*exam.noise(t)) for t in values]
+    again = exam.subject.run(near).pull(gs)[w.leaf]
+    moves = 0. if again is None else (again.double()-w.got).abs().nan_to_num(0).max()
+    want = table.want(w.leaf, flat(gs))[0]
+    off = (table.of(w.leaf, w.got)-want)[w.rows].abs().nan_to_num(torch.inf)
+    return bool(off.max() > 1e3*moves)
 
 # %% ../nbs/54_Exam.ipynb #said
 def said(exam, w, values, gs, table):
@@ -218,7 +237,7 @@ def seeded_again(exam, w, values, gs, table):
 
 # %% ../nbs/54_Exam.ipynb #slopes_of
 def slopes_of(exam, table, k, values, gs):
-    "What is right for leaf `k`, as chapter 02 keeps it."
+    "What is right for leaf `k`, as chapter 02's check keeps it."
     want,allowed = table.want(k, flat(gs))
     size = table.slopes[k].abs()@flat(gs).abs()
     shaped = [t.reshape(values[k].shape) for t in (want, allowed, 0*want, size)]
@@ -377,7 +396,7 @@ def judged_some(exam, some, full):
     except Exception as e: return [Wrong(None, e)]
     point = flat(full),1.
     found = [judged_one(exam, k, t, exam.values[k], point, exam.table) for k,t in enumerate(grads)]
-    return [w for w in found if w]
+    return standing([w for w in found if w], exam, exam.values, exam.table, point[0])
 
 # %% ../nbs/54_Exam.ipynb #unjudged
 def unjudged(exam, gs):

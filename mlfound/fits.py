@@ -421,4 +421,5 @@ def by_error(name, out):
              if o.error==out.error and same_series(series(o.steps, None), ours)}
     mixed = 'shapes cannot be multiplied' in out.error
     if mixed: return ['a transpose is missing, or two factors are exchanged']
-    return [*found] if len(found)<=2 else []   # more than two say nothing
+    named = [said for said,_ in slips(name) if said in found]   # the likeliest: people make these
+    return named or ([*found] if len(found)<=2 else [])   # more than two say nothing

@@ -373,7 +373,7 @@ for part,zeros,*why in (('_norm_vjp', 'x', _NORM_0, _norm_points),
 # %% ../nbs/08_Mutants.ipynb #excuses_blind
 _SUM_OF_ROOTS = 'roots[y.entry] + g if y.entry in roots else g'
 blind = { # (part, change, rule): why one of the rules that use the part cannot notice
-    ('_roots', f'roots[y.entry] = {_SUM_OF_ROOTS} → roots[y.entry] = g if y.entry in roots else g',
+    ('starts', f'roots[y.entry] = {_SUM_OF_ROOTS} → roots[y.entry] = g if y.entry in roots else g',
      'Var.backward'): 'it starts from one result, which cannot be listed twice'}
 
 # %% ../nbs/08_Mutants.ipynb #Mutant

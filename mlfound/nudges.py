@@ -131,3 +131,88 @@ def chance_to_miss(share:float, # size of a fault, relative to the gradient
                   )->float:
     "A bound on the probability that drawn directions miss a fault of this size."
     return min(1., math.sqrt(2/math.pi)*tolerance/share)**directions
+
+# %% ../nbs/51_Nudges.ipynb #slope
+def accepted(subject, values):
+    "The results as numbers, or None where the thing refuses such arguments."
+    try: outs = subject.numbers(values)
+    except Exception: return None
+    return outs if all(o.isfinite().all() for o in outs) else None
+
+def moved(values, step, h):
+    "The leaves, those of `step` moved by `h` along their direction."
+    return [v + (h*step[k]).to(v) if k in step else v for k,v in enumerate(values)]
+
+def slope(exam, values, step, h):
+    "One-sided difference of all results; nan where the thing refuses what is beside the point."
+    middle = flat(exam.subject.numbers(values))
+    outs = accepted(exam.subject, moved(values, step, h))
+    if not outs or flat(outs).shape!=middle.shape: return torch.full_like(middle, math.nan)
+    return (flat(outs)-middle)/h
+
+# %% ../nbs/51_Nudges.ipynb #beside
+def beside(exam, values, step, count, away=1e-3, h=1e-6):
+    "The slopes of each result, at the point from both sides and at `count` points beside it."
+    found = [slope(exam, values, step, h), slope(exam, values, step, -h)]
+    drawn = dict(generator=exam.generator, dtype=torch.float64)
+    for _ in range(count):
+        off = {k: torch.randn(values[k].shape, **drawn) for k in step}
+        near = moved(values, off, away)
+        if not accepted(exam.subject, near): continue
+        found.append((slope(exam, near, step, h) + slope(exam, near, step, -h))/2)
+    return torch.stack(found)
+
+def ends(slopes): return slopes.amin(0),slopes.amax(0)
+
+# %% ../nbs/51_Nudges.ipynb #scattered
+def wider(slopes, o):
+    "The ends, as far again on both sides if many slopes of result entry `o` were met but once."
+    lo,hi = ends(slopes)
+    more = (hi-lo)*scattered(slopes[:,o])
+    return lo-more,hi+more
+
+def scattered(slopes):
+    "Are so many slopes met only once that there must be others?"
+    s = slopes[slopes.isfinite()].sort().values
+    near = s.diff() <= 1e-3 + 1e-2*s.abs().amax().nan_to_num() if len(s) else s.bool()
+    alone = ~torch.cat([near, near[:0].new_zeros(1)]) & ~torch.cat([near.new_zeros(1), near])
+    return 6*alone.sum() > len(slopes)
+
+# %% ../nbs/51_Nudges.ipynb #tied
+BESIDE = {torch.float64: (1e-5, 1e-6), torch.float32: (5e-2, 5e-3)} # how far, how finely
+
+def tied(values):
+    "Which entries of each leaf are equal to another one, of that leaf or of another."
+    every = torch.cat([v.reshape(-1).double() for v in values])
+    _,at,count = every.unique(return_inverse=True, return_counts=True)
+    return (count[at]>1).split([v.numel() for v in values])
+
+def one_of_those(exam, values, at, got, row):
+    "Is the answer `got` for entry `at=(k, j)` one of the slopes of the results, weighed by `row`?"
+    (k,j),how = at,BESIDE[values[at[0]].dtype]
+    for count in (4, 60):
+        slopes = beside(exam, values, {k: one_entry(values[k], j)}, count, *how)@row
+        lo,hi = wider(slopes[:,None], 0) if count>4 else ends(slopes)
+        slack = 1e-2*(hi-lo)
+        if bool(((lo-slack<=got) & (got<=hi+slack)).all()): return True
+    return False
+
+# %% ../nbs/51_Nudges.ipynb #alike
+def alike(a, b, dtype):
+    "Equal but for rounding?"
+    if a.shape!=b.shape: return False
+    a,b = a.detach().double(),b.detach().double()
+    size = b.nan_to_num(0, 0, 0).abs().amax() if b.numel() else 0.
+    eps = torch.finfo(dtype).eps
+    return torch.allclose(a, b, rtol=2**12*eps, atol=float(2**10*eps*size), equal_nan=True)
+
+# %% ../nbs/51_Nudges.ipynb #differs
+def differs(exam, got, want):
+    "The leaves whose gradients differ, but for rounding and those known to be wrong."
+    def same(a, b): return a is b or a is not None and b is not None and alike(a, b, exam.dtype)
+    return [exam.called(k) for k,(a,b) in enumerate(zip(got, want))
+            if k not in exam.bad and not same(zeros(a, b), zeros(b, a))]
+
+def same_bits(a, b): return torch.equal(a.detach().nan_to_num(), b.detach().nan_to_num())
+
+def zeros(a, b): return torch.zeros_like(b) if a is None and b is not None else a

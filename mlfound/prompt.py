@@ -10,6 +10,7 @@ import difflib
 import importlib
 import importlib.util
 import json as to_json
+import math
 import os
 import runpy
 import sys
@@ -97,16 +98,24 @@ def find_thing(text):
     name,colon,names = text.rpartition(':')
     if not (colon and name and names):
         raise ThingError(f'examine: {text} names nothing; write module:Name, or file.py:Name')
+    if names.count(',')>1:
+        raise ThingError(f'examine: {names} are {names.count(",")+1} names; write one, or a '
+                         'function and its rule, as file.py:f,vjp')
     found = [member(module_of(name), n.strip()) for n in names.split(',')]
     return found[0] if len(found)==1 else tuple(found)
 
 # %% ../nbs/58_Prompt.ipynb #arguments
+MOST_NUMBERS = 10**8 # of one argument: 800 MB
+
 def of_shape(text, generator):
     "Normal numbers of a shape like 5,3."
     try: shape = [int(n) for n in text.split(',')]
     except ValueError: shape = [-1]
     if min(shape)<0:
         raise ThingError(f'examine: {text} is no shape; write sizes with commas, as 5,3')
+    if math.prod(shape)>MOST_NUMBERS:
+        raise ThingError(f'examine: --shapes {text} are {math.prod(shape):,} numbers; a few dozen '
+                         'show what is wrong as well, as 5,3')
     return torch.randn(shape, dtype=torch.float64, generator=generator)
 
 # %% ../nbs/58_Prompt.ipynb #arguments_of
@@ -131,16 +140,17 @@ def called_with(args):
     return f"; it was called with {' and '.join(shapes)}" if shapes else ''
 
 # %% ../nbs/58_Prompt.ipynb #examine_named
-def examine_named(thing, # what to examine: module:Name, file.py:Name, or file.py:f,vjp for a function and its rule
+def examine_named(thing, # module:Name, file.py:Name, or file.py:f,vjp: a function and its rule
                   shapes:list=None, # sizes of its arguments, as 5,3 3,4 4: normal numbers in float64
                   args=None, # instead, a Python file that leaves args, and kwargs if there are any
                   json:bool=False, # print the findings for machines
                   most:int=1000, # entries in all, above which directions are drawn
                   seed:int=1, # of whatever is drawn
-                  like=None, # a function whose results and conventions it should meet, as module:name
+                  like:str=None, # module:name of a function whose conventions it should meet
                  )->Report:
     "Try everything that can be wrong with a gradient of yours. This runs your code."
     from mlfound.doctor import Settings, examine # its judges, without which other commands start
+    if most<1: raise ThingError(f'examine: --most is {most}; pass 1 or more')
     if os.getcwd() not in sys.path: sys.path.insert(0, os.getcwd())
     with redirect_stdout(sys.stderr if json else sys.stdout): # what the user's code prints
         (given,more),found = arguments(shapes, args),find_thing(str(thing))

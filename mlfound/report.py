@@ -46,7 +46,7 @@ def draw_history(history:History, # of a training
     ends = [len(losses)*(k+1)/len(valid) for k in range(len(valid))]
     ax.plot(ends, valid, 'o-', color='black', ms=4, label='validation')
     ax.set(yscale='log', xlabel='step', ylabel='cross-entropy')
-    ax.legend()
+    ax.legend(loc='upper right') # losses fall
     return ax
 
 # %% ../nbs/24_Report.ipynb #draw_confusion

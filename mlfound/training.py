@@ -62,6 +62,7 @@ def _torch_cross_entropy(input, target, ignore_index=-100, label_smoothing=0., *
 torch_functions['cross_entropy'] = _torch_cross_entropy
 
 # %% ../nbs/05_Training.ipynb #minibatches
+#| code-fold: true
 def minibatches(*tensors, # `(n, ...)` each: inputs, targets, ...
                 size:int=256, # examples in a batch; the last batch of a pass has what is left
                 generator:torch.Generator=None, # of the shuffling; None is torch's global one

@@ -12,20 +12,11 @@ import math
 import torch
 from torch import Tensor
 
-from .exam import accepted, fault, finding, in_dtype, judged, raised
+from .exam import fault, finding, firm, in_dtype, judged, raised
 from .findings import Finding, as_code
-from .nudges import flat, put
+from .nudges import accepted, alike, flat, put
 from .subject import FunctionSubject, TapeSubject, TorchSubject, is_float
 from .suspects import fits_error
-
-# %% ../nbs/55_Variations.ipynb #alike
-def alike(a, b, dtype):
-    "Equal but for rounding?"
-    if a.shape!=b.shape: return False
-    a,b = a.detach().double(),b.detach().double()
-    size = b.nan_to_num(0, 0, 0).abs().amax() if b.numel() else 0.
-    eps = torch.finfo(dtype).eps
-    return torch.allclose(a, b, rtol=2**12*eps, atol=float(2**10*eps*size), equal_nan=True)
 
 # %% ../nbs/55_Variations.ipynb #upstreams
 def only_last(g):
@@ -93,10 +84,15 @@ def turned(t):
     "All axes in reverse order in memory."
     order = tuple(range(t.ndim))[::-1]
     return t.permute(order).contiguous().permute(order)
+def channels_last(t):
+    "As pictures or volumes often lie: the channels of a place side by side."
+    if t.ndim not in (4,5): return t
+    return t.contiguous(memory_format=(torch.channels_last,torch.channels_last_3d)[t.ndim-4])
 def strided(t): return torch.stack([t, torch.full_like(t, 3.)], -1)[...,0]
 def shifted(t): return torch.cat([t.new_full((1,), 3.), t.reshape(-1)])[1:].view(t.shape)
 
-LAYOUTS = dict(transposed=transposed, turned=turned, strided=strided, shifted=shifted)
+LAYOUTS = {'transposed': transposed, 'turned': turned, 'channels last': channels_last,
+           'strided': strided, 'shifted': shifted}
 def another(t, name): return name=='shifted' or not t.is_contiguous()
 def same(t): return t.contiguous().clone()
 SAYS = 'a contiguous assumption: with a contiguous copy of {} it is right'
@@ -190,22 +186,39 @@ def whole(v):
     n = (2*v).round()
     return torch.where(n==0, 1., n)
 
+
+# %% ../nbs/55_Variations.ipynb #far
+FAR = 1000. # exp of less than -745 is 0
+
+def far_off(exam):
+    "`(words, values)`: all inputs, or one of them, far below or above 0."
+    at = exam.subject.inputs()
+    if exam.dtype!=torch.float64: return
+    for some in [at, *([k] for k in at if 1<len(at)<5)]:
+        names = 'all' if some==at else exam.called(some[0])
+        for where,by in (('below', -FAR), ('above', FAR)):
+            values = [t+by if k in some else t for k,t in enumerate(exam.values)]
+            yield f'{names} far {where} 0',values
+
+# %% ../nbs/55_Variations.ipynb #points_trial
 def points(exam):
     "Other numbers of the same sizes."
     at,told = exam.subject.inputs(),set(exam.bad)
     for name,make in numbers(exam).items():
         values = [make(v) if k in at else v for k,v in enumerate(exam.values)]
         yield from point(exam, f'numbers {name}', values, told)
+    for name,values in far_off(exam):
+        yield from point(exam, f'numbers {name}', values, told, firmly=True)
 
 # %% ../nbs/55_Variations.ipynb #point
-def point(exam, trial, values, told, fits=()):
+def point(exam, trial, values, told, fits=(), firmly=False):
     "Is every gradient right at these values? `told`: the leaves that are known to be wrong."
     outs = accepted(exam.subject, values)
     if not outs or not all(o.numel() for o in outs): return
     full = sum(v.numel() for v in values)<=64
     table,gs = exam.measured(values, full),exam.drawn(outs)
     for w in judged(exam, values, gs, table):
-        if w.leaf in told: continue
+        if w.leaf in told or firmly and not firm(exam, w, values, gs, table): continue
         told.add(w.leaf)
         yield fault(exam, trial, w, (values, gs, table), fits)
 
@@ -227,6 +240,13 @@ def fitted(v, n, m, generator):
     return v
 
 # %% ../nbs/55_Variations.ipynb #companions
+BLOCKS,LARGE = (65,129),4_000 # one more than a block of a kernel; numbers in all
+
+def too_large(values, n, m):
+    "Would as many as that in place of `n` take too long?"
+    many = sum(math.prod(m if s==n else s for s in v.shape) for v in values)
+    return m in BLOCKS and many>LARGE
+
 def companions(subject):
     "Labels, masks: tensors among the arguments that have no gradient."
     given = *subject.args,*subject.kwargs.values()
@@ -246,15 +266,15 @@ def other_sizes(exam):
     at = subject.inputs()
     lengths = sorted({n for k in at for n in values[k].shape})
     bound = {n for a in companions(subject) for n in a.shape}
-    for to in (1, 0, '+2', 33):
+    for to in (1, 0, '+2', 33, *BLOCKS):
         for n in lengths:
             m = n+2 if to=='+2' else to
-            if m==n: continue
+            if m==n or too_large(values, n, m): continue
             new = [fitted(v, n, m, gen) if k in at else v for k,v in enumerate(values)]
             yield f'{m} in place of {n}',refitted(subject, n, m),new
         for k,d,n in [(k, d, n) for k in at for d,n in enumerate(values[k].shape)]:
             m = n+2 if to=='+2' else to
-            if m==n or n in bound: continue
+            if m==n or n in bound or too_large([values[k]], n, m): continue
             new = put(values, k, resized(values[k], d, m, gen))
             yield f'length {m} along axis {d} of {exam.called(k)}',subject,new
 

@@ -46,9 +46,8 @@ long_for_a_reason = {
 
 longest_cell = 25 # lines of an exported cell, without imports, signatures, docstrings and comments
 # Exported cells with more of them, by notebook and the cell's id, and why they stay whole.
-one_table = 'the operations of the table above it, each a line or two beside its rule'
 one_exercise = 'the script of one exercise, told under its question and shipped as one'
-cells_for_a_reason = {'04_Autograd unsum': one_table, '73_Exercises try-04-1': one_exercise,
+cells_for_a_reason = {'73_Exercises try-04-1': one_exercise,
                       '73_Exercises try-05-8': one_exercise}
 
 notebooks = sorted((root/'nbs').glob('*.ipynb'))

@@ -397,3 +397,19 @@ def test_the_schedule_reads_more_digits(digits, seed):
 def test_shift_by_a_negative_number_of_pixels():
     with pytest.raises(ValueError, match='shift: most is -1; pass a whole number of at least 0'):
         shift(torch.zeros(1, 784), most=-1)
+
+
+def test_the_figures_of_chapter_05():
+    "What its text says of the valley and of ten layers."
+    from mlfound.curves import descend, spreads
+
+    def far(rate, momentum, step):
+        return math.hypot(*descend(rate, momentum)[step])
+
+    assert .031<far(.09, 0., 60)<.032 and far(.09, .5, 60)<4e-8
+    assert .32<far(.09, .9, 60)<.33
+    assert far(.12, 0., 60)>1e8 and far(.12, .5, 60)<far(.09, .5, 60)
+    at = {v: spreads(v) for v in (1., 2., 64.)}
+    (small,_),(level,back),(big,_) = at.values()
+    assert .02<small[10]<.03 and 2e7<big[10]<3e7
+    assert .8<level[10]/level[0]<1 and .9<back[0]/back[10]<1
