@@ -507,7 +507,9 @@ def of_mutants(m):
     if not m:
         return []
     counts = dict(pair=len(m['as a pair']), told=len(m['told its model']), left=len(m['missed']))
-    said = MUTANTS.format(alone=listed(m['charged']['alone']), **counts, **m)
+    charged = m['charged']
+    said = MUTANTS.format(alone=listed(charged['alone']), model=listed(charged[WAYS[2]]),
+                          **counts, **m)
     return ['## Mutants', '', said, '', *(f'- {way}: `{what}`' for way in (*WAYS[1:], 'missed')
                                           for what in m[way]), '']
 
@@ -529,15 +531,14 @@ MUTANTS = (
     'functions of `torch.autograd`: {of} mutants that are no equals of their originals. {caught} '
     'are caught with nothing but the calls of the catalogue; {pair} only as a pair of functions, '
     'since PyTorch itself sums a gradient of a `Function` that is too large; {told} choose another '
-    'of the fair answers at a corner, and are caught where `like=` says what the rule should be '
-    'like; {left} were missed. A fault counts only if the healthy rule is not charged with it. '
-    'Charged are: {alone} (`clamp` follows PyTorch in giving a gradient to neither of two equal '
-    'bounds that both move the result). Of those that were missed, the three of `pow` are caught '
-    'since `like=` is asked where results are infinite, too, and where several arguments are 0; '
-    'the one of the norm is right at first order, and at second order differs only at 0, where a '
-    'norm has no second derivative and PyTorch gives `nan`. The corners no longer charge '
-    '`ConvNet`, `conv_gradients` and `std` with anything. The rules of chapter 11 were not among '
-    'these.'
+    'of the fair answers at a corner, or are another function with its own right gradient, and are '
+    'caught where `like=` says what the rule should be like; {left} missed. A fault counts only if '
+    'the healthy rule is not charged with it. Charged are: {alone} (`clamp` follows PyTorch in '
+    'giving a gradient to neither of two equal bounds that both move the result), and beside a '
+    'model of PyTorch: {model} (the second derivative of PyTorch\'s power leaves out $1/x$ where '
+    'the exponent is 0, that of its softplus is 0 at the threshold). What is missed in the norm is '
+    'right at first order, and at second order differs only at 0, where a norm has no second '
+    'derivative and PyTorch gives `nan`.'
 )
 HELD_OUT = (
     'All but the first column is what was written after the examination was done. The first '

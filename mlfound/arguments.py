@@ -22,8 +22,8 @@ def check_examples(words, examples):
     for word,a in zip(words, examples):
         for t in flat(a):
             if isinstance(t, (Tensor,Guarded)): continue
-            holds = 'holds' if isinstance(a, (tuple,list)) else 'is'
-            raise TypeError(f'write: {word} {holds} {got(t)}; pass tensors or lists of tensors '
+            what = f'an item of {word}' if isinstance(a, (tuple,list)) else word
+            raise TypeError(f'write: {what} is {got(t)}; pass tensors or lists of tensors '
                             'and bind all else with functools.partial or a lambda')
 
 # %% ../nbs/86_Arguments.ipynb #filled

@@ -298,7 +298,7 @@ graph = partial(tape, calls=[([2,3],[3]), ([2,1],[1,3]), ([],[2]), ([2,3],[2,1])
                 formula=diamond_formula, f=diamond_in_one, use=diamond)
 TRIALS += [graph('autograd.Var.backward', parts=('autograd.sweep', 'autograd.Entry.fit',
                                                  'autograd.Var.backward')),
-           graph('autograd.grad', parts=('autograd.roots',))]
+           graph('autograd.grad', parts=('autograd.starts',))]
 
 # %% ../nbs/22_Catalogue.ipynb #arithmetic_table
 #| code-fold: true
@@ -1259,6 +1259,7 @@ without_gradient |= {'backward.check_vjp', 'backward.torch_forward_and_backward'
                      'tiny.gradients_of',   # it names the gradients that it is given, for a figure
                      'doctor.assert_gradients', 'subject.layer_gradients',
                      'corners.gradients',   # these judge rules
+                     'module.Weighted',   # what Linear is built on, without a forward pass
                      'transformernet.TransformerNet'}   # trained by transformer_loss_and_gradients
 
 # %% ../nbs/22_Catalogue.ipynb #plain_table

@@ -140,13 +140,13 @@ def called_with(args):
     return f"; it was called with {' and '.join(shapes)}" if shapes else ''
 
 # %% ../nbs/58_Prompt.ipynb #examine_named
-def examine_named(thing, # what to examine: module:Name, file.py:Name, or file.py:f,vjp for a function and its rule
+def examine_named(thing, # module:Name, file.py:Name, or file.py:f,vjp: a function and its rule
                   shapes:list=None, # sizes of its arguments, as 5,3 3,4 4: normal numbers in float64
                   args=None, # instead, a Python file that leaves args, and kwargs if there are any
                   json:bool=False, # print the findings for machines
                   most:int=1000, # entries in all, above which directions are drawn
                   seed:int=1, # of whatever is drawn
-                  like:str=None, # a function whose results and conventions it should meet, as module:name
+                  like:str=None, # module:name of a function whose conventions it should meet
                  )->Report:
     "Try everything that can be wrong with a gradient of yours. This runs your code."
     from mlfound.doctor import Settings, examine # its judges, without which other commands start

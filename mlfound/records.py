@@ -301,7 +301,9 @@ def zero_grad(self:Parts):
 
 # %% ../nbs/37_Records.ipynb #train
 @patch
-def train(self:Parts, training:bool=True): # `self`
+def train(self:Parts,
+          training:bool=True, # False for use
+         ): # `self`
     "Switch this layer and those inside it to training; some layers behave otherwise in use."
     for m in self.modules(): m.training = training
     return self

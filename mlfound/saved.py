@@ -86,7 +86,8 @@ def write_whole(path, # file to write; of a link, what it points to
 
 # %% ../nbs/25_Saved.ipynb #digest
 def digest(tensors:dict, # name → tensor on the CPU
-           known)->str: # what else is known, as JSON gives it back
+           known, # what else is known, as JSON gives it back
+          )->str:
     "SHA-256 over names, types, shapes, bytes and facts."
     h = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
     for name in sorted(tensors):
@@ -98,7 +99,8 @@ def digest(tensors:dict, # name → tensor on the CPU
 # %% ../nbs/25_Saved.ipynb #content
 #| code-fold: true
 def content(what, # its name, for errors
-            value)->str: # anything
+            value, # anything
+           )->str:
     "SHA-256 over all that makes `value` act as it does; raises `TypeError` if that is hidden."
     try: text = _text(value, {})
     except Exception as e:
@@ -230,9 +232,13 @@ def check_shapes(path, own, tensors):
 
 # %% ../nbs/25_Saved.ipynb #MARK
 MARK = 'written by mlfound'   # to be put into a picture's metadata
-MODEL,CHECKPOINT,REPORT,DRAW = 'model.safetensors','checkpoint.safetensors','report.png','draw.html'
-EARLIER = 'earlier.safetensors' # what a new training found in the place of its model
+MODEL = 'model.safetensors'   # the best epoch
+CHECKPOINT = 'checkpoint.safetensors'   # the last epoch, and all that is needed to go on
+REPORT = 'report.png'   # plots of the training
+DRAW = 'draw.html'   # a page to draw on
+EARLIER = 'earlier.safetensors'   # what a new training found in the place of its model
 
+# %% ../nbs/25_Saved.ipynb #is_ours
 def is_ours(path, # a file that exists
            )->bool:
     "Does the file say that this library wrote it? It need not be whole."

@@ -78,7 +78,7 @@ class TransformerParams(NamedTuple):
 
 # %% ../nbs/78_TransformerPlan.ipynb #init_transformer
 def init_transformer(plan:TransformerPlan,
-                     generator:torch.Generator=None, # source of randomness; None is torch's global one
+                     generator:torch.Generator=None, # of randomness; None: torch's own
                      dtype:torch.dtype=None, # None is torch's default
                      device=None, # None is torch's default
                     )->TransformerParams:
@@ -100,7 +100,7 @@ def init_transformer(plan:TransformerPlan,
     return TransformerParams(table, places, blocks, one(), zero(), wout, zero(plan.classes))
 
 # %% ../nbs/78_TransformerPlan.ipynb #transformer_tensors
-def transformer_tensors(params:TransformerParams)->dict: # tensors or `Var`s by name: 'table', ..., 'block1.n1w', ...
+def transformer_tensors(params:TransformerParams)->dict: # by name, as 'block1.n1w'
     "All parameters of a network, in order."
     found = {}
     for name,t in params._asdict().items():

@@ -532,8 +532,8 @@ def test_one_training_a_folder_on_windows(tmp_path, windows_locks):
         code, err, _ = said('train', *few, '--out', str(folder))
         assert code == 0, err
     left = sorted(p.name for p in folder.iterdir())
-    names = ['checkpoint.safetensors', 'draw.html', 'model.safetensors', 'report.png']
-    assert left == ['.mlfound.lock', *names]
+    names = ['checkpoint.safetensors', 'draw.html', 'earlier.safetensors', 'model.safetensors']
+    assert left == ['.mlfound.lock', *names, 'report.png']
 
 
 def test_parts_of_killed_writers_on_windows(tmp_path, windows_locks):

@@ -152,7 +152,7 @@ def test_its_backward_pass_by_hand():
     for passes, bound in ((EXACT, 0.), (PASSES, 1e-12)):
         (value, found), _ = write(step, x, y, ts, wrt=(), passes=passes)(x, y, others)
         assert difference(value, want) <= bound and difference(found, list(grads)) <= bound
-    with pytest.raises(TypeError, match='params holds of type list; pass tensors or lists'):
+    with pytest.raises(TypeError, match='an item of params is of type list; pass tensors'):
         write(by_hand, x, y, params, plan, wrt=())
 
 def test_its_layers():

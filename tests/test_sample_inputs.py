@@ -95,7 +95,8 @@ def test_samples(name):
     if step > 1: all_known = {k: -(-n//step) for k,n in all_known.items()}
     assert found.get('agrees', 0) > 0
     if torch.__version__.split('+')[0] == known['torch']: assert found == all_known
-    else: assert {*found} <= {*known[name]}, 'refused with another error'
+    else: # another PyTorch has samples that these have not: right, or refused in words
+        assert {*found} <= {*known[name], 'ValueError', 'TypeError'}, 'refused with another error'
 
 def reachable(name):
     "Is this operation one that the tape has, with a gradient, under a name of PyTorch's?"
