@@ -275,8 +275,7 @@ def fits_numbers(exam, w, values, gs, table):
     by_table = [*fits_table(table.slopes[k], row, flat(gs), trial.out.shape)]
     alone = want.count_nonzero()==1<x.numel() # any number is a multiple of another
     fits = by_table[::-1] if alone else []
-    fits += explanations(trial, k) if want.any() or w.got.any() else []
-    if fits and fits[0].startswith(FLAT) and not stays(exam, k, values): fits = fits[1:]
+    fits += of_the_rule(exam, trial, k) if want.any() or w.got.any() else []
     if len(gs)>1: fits += fits_results(table.slopes[k], row, gs)
     return [*fits, *by_table, *fits_shared(w.got, want, x, trial.out, table.slopes[k]),
             *fits_form(w, want, x, trial.out, table.slopes[k]),
@@ -292,6 +291,12 @@ def stays(exam, k, values):
     except Exception: return False   # it does not take such arguments
     still = table.slopes[k].abs() <= table.left[k] + 1e-12
     return bool(still.all())
+
+def of_the_rule(exam, trial, k):
+    "What the suspects say; flat only if it is so beside the point, too."
+    fits = explanations(trial, k)
+    beside = fits and fits[0].startswith(FLAT) and not stays(exam, k, trial.args)
+    return fits[1:] if beside else fits
 
 # %% ../nbs/54_Exam.ipynb #nothing
 def nothing(exam, k):
