@@ -119,13 +119,15 @@ class Settings:
     like:object=None   # a function whose results and conventions should be met, at corners too
     stop:bool=False    # at the first fault?
     shrink:bool=True   # look for the smallest arguments of a fault?
+    straight_through:bool=False # is a gradient wanted where the function is flat?
     most:int=MOST_ENTRIES # entries in all, above which directions are drawn
     seed:int=1         # of whatever is drawn
     progress:bool=None # a bar; None shows one on a terminal if it takes more than two seconds
     name:str=None      # what the thing is called in code; None asks it
 
 def chosen(how):
-    "The names of the trials; `ValueError` if one cannot be made, or none is left."
+    "The names of the trials; `ValueError` if one cannot be made, none is left, or `most` is 0."
+    if how.most<1: raise ValueError(f'examine: most is {how.most}; pass 1 or more')
     known = [n for n in TRIALS if n!='like its model' or how.like is not None]
     names = known if how.trials is None else how.trials
     names = [names] if isinstance(names, str) else [*names]
@@ -181,6 +183,7 @@ def examine(thing, # `(f, vjp)`, an `autograd.Function`, a module, function, lay
     with own_randomness(), torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter('ignore') # PyTorch's, about what is tried
         exam = Exam(subject_of(thing, args, kwargs), name, how.seed, how.most)
+        exam.straight_through = how.straight_through
         if how.like is not None: exam.model = subject_of(how.like, args, kwargs)
         for trial in bar(chosen(how), how.progress):
             found += tried(exam, trial, how.shrink)

@@ -388,6 +388,16 @@ def compiled_subject(thing, args, kwargs):
     subject.compiled = thing
     return subject
 
+# %% ../nbs/50_Subject.ipynb #pair_subject
+def pair_subject(thing, args, kwargs, leaves):
+    "A function and its rule, of tensors or of arrays."
+    if len(thing)!=2 or not all(map(callable, thing)):
+        kinds = ', '.join(type(t).__name__ for t in thing)
+        raise TypeError(f'examine: a tuple of {len(thing)} ({kinds}); pass a function and its '
+                        'rule, as (f, vjp), where vjp(g, *args) returns the gradients')
+    numpy = any(isinstance(v, np.ndarray) for v in leaves)
+    return (NumpySubject if numpy else PairSubject)(thing, args, kwargs)
+
 # %% ../nbs/50_Subject.ipynb #subject_of
 ON_THE_TAPE = {f'mlfound.{m}' for m in ('autograd','pointwise','shapes','losses','ops')}
 
@@ -397,9 +407,7 @@ def subject_of(thing, # as for `examine`
               )->Subject:
     "The thing in the form in which it is examined."
     leaves = [v for a in (*args, *kwargs.values()) for _,v in walk(a, '')]
-    if isinstance(thing, tuple):
-        numpy = any(isinstance(v, np.ndarray) for v in leaves)
-        return (NumpySubject if numpy else PairSubject)(thing, args, kwargs)
+    if isinstance(thing, tuple): return pair_subject(thing, args, kwargs, leaves)
     if isinstance(thing, Module): return LayerSubject(thing, args, kwargs)
     if original_of(thing) is not None: return compiled_subject(thing, args, kwargs)
     ours = hasattr(thing, 'op') or getattr(thing, '__module__', '') in ON_THE_TAPE

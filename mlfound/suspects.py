@@ -24,6 +24,10 @@ def close(a, found):
     off,allowed = judge(a, found, 1e-5)
     return bool((off<=allowed).all())
 
+def still(found):
+    "Does nothing move, as far as the differences can tell?"
+    return bool((found.size <= found.dust + found.bend).all())
+
 def exactly(t): return Slopes(t, 0*t, 0*t, t)
 def scaled(found, c): return Slopes(c*found.slope, *(abs(c)*t for t in found[1:4]))
 
@@ -45,6 +49,7 @@ def fits_factor(got, found, args):
     want = found.slope
     c = ((got*want).sum()/(want*want).sum()).item()
     if not got.any(): yield 'zero: nothing arrives'
+    elif still(found): return   # any number is a multiple of nearly nothing
     elif close(-got, found): yield 'the sign: its negative is right'
     elif abs(c-1)>1e-6 and close(got, scaled(found, c)):
         sizes = [*fits_size(abs(c), args)]
@@ -80,13 +85,15 @@ def fits_term(got, found, g, x, out):
             yield f'a factor too many: without {name} it is right'
 
 # %% ../nbs/52_Suspects.ipynb #fits_flat
-def fits_flat(got, want, g):
+STRAIGHT = 'a straight-through gradient: {} handed on, though the function is flat here'
+
+def fits_flat(got, found, g):
     "Is something handed on where the function is flat?"
-    if got.shape!=g.shape or want.any(): return
-    c = (got*g).sum()/(g*g).sum()
-    if torch.allclose(got, c*g, rtol=1e-5, atol=0.):
-        yield f'a straight-through gradient: {c.item():.6g} times g is handed on, though the ' \
-              'function is flat here'
+    if not got.any() or not g.any() or not still(found): return
+    c = (got*g).sum()/(g*g).sum() if got.shape==g.shape else got.new_zeros(())
+    if got.shape==g.shape and torch.allclose(got, c*g, rtol=1e-5, atol=0.):
+        yield STRAIGHT.format(f'{c.item():.6g} times g is')
+    else: yield STRAIGHT.format('something else than g is')
 
 def fits_order(got, found):
     "Is it right in another order?"
@@ -278,20 +285,38 @@ def fits_extreme(wrong, x):
 # %% ../nbs/52_Suspects.ipynb #fits_shared
 SHARED = 'a shared term: something is missing that is the same {}, as the gradient of a sum or a ' \
          'mean is that was taken for a constant'
-DIVIDED = 'a shared term: a multiple of the result along axis {} is missing, as the gradient of ' \
-          'a sum by which was divided is'
+DIVIDED = 'a shared term: a multiple of the {} along axis {} is missing, as the gradient of a {} ' \
+          'by which was divided is'
+TOO_MANY = 'a term too many: something that is shared along axis {} is subtracted, though ' \
+           'entries do not act on each other along it, as with a mean that is a constant'
 
-def fits_shared(got, want, x, out):
+def fits_shared(got, want, x, out, table=None):
     "Is what is missing the same, or a multiple of something, all along an axis?"
     missing = want-got
     if missing.numel()>2 and (missing-missing.mean()).abs().max()<=1e-5*missing.abs().max():
         yield SHARED.format('everywhere')
         return
     for d in [d for d,n in enumerate(x.shape) if n>2]:
-        if spans(missing, [torch.ones_like(x)], d): yield SHARED.format(f'all along axis {d}')
-        elif out.shape==x.shape and spans(missing, [out], d): yield DIVIDED.format(d)
+        if apart(table, x, out, d) and of_an_axis(missing, x, out, d): yield TOO_MANY.format(d)
+        elif spans(missing, [torch.ones_like(x)], d): yield SHARED.format(f'all along axis {d}')
+        elif out.shape==x.shape and spans(missing, [out], d):
+            yield DIVIDED.format('result', d, 'sum')
+        elif spans(missing, [x], d): yield DIVIDED.format('argument', d, 'norm')
         elif x.shape[d]>3 and spans(missing, [torch.ones_like(x), x], d):
             yield f'a shared term: mean and spread along axis {d} are taken for constants'
+
+# %% ../nbs/52_Suspects.ipynb #apart
+def apart(table, x, out, d):
+    "Does the table say that entries along axis `d` act only on their own results?"
+    if table is None or out.shape!=x.shape: return False
+    acts = table.abs().reshape(*x.shape, *out.shape).movedim((d, x.ndim+d), (0, 1))
+    acts = acts.reshape(x.shape[d], x.shape[d], -1).amax(-1)
+    return bool((acts - acts.diag().diag()).max() <= 1e-6*acts.max())
+
+def of_an_axis(missing, x, out, d):
+    "Is it shared, or a combination of a constant and the argument, all along axis `d`?"
+    basis = [torch.ones_like(x), x] if x.shape[d]>3 else [torch.ones_like(x)]
+    return spans(missing, basis, d)
 
 # %% ../nbs/52_Suspects.ipynb #spans
 def spans(t, basis, d):
@@ -354,7 +379,7 @@ def explanations(trial, k):
     got,found,args = trial.got[k],trial.found[k],trial.args
     calls = [*fits_call(trial, k)]
     about_g = [w for w in calls if w.startswith(ABOUT_G)] if got.any() else []
-    fits = [*fits_flat(got, found.slope, trial.g), *about_g, *fits_factor(got, found, args),
+    fits = [*fits_flat(got, found, trial.g), *about_g, *fits_factor(got, found, args),
             *fits_order(got, found), *calls, *fits_swap(trial, k)]
     fits = [*dict.fromkeys(fits)]
     named = any('factor:' in w or 'sign' in w for w in fits)

@@ -120,3 +120,63 @@ def test_a_grad_of_ones_own_is_kept():
     layer.weight.grad = torch.ones(2, 3).double()
     assert found(layer, drawn(4, 3), trials='arguments left alone').ok
     assert torch.equal(layer.weight.grad, torch.ones(2, 3).double())
+
+def ternary(x): return x.tanh() + (x.sign() - x.tanh()).detach()
+def hard(x):
+    torch.manual_seed(3)
+    return nn.functional.gumbel_softmax(x, hard=True)
+def soft(x):
+    torch.manual_seed(3)
+    return nn.functional.gumbel_softmax(x)
+def handed_on(g, x): return g
+def rounded(x): return x.round()
+STRAIGHT = {'ternary': (ternary, torch.sign), 'hard': (hard, soft),
+            'round': ((rounded, handed_on), torch.round)}
+
+@pytest.mark.parametrize('name', STRAIGHT)
+def test_straight_through_is_named_and_a_remark_where_it_is_wanted(name):
+    thing, sound = STRAIGHT[name]
+    some = ['every entry', 'upstream gradients', 'other numbers']
+    report = found(thing, drawn(4, 5), trials=some)
+    assert not report.ok and report.name.startswith('a straight-through'), report
+    wanted = found(thing, drawn(4, 5), trials=some, straight_through=True)
+    assert wanted.ok and any('entries' in f.what for f in wanted.remarks), wanted
+    assert found(sound, drawn(4, 5), trials=some).ok
+
+def test_what_is_no_straight_through_stays_a_fault_where_that_is_wanted():
+    assert not found((torch.tanh, handed_on), drawn(4, 5), trials='every entry',
+                     straight_through=True).ok
+    peak = torch.zeros(3, dtype=torch.float64)
+    assert not found((torch.cos, handed_on), peak, trials='every entry', straight_through=True).ok
+
+SPREAD = drawn(4).abs() + .5
+def fixed(x): return x/SPREAD
+def fixed_rule(g, x): return g/SPREAD
+def means_too(g, x): return (g - g.mean(0))/SPREAD
+def both_too(g, x): return (g - g.mean(0) - x*(g*x).mean(0))/SPREAD
+
+@pytest.mark.parametrize('rule', [means_too, both_too])
+def test_a_mean_that_is_a_constant_is_subtracted(rule):
+    assert 'a term too many' in found((fixed, rule), drawn(6, 4), trials='every entry').name
+    assert found((fixed, fixed_rule), drawn(6, 4), trials='every entry').ok
+
+def cosine(a, b): return nn.functional.cosine_similarity(a, b, -1)
+def cosine_rule(g, a, b, norms=1):
+    na, nb = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
+    c = norms*(a*b).sum(-1, keepdim=True)/(na*nb)
+    return g[..., None]*(b/nb - c*a/na)/na, g[..., None]*(a/na - c*b/nb)/nb
+def without_norms(g, a, b): return cosine_rule(g, a, b, 0)
+
+def test_no_number_is_a_multiple_of_nought():
+    a = drawn(4, 5)
+    report = found((cosine, without_norms), a, a.clone(), trials='every entry')
+    assert 'a multiple of the argument' in report.name, report
+    assert not any('a factor:' in fit for f in report for fit in f.fits)
+    assert found((cosine, cosine_rule), a, a.clone(), trials='every entry').ok
+
+def test_what_cannot_be_examined_is_refused():
+    with pytest.raises(ValueError, match='most is 0; pass 1 or more'):
+        found(torch.exp, drawn(2), most=0)
+    with pytest.raises(TypeError, match='a tuple of 3 .*pass a function and its rule'):
+        found((torch.exp, torch.exp, torch.exp), drawn(2))
+    assert found(torch.exp, drawn(2), trials='every entry', most=1).ok
