@@ -390,6 +390,13 @@ class Mutant:
     @property
     def missed(self): return [r for r,by in self.verdicts.items() if not by]
 
+# %% ../nbs/08_Mutants.ipynb #heard
+@cache
+def _heard(rule):
+    "Each judge and order that hears a call of the rule."
+    wants = [case(rule, k).wants for k in range(len(rule.calls))]
+    return {q for w in wants for q,want in w.items() if want is not None}
+
 # %% ../nbs/08_Mutants.ipynb #rejections
 _NO_PROGRAM = NameError, AttributeError, TypeError, SyntaxError
 
@@ -399,6 +406,7 @@ def rejections(rule):
     def judged(k): return [q for q,e in errors(rule, k).items() if not e<=BOUNDS[q]]
     by = []
     for k in range(len(rule.calls)+1):
+        if by and k<len(rule.calls) and _heard(rule)<={*by}: continue
         try: by += judged(k) if k<len(rule.calls) else conventions()
         except Exception as e:
             refused = re.match(r'\w+: ', str(e))   # the library itself: 'mul: a rule gave ...'
