@@ -125,12 +125,20 @@ def inside(node, kinds):
         if isinstance(node, kinds): return True
     return False
 
+def chapter_of(node):
+    "The chapter that the row of a table is about, if it begins with a link to one."
+    while node and not isinstance(node, nodes.row): node = node.parent
+    for ref in node.findall(lambda n: isinstance(n, TAKEN[:2])) if node else []:
+        page = re.sub(r'\.(html|ipynb)$', '', ref.get('refuri') or ref.get('reftarget') or '')
+        return page if page in order else None
+
 def link_symbols(app, doctree):
     "Backticked symbols become references; references that nothing documents stay as they are."
     page = app.env.docname
     for node in list(doctree.findall(nodes.literal)):
         if inside(node, TAKEN) or node['classes'] not in ([], ['code']): continue
-        if target := meant(node.astext(), page):
+        about = chapter_of(node)
+        if target := about and meant(node.astext(), about) or meant(node.astext(), page):
             ref = addnodes.pending_xref('', refdomain='py', reftype='obj', reftarget=target,
                                         refexplicit=True, refdoc=page, refwarn=False)
             node.replace_self(ref)

@@ -13,7 +13,6 @@ from .checks import check_classes, check_generator, check_whole
 from .module import Module
 
 # %% ../nbs/05_Training.ipynb #other-homes
-# at home in chapters 45 to 47, and to be had from here
 from .forms import (SCALING, absorb_scaling, as_layers, as_tape, as_torch, # noqa: F401
                            check_params, from_state_dict, init_he, loss_and_gradients, # noqa: F401
                            network, parameters_of, standardized, to_state_dict) # noqa: F401

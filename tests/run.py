@@ -6,13 +6,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from longer import LONGER
+
 root = Path(__file__).resolve().parents[1]
 fastcore2 = root/'.fastcore2' # for tests/test_wheel.py; nbdev holds the environment at fastcore 1
-
-# What the tests take a sample of, or few of: CONTRIBUTING.md says what each of these does.
-LONGER = dict(MLFOUND_SITE_PAGES='all', MLFOUND_WIDTHS='all', MLFOUND_CASES='300',
-              MLFOUND_PROGRAMS='300', MLFOUND_PICTURES='60', MLFOUND_KILLS='100',
-              MLFOUND_FAULTS='all', MLFOUND_WORKBOOK='all')
 
 def run(*command): return subprocess.run([str(c) for c in command], cwd=root).returncode
 

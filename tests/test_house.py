@@ -2,7 +2,7 @@
 import ast, json, re, subprocess, sys
 import pytest
 from conftest import modules, root
-from run import LONGER
+from longer import LONGER
 
 # A module imports only modules that stand before it here.
 order = '''plugin checks terminal bundle saved files data forward slopes blocks backward tiny
