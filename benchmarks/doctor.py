@@ -325,7 +325,7 @@ def as_function(rule, args):
         @staticmethod
         def backward(ctx, *ds):
             if rule.second is None:
-                raise NotImplementedError('layers are not differentiated twice')
+                raise NotImplementedError('a second derivative of layers is not implemented')
             n = len(ds)
             *found, g = of_numbers(lambda *t: rule.second(t[n], [*t[:n]], *fill(t[n+1:])),
                                    *ds, *ctx.saved_tensors)

@@ -781,7 +781,7 @@ def _descend(descend):
 def _knows_nothing(): return F.cross_entropy(torch.zeros(1, 10).double(), torch.tensor([3])).item()
 
 # %% ../nbs/73_Exercises.ipynb #try-05-12
-@write('05.12', '05_Training#by_hand', uses=('05.4',))
+@write('05.12', '46_Forms#by_hand', uses=('05.4',))
 def _loop(loop):
     loop = getattr(loop, 'f', loop)   # it is to change what it is given
     params = [p.clone() for p in _params(3, 4, 2)]
