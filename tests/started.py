@@ -50,7 +50,7 @@ def typed(*args, cwd, env=(), limit=None, stdout=None, stderr=None, script=None)
         for path in own: path.touch()
         said = stdout or own[0], stderr or own[1]
         process = begin(script, args, cwd, env, said, limit)
-        process.join(300) # at most: machines are busy
+        process.join(120)
         process.kill()
         out, err = (path.read_text(encoding='utf-8') for path in own)
     return process.exitcode, err, out

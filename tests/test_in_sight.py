@@ -1,12 +1,10 @@
 """Whoever types along types what is in sight, and opens one fold, Set-up: that much of each chapter
 of the path runs from top to bottom, and says what the book says. (tests/notebooks.py runs all.)"""
 import json
-import os
-import subprocess
-import sys
 import pytest
 import book # docs/ is on the path
 import folds
+import started
 
 RUN = '''
 import json, sys
@@ -25,12 +23,12 @@ def in_sight(cells):
 
 def typed(cells, folder):
     "What stops the reader who types this, or ''."
-    file = folder/'typed.json'
+    file, script = folder/'typed.json', folder/'run.py'
     file.write_text(json.dumps(cells), encoding='utf-8')
+    script.write_text(RUN, encoding='utf-8')
     ours = dict(MLFOUND_STRICT='1', OMP_NUM_THREADS='1', MPLBACKEND='agg')
-    done = subprocess.run([sys.executable, '-c', RUN, file], cwd=book.root, text=True,
-                          capture_output=True, env=os.environ | ours)
-    return done.stderr if done.returncode else ''
+    code, err, _ = started.typed(file, cwd=book.root, env=ours, script=script)
+    return err if code else ''
 
 @pytest.mark.parametrize('path', book.path_chapters(), ids=book.docname)
 def test_what_is_in_sight_runs_as_typed(path, tmp_path):

@@ -77,6 +77,9 @@ def outcome(f, arguments, name):
     compare(got, want, vs, ts, torch.Generator().manual_seed(0), name, allowed)
     return 'agrees'
 
+# What later versions of PyTorch have samples of, and the tape refuses: weights of one axis.
+LATER = {'nn.functional.linear': ['ValueError']}
+
 # 1,440 samples are every mixture of seven settings: one in so many, but where MLFOUND_CASES is set.
 STEP = {} if new else {'nn.functional.max_pool2d': 7}
 
@@ -95,8 +98,7 @@ def test_samples(name):
     if step > 1: all_known = {k: -(-n//step) for k,n in all_known.items()}
     assert found.get('agrees', 0) > 0
     if torch.__version__.split('+')[0] == known['torch']: assert found == all_known
-    else: # another PyTorch has samples that these have not: right, or refused in words
-        assert {*found} <= {*known[name], 'ValueError', 'TypeError'}, 'refused with another error'
+    else: assert {*found} <= {*known[name], *LATER.get(name, [])}, 'refused with another error'
 
 def reachable(name):
     "Is this operation one that the tape has, with a gradient, under a name of PyTorch's?"

@@ -233,6 +233,12 @@ def test_a_word_in_backticks_leads_to_what_it_means(text, page, found):
     "A method that many classes have, or what the page calls something else, leads nowhere."
     assert symbols.meant(text, page) == (found and f'mlfound.{found}')
 
+def test_a_name_in_a_row_is_that_of_its_chapter(site):
+    "Of namesakes in several modules, the first page's table means that of the chapter beside it."
+    text = text_of(site, 'index.html')
+    for home, name in ('catalogue', 'drawn'), ('compiler', 'write'), ('fit', 'load'):
+        assert f'href="{home}.html#mlfound.{home}.{name}"' in text
+
 def test_a_test_that_imports_something_is_a_test():
     for test in 'test_eq(os.sep, "/")', 'with open("f"): assert os.sep':
         assert folds.fold(f'#| hide\nimport os\n{test}').name == 'More tests'
