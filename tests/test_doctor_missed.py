@@ -1,8 +1,11 @@
 "What an examination once missed, misnamed, or saw where nothing is, each beside its sound twin."
 import pytest
 import torch
+from conftest import root
 from doctor_sound import drawn
+from mlfound.catalogue import find
 from mlfound.doctor import Settings, examine
+from mlfound.verify import rule_of
 from torch import nn
 from torch.autograd import Function
 
@@ -180,3 +183,19 @@ def test_what_cannot_be_examined_is_refused():
     with pytest.raises(TypeError, match='a tuple of 3 .*pass a function and its rule'):
         found((torch.exp, torch.exp, torch.exp), drawn(2))
     assert found(torch.exp, drawn(2), trials='every entry', most=1).ok
+
+# --- guards that spare what is right -------------------------------------------------------------
+
+@pytest.mark.parametrize('name, k, guard', [('std', 2, 'corners.steady'),
+                                            ('conv_gradients', 1, 'nudges.scattered')])
+def test_without_its_guard_a_right_rule_is_charged(name, k, guard, monkeypatch):
+    "An answer made of rounding at ties; more slopes round about than were met."
+    monkeypatch.syspath_prepend(root/'benchmarks')
+    from doctor import as_function
+    rule = rule_of(find(name)[0])
+    thing, given = as_function(rule, rule.calls[k])
+    tried = ['every entry', 'second order', 'corners and ties']
+    how = Settings(trials=tried, progress=False, shrink=False)
+    assert examine(thing, *given, settings=how).ok
+    monkeypatch.setattr(f'mlfound.{guard}', lambda *args: guard.endswith('steady'))
+    assert not examine(thing, *given, settings=how).ok
