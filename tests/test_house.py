@@ -175,6 +175,14 @@ def test_exported_cells_hold_one_idea(path):
     known = {cell for cell in cells_for_a_reason if cell.startswith(f'{path.stem} ')}
     assert known <= found.keys(), f'{sorted(known - found.keys())} are short now: strike them above'
 
+@pytest.mark.parametrize('path', notebooks, ids=lambda p: p.name)
+def test_no_cell_shows_a_warning(path):
+    "Of PyTorch's, say, in red, with the name of a file that no reader has."
+    nb = json.loads(path.read_text(encoding='utf-8'))
+    said = {c['id']: ''.join(o.get('text', '')) for c in nb['cells'] for o in c.get('outputs', [])
+            if o.get('name') == 'stderr'}
+    assert not [i for i, text in said.items() if 'Warning:' in text]
+
 def test_ruff_agrees():
     command = [sys.executable, '-m', 'ruff', 'check', '--output-format', 'concise', '.']
     done = subprocess.run(command, cwd=root, text=True, capture_output=True)
