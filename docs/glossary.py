@@ -87,10 +87,15 @@ def hidden(text):
     return re.sub(no_prose, blank, text, flags=re.M)
 
 def sentence(text, at):
-    "The sentence around a place, without emphasis."
-    starts = [m.end() for m in re.finditer(r'\n\n|[.?:!] |\n- |^> ', text[:at])]
-    ends = [m.end() for m in re.finditer(r'[.?!](?=\s)|\n\n', text) if m.end() > at]
-    found = text[max(starts, default=0):min(ends, default=len(text))].strip().replace('\n', ' ')
+    "The sentence around a place, without emphasis, and the one before it where it says 'that is'."
+    starts = [0, *(m.end() for m in re.finditer(r'\n\n|[.?:!](\*\*|\))? |\n- |^> ', text[:at]))]
+    ends = [m.end() for m in re.finditer(r'[.?!]\)?(?=\s)|\n\n', text) if m.end() > at]
+    begin = starts.pop()
+    if re.match(r'\(?(That|This|It|Mathematicians call such) ', text[begin:]):
+        said = (k for k in reversed(starts) if re.search('[a-z]{3}', text[k:begin])) # in words
+        before = next(said, begin)
+        if '\n\n' not in text[before:begin]: begin = before
+    found = text[begin:min(ends, default=len(text))].strip().replace('\n', ' ')
     return re.sub(r'(?<!\w)\*{1,2}|\*{1,2}(?!\w)', '', found)
 
 def search(pattern, explained):

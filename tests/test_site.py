@@ -233,6 +233,13 @@ def test_a_word_in_backticks_leads_to_what_it_means(text, page, found):
     "A method that many classes have, or what the page calls something else, leads nowhere."
     assert symbols.meant(text, page) == (found and f'mlfound.{found}')
 
+def test_a_word_is_explained_by_whole_sentences():
+    "With the one that 'that' points to; without the paragraph's title, or half of a bracket."
+    text = '**By heart.** (It knows its own. That is *overfitting*.) More is not known.\n\nThat is all.'
+    said = '(It knows its own. That is overfitting.)'
+    assert glossary.sentence(text, text.index('*overfitting')) == said
+    assert glossary.sentence(text, text.index('all')) == 'That is all.'
+
 def test_a_name_in_a_row_is_that_of_its_chapter(site):
     "Of namesakes in several modules, the first page's table means that of the chapter beside it."
     text = text_of(site, 'index.html')
