@@ -30,7 +30,7 @@ def names(figures):
     other = "machine", "seed", "HIPS", "micrograd", "JAX", "torch.compile"
     return {k: names(v) for k, v in figures.items() if not k.startswith(other)}
 
-pages = *scripts, 'conv', 'playground', 'attention', 'attention_training'
+pages = *scripts, 'conv', 'playground', 'attention', 'attention_training', 'doctor'
 
 @pytest.mark.parametrize('name', pages)
 def test_page(name):

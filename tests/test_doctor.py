@@ -243,10 +243,3 @@ def test_at_the_prompt(tmp_path, monkeypatch, capsys):
     code, err, out = examined('rules:none', '--shapes', '2')
     assert (code, err) == (2, 'mlfound: error: examine: rules has no none; it has double, rule, '
                               'right\n')
-
-def test_the_page_of_the_comparison_is_that_of_its_figures(monkeypatch):
-    monkeypatch.syspath_prepend(root/'benchmarks')
-    import doctor
-    figures = json.loads((root/'benchmarks'/'results_doctor.json').read_text(encoding='utf-8'))
-    page = (root/'benchmarks'/'DOCTOR.md').read_text(encoding='utf-8')
-    assert doctor.page(figures) == page, 'run benchmarks/doctor.py'

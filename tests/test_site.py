@@ -235,7 +235,7 @@ def test_a_word_in_backticks_leads_to_what_it_means(text, page, found):
 
 def test_a_word_is_explained_by_whole_sentences():
     "With the one that 'that' points to; without the paragraph's title, or half of a bracket."
-    text = '**By heart.** (It knows its own. That is *overfitting*.) More is not known.\n\nThat is all.'
+    text = '**By heart.** (It knows its own. That is *overfitting*.) No more.\n\nThat is all.'
     said = '(It knows its own. That is overfitting.)'
     assert glossary.sentence(text, text.index('*overfitting')) == said
     assert glossary.sentence(text, text.index('all')) == 'That is all.'
