@@ -91,7 +91,7 @@ def draw_tape(ax):
         ax.text(*at[e], short(e), ha='center', va='center', fontsize=7.5, bbox=box)
     ax.set(xlim=(-max(depth.values())-.5, .5), ylim=(-2.6, .6), xlabel=f'{len(depth)} entries')
 
-# The network of chapter 05, by the chapter's own lines ---------------------------------------------
+# The network of chapter 05, by the chapter's own lines --------------------------------------------
 
 path = next(p for p in chapters() if p.name.startswith('05_'))
 lines = [source(c) for c in cells(path) if c['cell_type'] == 'code']
