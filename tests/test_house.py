@@ -5,7 +5,7 @@ from conftest import modules, root
 from longer import LONGER
 
 # A module imports only modules that stand before it here.
-order = '''plugin checks terminal bundle saved files data forward slopes blocks backward tiny
+order = '''plugin checks terminal sources bundle saved files data forward slopes blocks backward tiny
            records module guards autograd derivatives layout figure curves replay drawing scores
            optimizers forms
            training pointwise shapes losses ops ways fit scale conv convlayers convnet
