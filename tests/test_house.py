@@ -11,7 +11,7 @@ order = '''plugin checks terminal sources bundle saved files data forward slopes
            convlayers convnet attention attentionlayers blockwise transformerplan transformer
            arguments trace spelling order passes compiler ink pictures report transformernet
            addition sampling traps costs catalogue verify mutants subject nudges suspects findings
-           exam variations corners conduct rewritten doctor prompt playground sandbox pieces slips
+           exam variations corners conduct rewritten sandbox doctor prompt playground pieces slips
            fits judge exercises workbook desk jobs cli'''.split()
 # Pure tables may be longer than what is read from top to bottom. That of the exercises is the page
 # on which all of them stand, an entry under each question, and nobody looks for one in two places.
