@@ -220,13 +220,21 @@ def test_a_fold_is_called_by_what_is_in_it():
              ('def f(): pass', 'Show the code of f'), ('test_eq(1, 1)', 'More tests'),
              ('import math\nassert math.pi', 'More tests'))
     for code, name in named: assert folds.hidden(code) == name
+    tables = (('rows += [row("a.tanh", 1), row("a.exp", f("x"))]', 'Show the rows of tanh, exp, x'),
+              ('a, b = 1, 2', 'Show the code of a, b'), ('rows.append(1)', 'Show the code'))
+    for code, name in tables:
+        assert folds.fold(f'#| exporti\n#| code-fold: true\n{code}').name == name
 
 meant = ( # what a text says, on which page, and where that leads
     ('lin', 'exercises', 'forward.lin'), ('compare', 'command_line', 'report.compare'),
     ('defvjp', 'autograd', 'autograd.Op.defvjp'), ('eval', 'records', 'records.Parts.eval'),
     ('step', 'corners', None), ('bwd', 'exercises', None), ('forward', 'subject', None),
     ('train()', 'module', None), ('read(job)', 'jobs', None), ('params', 'exercises', None),
-    ('other', 'judge', None))
+    ('other', 'judge', None), ('other', 'pieces', None), # of one class, which pieces never heard of
+    ('detach', 'backward', None), ('mm', 'costs', None), ('case', 'files', None), # not ours
+    ('mean', 'convlayers', None), ('kept', 'autograd', None), # a part, an argument
+    ('record', 'autograd', 'autograd.Op.record'), ('train', 'records', 'records.Parts.train'),
+    ('record', 'compiler', 'trace.record'), ('size', 'exercises', None))
 
 @pytest.mark.parametrize('text,page,found', meant, ids=[f'{t} in {p}' for t, p, _ in meant])
 def test_a_word_in_backticks_leads_to_what_it_means(text, page, found):
@@ -240,11 +248,27 @@ def test_a_word_is_explained_by_whole_sentences():
     assert glossary.sentence(text, text.index('*overfitting')) == said
     assert glossary.sentence(text, text.index('all')) == 'That is all.'
 
+POINTS_BACK = re.compile(r'\(?(That|This|It|They|Their|Each has|Whoever has it)\b')
+
+@pytest.mark.parametrize('word', glossary.WORDS)
+def test_every_word_is_explained_where_it_leads(word):
+    "By a sentence that has the word, and that can be understood where it is quoted."
+    said = glossary.found()[word].said
+    assert re.search(re.escape(word), said, re.I) and len(said.split()) > 6, said
+    assert not POINTS_BACK.match(said), said
+
 def test_a_name_in_a_row_is_that_of_its_chapter(site):
     "Of namesakes in several modules, the first page's table means that of the chapter beside it."
     text = text_of(site, 'index.html')
     for home, name in ('catalogue', 'drawn'), ('compiler', 'write'), ('fit', 'load'):
         assert f'href="{home}.html#mlfound.{home}.{name}"' in text
+
+def test_a_name_that_is_quoted_is_that_of_the_chapter_it_is_from(site):
+    "In the list of words `train` is a part of the data, in that of symbols `expand` is the tape's."
+    assert '#mlfound.cli.train' not in text_of(site, 'words.html')
+    assert '#mlfound.autograd.grad' in text_of(site, 'words.html') # of a leaf
+    row = text_of(site, 'api.html').split('title="mlfound.shapes.expand_as"')[1].split('</tr>')[0]
+    assert 'raw(other)' in row and 'mlfound.terminal' not in row
 
 def test_a_test_that_imports_something_is_a_test():
     for test in 'test_eq(os.sep, "/")', 'with open("f"): assert os.sep':
@@ -444,6 +468,25 @@ def test_the_first_page_reads_what_is_drawn(tab):
     dark = page.evaluate('document.body.dataset.theme') == 'dark'
     assert dark == (page.frames[1].evaluate(ground) != light)
     assert not t.foreign() and not t.complaints
+
+def test_the_page_to_draw_on_leads_back(site, tab):
+    "It stands by itself, without the book around it."
+    page = tab().open('draw.html')
+    links = page.locator('header a').evaluate_all('all => all.map(a => a.getAttribute("href"))')
+    assert links == ['index.html', 'playground.html'] and all((site/f).exists() for f in links)
+    assert page.locator('header a').first.is_visible()
+
+def test_a_page_in_a_frame_is_seen_whole(tab):
+    "The chapter about it shows the page to draw on as tall as it is, in the chapter's own light."
+    t = tab(color_scheme='light')
+    page = t.open('playground.html')
+    page.locator('iframe').scroll_into_view_if_needed()
+    page.frame_locator('iframe').locator('#answer').wait_for()
+    page.evaluate('document.body.dataset.theme = "dark"')
+    page.wait_for_timeout(500)
+    inner = page.frames[1]
+    assert inner.evaluate('document.documentElement.scrollHeight <= innerHeight')
+    assert inner.evaluate('document.documentElement.dataset.theme') == 'dark'
 
 # Search -------------------------------------------------------------------------------------------
 
