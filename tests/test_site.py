@@ -220,6 +220,10 @@ def test_a_fold_is_called_by_what_is_in_it():
              ('def f(): pass', 'Show the code of f'), ('test_eq(1, 1)', 'More tests'),
              ('import math\nassert math.pi', 'More tests'))
     for code, name in named: assert folds.hidden(code) == name
+    tables = (('rows += [row("a.tanh", 1), row("a.exp", f("x"))]', 'Show the rows of tanh, exp, x'),
+              ('a, b = 1, 2', 'Show the code of a, b'), ('rows.append(1)', 'Show the code'))
+    for code, name in tables:
+        assert folds.fold(f'#| exporti\n#| code-fold: true\n{code}').name == name
 
 meant = ( # what a text says, on which page, and where that leads
     ('lin', 'exercises', 'forward.lin'), ('compare', 'command_line', 'report.compare'),
@@ -479,6 +483,25 @@ def test_the_first_page_reads_what_is_drawn(tab):
     dark = page.evaluate('document.body.dataset.theme') == 'dark'
     assert dark == (page.frames[1].evaluate(ground) != light)
     assert not t.foreign() and not t.complaints
+
+def test_the_page_to_draw_on_leads_back(site, tab):
+    "It stands by itself, without the book around it."
+    page = tab().open('draw.html')
+    links = page.locator('header a').evaluate_all('all => all.map(a => a.getAttribute("href"))')
+    assert links == ['index.html', 'playground.html'] and all((site/f).exists() for f in links)
+    assert page.locator('header a').first.is_visible()
+
+def test_a_page_in_a_frame_is_seen_whole(tab):
+    "The chapter about it shows the page to draw on as tall as it is, in the chapter's own light."
+    t = tab(color_scheme='light')
+    page = t.open('playground.html')
+    page.locator('iframe').scroll_into_view_if_needed()
+    page.frame_locator('iframe').locator('#answer').wait_for()
+    page.evaluate('document.body.dataset.theme = "dark"')
+    page.wait_for_timeout(500)
+    inner = page.frames[1]
+    assert inner.evaluate('document.documentElement.scrollHeight <= innerHeight')
+    assert inner.evaluate('document.documentElement.dataset.theme') == 'dark'
 
 # Search -------------------------------------------------------------------------------------------
 
