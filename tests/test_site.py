@@ -421,7 +421,8 @@ def test_no_level_of_headings_is_left_out(kinds):
 IN_JUPYTER = set(r"""Big Bigl Bigr Delta Longrightarrow Phi approx bar begin beta bigl bigr bmod
     cdot cdots circ cos cosh delta dots ell end epsilon eta frac ge hat in infty lVert lambda langle
     ldots left leftarrow lfloor ln log lvert mapsto mathrm max mu nabla ne odot operatorname
-    overline partial pi pm qquad quad rVert rangle rfloor right rvert sigma sin sinh sqrt sum tanh tau text
+    overline partial pi pm qquad quad rVert rangle rfloor right rvert sigma sin sinh
+    sqrt sum tanh tau text
     textstyle texttt tfrac times to top underset varepsilon varphi vec xrightarrow""".split())
 
 @each_chapter
