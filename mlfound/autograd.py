@@ -16,14 +16,15 @@ from fastcore.basics import patch
 from torch import Tensor, is_grad_enabled, no_grad
 
 from .backward import Grads, check_batch, lin_vjp_b, lin_vjp_w, lin_vjp_x, mse_vjp
-from .checks import check_aside, check_pair
 from .forward import Params, lin, mse, relu as relu_forward   # `relu` will be the tape's
 
 # %% ../nbs/04_Autograd.ipynb #guards-import
-from mlfound.guards import (PLAIN, SAFE, Guarded, axes, begun, bind, changed, check_answer,
-                            check_asked, check_constant, check_data, check_inputs, check_result,
-                            check_rules, check_seeds, check_signature, copied, failed, missing,
-                            owned, plain_index, raw, results, spread, switch, versions)
+from mlfound.guards import (PLAIN, SAFE, Guarded, axes, begun, changed, check_answer,
+                            check_constant, check_data, check_inputs, check_result, check_seeds,
+                            copied, failed, owned, plain_index, raw, results, spread, switch,
+                            versions)
+from mlfound.signatures import (bind, check_asked, check_aside, check_pair, check_rules,
+                                check_signature, missing)
 
 ticks = itertools.count()   # numbers the entries of the tape in order of time
 
@@ -163,7 +164,6 @@ div.defvjp(lambda g,y: g/y, lambda g,y,out: -g*out/y)
 def neg(x): return -x
 neg.defvjp(lambda g: -g)
 
-# %% ../nbs/04_Autograd.ipynb #operators
 def _operator(name, f):
     setattr(Var, f'__{name}__', f)
     setattr(Var, f'__r{name}__', lambda y,x: f(x, y))
@@ -226,7 +226,6 @@ def behind(*roots):
         seen |= new
         todo += new
 
-# %% ../nbs/04_Autograd.ipynb #leading_to
 def leading_to(targets, roots):
     "The entries through which gradients from the `roots` reach the `targets`."
     useful = {*targets}
@@ -243,7 +242,6 @@ def starts(ys, gs, create_graph=False):
     if begun and not create_graph: check_constant(behind(*roots))
     return roots
 
-# %% ../nbs/04_Autograd.ipynb #observe
 @patch
 def observe(self:Var, watch, g=None):
     "Sweep and let `watch` look on; no `.grad` is touched. The upstream gradient it began with."
@@ -293,7 +291,6 @@ def sum_to_size(x, size): return x.sum_to_size(size)
 expand.defvjp(lambda g,shape: g.sum_to_size(shape))
 sum_to_size.defvjp(lambda g,shape: g.expand(shape))
 
-# %% ../nbs/04_Autograd.ipynb #unsum
 def unsum(g, shape, dim):
     "Give `g` back the axes, now of size 1, that a reduction of `shape` over `dim` took away."
     if dim is None or g.ndim==len(shape): return g   # none, or they were kept

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from .conduct import (autocast, batch, changes, interleaved, kept_alive, modes, repeated,
-                             second_order, subsets, transforms, untouched, without_tape)
+                             second_order, subsets, untouched, without_tape)
 from .corners import corners, modelled, twice
 from .exam import Exam, entries, raised, smallest
 from .findings import Finding, Report
 from .module import Module
 from .nudges import MOST_ENTRIES
+from .rewritten import transforms
 from .sandbox import FORKS, Outcome, forked
 from .slopes import (GradientError, central_difference, compare, copies, judge, one_each,
                             prepare, relative_error)

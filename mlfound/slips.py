@@ -10,7 +10,8 @@ import ast
 import copy
 from itertools import islice
 
-from .mutants import mutations, source_of
+from .mutants import mutations
+from .sources import source_of
 
 # %% ../nbs/75_Slips.ipynb #WORDS
 WORDS = { # kind of mistake → in words
