@@ -417,6 +417,22 @@ def test_no_level_of_headings_is_left_out(kinds):
              if k.levels[:1] != [1] or any(b > a+1 for a, b in zip(k.levels, k.levels[1:]))}
     assert not found
 
+# What formulas of the notebooks are made of: JupyterLab's MathJax knows these and sets them.
+IN_JUPYTER = set(r"""Big Bigl Bigr Delta Longrightarrow Phi approx bar begin beta bigl bigr bmod
+    cdot cdots circ cos cosh delta dots ell end epsilon eta frac ge hat in infty lVert
+    lambda langle ldots left leftarrow lfloor ln log lvert mapsto mathrm max mu nabla ne
+    odot operatorname overline partial pi pm qquad quad rVert rangle rfloor right rvert
+    sigma sin sinh sqrt sum tanh tau text textstyle texttt tfrac times to top underset
+    varepsilon varphi vec xrightarrow""".split())
+
+@each_chapter
+def test_formulas_are_set_in_a_notebook_too(path):
+    "What MathJax does not know, such as KaTeX's place for a break, it shows by name, in red."
+    texts = [book.source(c) for c in book.cells(path) if c['cell_type'] == 'markdown']
+    prose = [re.sub(r'```.*?```|`[^`\n]*`', '', text, flags=re.S) for text in texts]
+    formulas = re.findall(r'\$\$[^$]+\$\$|\$[^$\n]+\$', '\n'.join(prose))
+    assert not {w for f in formulas for w in re.findall(r'\\([A-Za-z]+)', f)} - IN_JUPYTER
+
 def test_every_formula_could_be_set(kinds):
     failed = {'katex-error', 'merror'}
     assert not [n for n, k in kinds.items() if any(failed & {*kind} for kind in k.found)]
@@ -494,8 +510,11 @@ LEADS = {'lin_vjp': 'backward.html#mlfound.backward.lin_vjp',
          'Var.backward': 'autograd.html#mlfound.autograd.Var.backward',
          'telescope': None, 'handwritten': 'data.html',
          'vector–Jacobian product': 'backward.html',
-         'backpropagation': '', 'overfitting': '', 'regularization': '', 'chain rule': '',
-         'cost function': ''}
+         'backpropagation': 'backward.html#word-backward-pass', # the word that the book has, first
+         'overfitting': 'training.html#word-overfitting', 'momentum': 'training.html#word-momentum',
+         'early stopping': 'training.html#word-stopping-early',
+         'regularization': 'training.html#word-regularization',
+         'chain rule': 'backward.html#word-chain-rule', 'cost function': 'forward.html#word-loss'}
 
 def hits(page):
     "The links and the excerpts of what the search page shows."
