@@ -262,7 +262,7 @@ def resume(self:_Run, path):
     torch.set_rng_state(random['random.torch'])
 
 # %% ../nbs/14_Fit.ipynb #epoch
-def _epoch(run, train, valid, transform, shown, every=50):
+def epoch(run, train, valid, transform, shown, every=50):
     "One pass through the examples, and a look at the validation set."
     way,opt,h,size = run.way,run.opt,run.history,run.settings.batch
     losses,begin = [],time.perf_counter()
@@ -403,7 +403,7 @@ def _train(run, train, valid, transform, progress, checkpoint):
     with run.way.training():
         try:
             for _ in range(len(h.epochs), s.epochs):
-                _epoch(run, train, valid, transform, shown)
+                epoch(run, train, valid, transform, shown)
                 if checkpoint: _checkpoint(run, checkpoint, shown)
         except KeyboardInterrupt:
             run.restore()

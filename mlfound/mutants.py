@@ -244,7 +244,7 @@ def _declared_mistakes(rule):
         yield mistake,change,_put_as(o, 'rules', rules)
 
 # %% ../nbs/08_Mutants.ipynb #broken
-def _broken(chosen):
+def broken_rules(chosen):
     "Every mutant of these rows: (rows to try, part, mistake, change, a context in which it is so)."
     for f,users in parts().items():
         if not any(t in chosen for t in users): continue
@@ -368,7 +368,7 @@ def mutants(*names, # rules, by name or as the library's own objects; all if non
         warnings.simplefilter('ignore')   # PyTorch's, about what mutants do
         for t in {u: 0 for us in parts().values() for u in us if any(c in us for c in chosen)}:
             for k in range(len(rule_of(t).calls)): case(rule_of(t), k)   # while all is right
-        for users,part,mistake,change,how in _broken(chosen):
+        for users,part,mistake,change,how in broken_rules(chosen):
             reason,points = excuses.get((part,change), ('',list))
             rules = [rule_of(t) for t in users]
             right = [[*_answers(r, points())] for r in rules]

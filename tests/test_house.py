@@ -87,11 +87,23 @@ def texts(path):
     if path.suffix != '.ipynb': return [path.read_text(encoding='utf-8')]
     return ['\n'.join(l for l in c.splitlines() if l[:1] not in ('%', '!')) for c in cells(path)]
 
+def reached(tree):
+    "`(module, name)` for what is reached through a module, in code or in the text of a patch."
+    homes = {a.asname or a.name: a.name for o in ast.walk(tree)
+             if isinstance(o, ast.ImportFrom) and o.module == 'mlfound' for a in o.names}
+    homes |= {f'mlfound.{m}': m for m in modules()}
+    for o in ast.walk(tree):
+        if isinstance(o, ast.Attribute) and (home := homes.get(ast.unparse(o.value))):
+            yield home, o.attr
+        text = o.value if isinstance(o, ast.Constant) and isinstance(o.value, str) else ''
+        if m := re.fullmatch(r'mlfound\.(\w+)\.(\w+)', text): yield m.groups()
+
 @pytest.mark.parametrize('path', [*scripts, *notebooks], ids=lambda p: p.name)
 def test_no_private_name_crosses_a_module(path):
     taken = [(m, n) for t in texts(path) for m, n in imports(ast.parse(t)) if n]
+    taken += [t for text in texts(path) for t in reached(ast.parse(text))]
     private = {f'{m}.{n}' for m, n in taken if n.startswith('_') and not n.startswith('__')}
-    assert not private, f'{path.name} imports {sorted(private)}; make it public, or do without'
+    assert not private, f'{path.name} takes {sorted(private)}; make it public, or do without'
 
 @pytest.mark.parametrize('name', modules())
 def test_module_is_of_a_readable_length(name):
