@@ -127,7 +127,8 @@ def api(pages):
              'shapes of its arguments, the errors it raises and its source; the module leads to '
              'the chapter that builds it.', '']
     for path, objects in pages:
-        parts += [f'## {objects.module}', '', f'```{{py:module}} {objects.module}\n```', '',
+        module = f'```{{py:module}} {objects.module}\n:no-index-entry:\n```'
+        parts += [f'## {objects.module}', '', module, '',
                   f'[{label(path)}]({docname(path)}.ipynb): {relink(lead(path))}', '',
                   '| object | what it is |', '|---|---|']
         for name, _, text in objects.list:

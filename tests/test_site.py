@@ -270,6 +270,10 @@ def test_a_name_that_is_quoted_is_that_of_the_chapter_it_is_from(site):
     row = text_of(site, 'api.html').split('title="mlfound.shapes.expand_as"')[1].split('</tr>')[0]
     assert 'raw(other)' in row and 'mlfound.terminal' not in row
 
+def test_the_index_names_no_module_as_such(site):
+    "Each would stand there twice, by its name and under `module`; the list of symbols has them."
+    assert not re.search(r'>module</a>|>module <', text_of(site, 'genindex.html'))
+
 def test_a_test_that_imports_something_is_a_test():
     for test in 'test_eq(os.sep, "/")', 'with open("f"): assert os.sep':
         assert folds.fold(f'#| hide\nimport os\n{test}').name == 'More tests'
