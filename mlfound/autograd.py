@@ -164,6 +164,7 @@ div.defvjp(lambda g,y: g/y, lambda g,y,out: -g*out/y)
 def neg(x): return -x
 neg.defvjp(lambda g: -g)
 
+# %% ../nbs/04_Autograd.ipynb #operators
 def _operator(name, f):
     setattr(Var, f'__{name}__', f)
     setattr(Var, f'__r{name}__', lambda y,x: f(x, y))
@@ -373,7 +374,6 @@ def linear(x, w, b):
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     return linear_rows(rows, w, b).reshape(*x.shape[:-1], w.shape[1])
 
-# %% ../nbs/04_Autograd.ipynb #where
 @op(broadcast=True)
 def where(condition, input, other): return torch.where(condition, input, other)
 where.defvjp(None, lambda g,condition: torch.where(condition, g, 0),

@@ -212,6 +212,8 @@ OUT_OF_GRAPH = 'out of the graph: backward computes with numbers that have no hi
                '.data, detach); mark it once_differentiable'
 SAVED = 'a saved intermediate: what backward uses has no path back to the arguments; compute it ' \
         'again there, or mark it once_differentiable'
+
+# %% ../nbs/56_Conduct.ipynb #second_order-trial
 def second_order(exam):
     "Right, refused by name, or silently wrong?"
     subject = exam.subject

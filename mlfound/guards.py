@@ -192,6 +192,7 @@ ELSEWHERE = dict(conv='conv2d max_pool2d avg_pool2d adaptive_avg_pool2d batch_no
 # what torch.nn.functional passes along unasked
 _ignored = ('inplace',False),('reduction','mean')
 
+# %% ../nbs/28_Guards.ipynb #advice
 def _advice(name):
     if name in instead: return instead[name]
     for module,names in ELSEWHERE.items():

@@ -84,6 +84,7 @@ def other_variables(node, names):
 QUESTIONS = 'len','range','zip','list','next','super','int','float','tuple','partial'
 LIBRARIES = 'torch','math','F'
 
+# %% ../nbs/75_Slips.ipynb #other_steps-patterns
 def other_steps(node):
     "What goes wrong with a call."
     match node:
