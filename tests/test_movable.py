@@ -222,16 +222,17 @@ def test_an_edited_network_is_that_of_its_numbers(show):
     done = []
     def change(ps):
         for name, v, row, column in done: ps[name][column if row is None else (row, column)] = v
-    page = show(network())
+    page, other = show(network()), show(network())
     for edit in EDITS:
         done.append(edit)
         name, v, row, column = edit
         set_entry(page, name, v, row, column)
         figure = network(change)
         same_as_python(page, tape(figure))
-        for got, want in zip(shown(page), shown(show(figure)), strict=True): assert got == want
+        drawn = shown(show(figure, on=other))
+        for got, want in zip(shown(page), drawn, strict=True): assert got == want
     page.get_by_role('button', name='Start again').click()
-    assert shown(page) == shown(show(network()))
+    assert shown(page) == shown(show(network(), on=other))
     assert page.get_by_role('button', name='Start again').count() == 0
 
 def test_what_is_no_number_changes_nothing(show):
