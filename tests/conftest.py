@@ -111,6 +111,7 @@ def lent(browser):
         free = idle.setdefault(repr(sorted(options.items())), [])
         page = free.pop() if free else browser.new_context(**options).new_page()
         yield page
+        page.evaluate('() => { try { localStorage.clear(); } catch {} }')
         page.goto('about:blank')
         page.emulate_media(color_scheme='null')
         page.mouse.move(0, 0)
