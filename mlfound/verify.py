@@ -116,20 +116,26 @@ def by_sympy(rule, args, g, ds):
 
 # %% ../nbs/07_Verification.ipynb #evaluate
 _STEPS = dict(Heaviside=lambda x,*_: float(x>0), DiracDelta=lambda *_: 0.,
-              sign=lambda x: math.copysign(1, x), Max=max, Min=min)
+              sign=lambda x: math.copysign(1, x), Max=max, Min=min, Abs=abs,
+              Add=lambda *v: sum(v), Mul=lambda *v: math.prod(v), Pow=pow)
 def _known(symbols, tensors):
     "The number of each symbol."
     numbers = [v for t in tensors for v in t.flatten().tolist()]
     return dict(zip([s for v in symbols for s in np.ravel(v)], numbers))
 
+def _value(e, known):
+    "The number of a formula; `known` has those of its symbols, and keeps those of its parts."
+    if e not in known:
+        name,parts = type(e).__name__,[_value(part, known) for part in getattr(e, 'args', ())]
+        known[e] = (_STEPS.get(name) or getattr(math, name))(*parts) if parts else float(e)
+    return known[e]
+
+# %% ../nbs/07_Verification.ipynb #evaluate_all
 def _evaluate(arrays, known):
     "Float64 tensors, from arrays of formulas and the numbers of their symbols."
-    flat = [e for v in arrays for e in np.ravel(v)]
-    lambdify = importlib.import_module('sympy').lambdify
-    numbers = lambdify([*known], flat, modules=[_STEPS, 'math'], cse=True)(*known.values())
-    numbers = torch.tensor([float(v) for v in numbers], dtype=torch.float64)
-    pieces = numbers.split([np.size(v) for v in arrays])
-    return [t.reshape(np.shape(v)) for t,v in zip(pieces, arrays)]
+    numbers = [[_value(e, known) for e in np.ravel(v)] for v in arrays]
+    return [torch.tensor(n, dtype=torch.float64).reshape(np.shape(v))
+            for n,v in zip(numbers, arrays)]
 
 # %% ../nbs/07_Verification.ipynb #function
 def _leaves(args, wrt):
