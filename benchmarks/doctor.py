@@ -430,18 +430,18 @@ class Judge:
         "The mutants, each before those of its users that `choose(k, users)` names."
         import mlfound.mutants
         from mlfound.verify import rule_of
-        broken, self.ways = mlfound.mutants._broken, ways
+        broken, self.ways = mlfound.mutants.broken_rules, ways
 
         def chosen(trials):
             for k, (users, *rest) in enumerate(broken(trials)):
                 if some := choose(k, sorted(map(rule_of, users), key=size)):
                     self.learn(some, ways)
                     yield [rule.trial for rule in some], *rest
-        mlfound.mutants._broken = chosen
+        mlfound.mutants.broken_rules = chosen
         try:
             return mlfound.mutants.mutants(*names, judge=self)
         finally:
-            mlfound.mutants._broken = broken
+            mlfound.mutants.broken_rules = broken
 
 
 def mutants(args, part=lambda k: True):

@@ -1,5 +1,6 @@
 "What the search finds: a record for each section and object, and what else readers call things."
 import json
+import re
 from pathlib import Path
 
 from docutils import nodes
@@ -46,11 +47,19 @@ def records(page, title, doctree):
         yield dict(title=sig['fullname'] + taken, text=text, page=f"{sig['module']}, {title}",
                    url=f"{page}.html#{sig['ids'][0]}", object=True)
 
+def explained():
+    "The words of the book as records of their own: where each is explained comes first."
+    for word, place in glossary.found().items():
+        text = re.sub(r'\[([^]]+)\]\([^)]*\)', r'\1', place.said).replace('`', '')
+        text = re.sub(r'\$([^$]+)\$', lambda m: as_text(m[1]), text)
+        yield dict(title=word, text=text, page=label(place.path),
+                   url=f'{docname(place.path)}.html#{glossary.anchor(word)}')
+
 def write_search(app, exception):
     "The records as a script: no request is needed to read it, so that it works from a folder, too."
     if exception or app.builder.name != 'html': return
     titles = {docname(p): label(p) for p in chapters()} | dict(index='Home')
-    found = []
+    found = [*explained()]
     for page, title in titles.items(): found += records(page, title, app.env.get_doctree(page))
     data = dict(SEARCH_DATA=found, SYNONYMS=glossary.synonyms())
     short = dict(ensure_ascii=False, separators=(',', ':'))

@@ -53,18 +53,38 @@ def defined(statements):
     "The names of the functions and classes that these statements define."
     return [n.name for n in statements if isinstance(n, DEFINITIONS)]
 
+def some(what, names):
+    "What is shown, and of what: the first three names."
+    if not names: return f'Show the {what}'
+    return f'Show the {what} of ' + ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
+
 def named(code):
     "What stands on the fold over this code."
-    names = defined(parsed(code))
-    if not names: return 'Show the code'
-    return 'Show the code of ' + ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
+    return some('code', defined(parsed(code)))
+
+def called_with(node):
+    "The text that is a call's first argument; '' if it is no such call."
+    first = node.args[0] if isinstance(node, ast.Call) and node.args else None
+    return first.value if isinstance(getattr(first, 'value', None), str) else ''
+
+def tabled(code):
+    "As `named`, for the library's own tables: what rows are about, or what is assigned."
+    body = parsed(code)
+    more = [n for n in body if isinstance(n, ast.AugAssign)]
+    if not more:
+        found = [t.id for n in body if isinstance(n, ast.Assign) for t in ast.walk(n.targets[0])
+                 if isinstance(t, ast.Name)]
+        return some('code', defined(body) or found)
+    rows = [called_with(n).split('.')[-1] for m in more for n in ast.walk(m) if called_with(n)]
+    return some('rows', [*dict.fromkeys(rows)])
 
 def fold(text):
     "How a cell of code is folded, by its directives."
     found, code = directives(text)
     if found & {'hide', 'include:false'}:
         return Fold(hidden(code), outputs=True)
-    if found & {'code-fold:true', 'echo:false'}: return Fold(named(code))
+    if found & {'code-fold:true', 'echo:false'}:
+        return Fold(tabled(code) if 'exporti' in found else named(code))
     if 'export' in found and not only_imports(code): return Fold(named(code))
     return OPEN
 

@@ -39,7 +39,8 @@ def visit_math(writer, node):
     display = isinstance(node, nodes.math_block)
     tag = 'div' if display else 'span'
     output = 'mathml' if writer.builder.name == 'epub' else 'htmlAndMathml'
-    formula = set_formula(node.astext(), display, output)
+    tex = node.astext().replace(r'\qquad {', r'\qquad\allowbreak {') # between equations in braces
+    formula = set_formula(tex, display, output)
     writer.body += [writer.starttag(node, tag, '', CLASS='math'), formula, f'</{tag}>']
     raise nodes.SkipNode
 

@@ -1,18 +1,17 @@
 "Draw nbs/images/journey.svg: the path in six pictures, from bytes to a network that reads."
-from pathlib import Path
+from itertools import count
 
 import matplotlib.pyplot as plt
 import torch
 
-from mlfound.autograd import Var, linear, relu
+from book import cells, chapters, root, source
+from mlfound import training
+from mlfound.autograd import Var, linear, mse_loss, relu
 from mlfound.backward import forward_and_backward
 from mlfound.data import mnist
-from mlfound.fit import fit
 from mlfound.forward import init_params, mlp, mse
 from mlfound.module import mlp_model
-from mlfound.training import cross_entropy, init_he, standardized
 
-root = Path(__file__).resolve().parents[1]
 plt.style.use('mlfound.assets.book')
 
 def seeded(seed): return torch.Generator().manual_seed(seed)
@@ -52,10 +51,9 @@ def draw_layers(ax):
 # The tape of one loss -----------------------------------------------------------------------------
 
 def record():
-    "The last entry of the tape that a loss of 64 digits leaves behind."
-    start = init_params(784, 50, 10, generator=seeded(0))
-    w1, b1, w2, b2 = (Var(p, requires_grad=True) for p in start)
-    return cross_entropy(linear(relu(linear(x[:64], w1, b1)), w2, b2), y[:64]).entry
+    "The last entry of the tape that chapter 04's loss leaves behind, for 64 digits."
+    w1, b1, w2, b2 = (Var(p, requires_grad=True) for p in params)
+    return mse_loss(linear(relu(linear(x[:64], w1, b1)), w2, b2), y[:64,None]).entry
 
 def depths(end):
     "How many steps each entry is from the last."
@@ -78,7 +76,7 @@ def places(depth):
 def short(e):
     "An entry's name in a small circle; a parameter is a w."
     if not e.op: return 'w'
-    return {'cross_entropy': 'loss', 'linear': 'lin'}.get(e.op.name, e.op.name)
+    return {'mse_loss': 'loss', 'linear': 'lin'}.get(e.op.name, e.op.name)
 
 def draw_tape(ax):
     depth = depths(record())
@@ -93,10 +91,30 @@ def draw_tape(ax):
         ax.text(*at[e], short(e), ha='center', va='center', fontsize=7.5, bbox=box)
     ax.set(xlim=(-max(depth.values())-.5, .5), ylim=(-2.6, .6), xlabel=f'{len(depth)} entries')
 
+# The network of chapter 05, by the chapter's own lines --------------------------------------------
+
+path = next(p for p in chapters() if p.name.startswith('05_'))
+lines = [source(c) for c in cells(path) if c['cell_type'] == 'code']
+
+def run(ns, *marks):
+    "Run the chapter's cells that hold these words."
+    for mark in marks: exec(next(l for l in lines if mark in l), ns)
+
+def train():
+    "The share of validation digits read right after each epoch."
+    ns, steps, shares = dict(vars(training)), count(), []
+    run(ns, 'from mlfound.curves', 'def weights(', 'def gradients(', 'def learn(') # the first: Set-up
+    gradients = ns['gradients']
+    def watched(*args):
+        if next(steps)%196 == 0: shares.append(ns['right'](*ns['valid'])) # of 196 batches the first
+        return gradients(*args)
+    ns['gradients'] = watched
+    run(ns, 'def right(')
+    assert next(steps) == 5*196
+    return [*shares[1:], ns['right'](*ns['valid'])]
+
 def draw_training(ax):
-    trained = init_he([784,128,10], seeded(0))
-    history = fit(trained, standardized(digits.train), standardized(digits.valid), progress=False)
-    right = [100*e['accuracy'] for e in history.epochs]
+    right = [100*share for share in train()]
     ax.plot(range(1, len(right)+1), right, 'ko-', ms=4)
     ax.set(xlabel='epoch', ylabel='% read correctly')
 

@@ -1,7 +1,9 @@
 "Run the notebooks afresh, all or those that are named, and save what they print and draw."
 import os
+import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 nbs = Path(__file__).resolve().parents[1]/'nbs'
@@ -9,6 +11,17 @@ nbs = Path(__file__).resolve().parents[1]/'nbs'
 def skipped(cell):
     "What nbdev_test does not run, either."
     return cell.cell_type != 'code' or '#| eval: false' in cell.source
+
+def describe(cell):
+    """Let a figure say in words what it shows, which is what Jupyter shows of a drawing in a
+    notebook that it does not trust."""
+    alt = re.search(r'^#\|\s*fig-alt:\s*(.+)$', ''.join(cell['source']), re.M)
+    for output in cell['outputs'] if alt else []:
+        data = output.get('data', {})
+        if not {'image/svg+xml', 'image/png'} & {*data}: continue
+        words = f'Figure: {alt[1].strip()} Run the cell, or trust the notebook, to see it.'
+        lines = textwrap.wrap(words, 90)
+        data['text/plain'] = [*(f'{line}\n' for line in lines[:-1]), lines[-1]]
 
 def run(name):
     "Run one notebook where it stands, and save it only if no cell stops."
@@ -20,6 +33,8 @@ def run(name):
         if not skipped(cell): cell.outputs = []
     try: shell.run_all(nb, exc_stop=True, preproc=skipped)
     except BaseException: sys.exit(shell.prettytb(name))
+    for cell in nb.cells:
+        if not skipped(cell): describe(cell)
     write_nb(nb, name)
 
 def main():

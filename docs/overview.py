@@ -50,7 +50,7 @@ for ax, text in ((axs[0,4], f'mean loss\n{loss:.2f}'), (axs[1,4], 'of itself\n1'
 for ax in axs.flat:
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(ax not in axs[:,4])
-axs[1,0].set_xlabel('black: ink; blue: above 0, red: below', fontsize=8)
+axs[1,0].set_xlabel('ink on paper; blue: above 0, red: below', fontsize=8)
 fig.get_layout_engine().set(w_pad=.35)
 fig.canvas.draw() # so that the places of the pictures are known
 

@@ -55,6 +55,7 @@ def code_cell(cell, fold):
     if fold.name: notes = dict(code_prompt_show=fold.name, code_prompt_hide=fold.name)
     if alt := re.search(r'^#\|\s*fig-alt:\s*(.+)$', text, re.M):
         notes['image'] = dict(alt=alt[1].strip())
+        if 'fig-class:photo' in found: notes['image']['classes'] = 'photo' # not turned in the dark
     tags = ['hide-input'] if fold.name and not fold.outputs else []
     metadata = dict(tags=tags, mystnb=notes)
     return cell | dict(source=code, outputs=outputs, execution_count=None, metadata=metadata)
@@ -126,7 +127,8 @@ def api(pages):
              'shapes of its arguments, the errors it raises and its source; the module leads to '
              'the chapter that builds it.', '']
     for path, objects in pages:
-        parts += [f'## {objects.module}', '', f'```{{py:module}} {objects.module}\n```', '',
+        module = f'```{{py:module}} {objects.module}\n:no-index-entry:\n```'
+        parts += [f'## {objects.module}', '', module, '',
                   f'[{label(path)}]({docname(path)}.ipynb): {relink(lead(path))}', '',
                   '| object | what it is |', '|---|---|']
         for name, _, text in objects.list:
@@ -203,6 +205,18 @@ def static_files():
             faces.append(FACE.format(family=family, style=style, file=file))
     (to/'fonts.css').write_text('\n'.join(faces) + '\n', encoding='utf-8')
 
+# The page to draw on ------------------------------------------------------------------------------
+
+BACK = '''<p><a href="index.html" target="_top">The book</a> ·
+<a href="playground.html" target="_top">how this page is made, and how it computes</a></p>
+</header>'''
+
+def page_to_draw_on(file):
+    "The page that `mlfound draw` writes, with a way back to the book."
+    from mlfound.playground import write_page # the notebooks for Colab are written without it
+    text = write_page(None, file).replace('</header>', BACK, 1)
+    file.write_text(text, encoding='utf-8', newline='\n')
+
 # Everything ---------------------------------------------------------------------------------------
 
 def remove_stale():
@@ -231,8 +245,7 @@ def main():
     ebook.prepare(page, notebook)
     write(out/'words.md', glossary.page())
     downloads(out/'extra/notebooks')
-    from mlfound.playground import write_page # the notebooks for Colab are written without it
-    write_page(None, out/'extra/draw.html')
+    page_to_draw_on(out/'extra/draw.html')
     for target in sorted({*lost}):
         print(f'mlfound: a chapter links to {target}, which is not there yet', file=sys.stderr)
     remove_stale()

@@ -4,6 +4,7 @@ import builtins
 import importlib
 import importlib.util
 import inspect
+import keyword
 import re
 import sys
 from functools import cache
@@ -16,6 +17,8 @@ from sphinx import addnodes
 from book import blob, cells, cfg, chapters, directives, docname, module_of, root, source
 
 project = cfg['lib_name']
+# Where `mm` is a kernel of torch's, and `size` an argument that is to be written.
+OTHERS = 'compiler', 'costs', 'exercises', 'order', 'passes', 'spelling', 'trace'
 order = {docname(p): k for k, p in enumerate(chapters())}
 modules = {module_of(p): docname(p) for p in chapters() if module_of(p)}
 
@@ -83,6 +86,12 @@ def arguments(page):
     return fields | {n.arg for n in nodes if isinstance(n, ast.arg)}
 
 @cache
+def attributes(page):
+    "What the objects of a page call their parts: `mean` may be a running average there."
+    nodes = [n for _, tree in code_of(page) for n in ast.walk(tree)]
+    return {n.attr for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+
+@cache
 def imports(page):
     "The module that each name comes from which a page's code imports from the library."
     return {a.asname or a.name: n.module for _, tree in code_of(page) for n in ast.walk(tree)
@@ -97,9 +106,16 @@ def method(name, page):
     found = methods().get(name, [])
     here = [full for full in found if modules.get(full.rsplit('.', 2)[0]) == page]
     one = here or found
-    known = len(one) == 1 and one[0].rsplit('.', 2)[0] in modules
-    taken = hasattr(builtins, name) or name in arguments(page)
-    return one[0] if known and (here or not taken) else None
+    if len(one) != 1 or (module := one[0].rsplit('.', 2)[0]) not in modules: return None
+    taken = elsewhere(name) or name in arguments(page) | attributes(page)
+    return one[0] if here or module in imports(page).values() and not taken else None
+
+def of_page(name, found, page):
+    "What a page itself defines, imports, or has as a method; an argument or a part is no symbol."
+    for module, full in found.items():
+        if modules[module] == page or imports(page).get(name) == module: return full
+    one = method(name, page)
+    return one if one and modules[one.rsplit('.', 2)[0]] == page else None
 
 def meant(text, page):
     "The full name of the symbol that `text` in backticks means on this page, or None."
@@ -108,9 +124,11 @@ def meant(text, page):
     name = called[1]
     found = {m: full for m, full in index().get(name, {}).items() if m in modules}
     if not found: return method(name, page)
-    if imports(page).get(name) in found: return found[imports(page)[name]]
-    own = {m: f for m, f in found.items() if '.' in name or modules[m] == page or name in public(m)}
-    if not (found := own): return None
+    if own := of_page(name, found, page): return own
+    if keyword.issoftkeyword(name) or name in arguments(page) | attributes(page): return None
+    if page in OTHERS and elsewhere(name): return None
+    found = {m: f for m, f in found.items() if '.' in name or name in public(m)}
+    if not found: return None
     here = order.get(page, len(order))
     place = {m: order[modules[m]] for m in found}
     nearest = min(found, key=lambda m: (place[m] > here, abs(place[m] - here)))
@@ -132,13 +150,27 @@ def chapter_of(node):
         page = re.sub(r'\.(html|ipynb)$', '', ref.get('refuri') or ref.get('reftarget') or '')
         return page if page in order else None
 
+def quoted(node, page):
+    "The chapter that an entry of the list of words, or of the list of symbols, comes from."
+    while node and not isinstance(node, (nodes.row, nodes.list_item)): node = node.parent
+    if not node: return page
+    first = next(node.findall(nodes.raw if page == 'words' else addnodes.pending_xref), None)
+    if page == 'words': return re.search(r'href="(\w+)', first.astext())[1] if first else page
+    return modules.get('.'.join(first['reftarget'].split('.')[:2]), page) if first else page
+
+def named(node, page):
+    "The full name of the symbol that a name in backticks means where it stands, or None."
+    text = node.astext()
+    if page in ('words', 'api'): return meant(text, quoted(node, page))
+    about = chapter_of(node)
+    return about and meant(text, about) or meant(text, page)
+
 def link_symbols(app, doctree):
     "Backticked symbols become references; references that nothing documents stay as they are."
     page = app.env.docname
     for node in list(doctree.findall(nodes.literal)):
         if inside(node, TAKEN) or node['classes'] not in ([], ['code']): continue
-        about = chapter_of(node)
-        if target := about and meant(node.astext(), about) or meant(node.astext(), page):
+        if target := named(node, page):
             ref = addnodes.pending_xref('', refdomain='py', reftype='obj', reftarget=target,
                                         refexplicit=True, refdoc=page, refwarn=False)
             node.replace_self(ref)

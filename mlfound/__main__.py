@@ -32,7 +32,9 @@ def main():
         return 2
     try:
         signal.signal(signal.SIGINT, heard)
-        return command()
+        code = command()
+        signal.signal(signal.SIGINT, signal.SIG_IGN) # it has ended: a second Ctrl-C changes nothing
+        return code
     except KeyboardInterrupt:
         stop()
 

@@ -102,4 +102,5 @@ class Page(str):
     def _repr_html_(self):
         return (f'<iframe title="{escape(self.title)}" sandbox="allow-scripts" loading="lazy" '
                 f'style="width:100%;height:{self.tall}px;border:0" '
-                f'srcdoc="{escape(self)}"></iframe>')
+                f'srcdoc="{escape(self)}">{escape(self.title)}: run the cell, or trust the '
+                'notebook, to see it.</iframe>')

@@ -203,20 +203,6 @@ def check_classes(fn, logits, targ):
         raise ValueError(f'{fn}: targ holds {lo if lo<0 else hi}; '
                          f'with {c} columns of logits the classes are 0 to {c-1}')
 
-# %% ../nbs/21_Checks.ipynb #check_pair
-def check_pair(fn, given):
-    "What an operation's function gave, its result and something beside it; raise unless it is two."
-    if type(given) is tuple and len(given)==2: return given
-    raise TypeError(f'{fn}: its function gave {got(given)}; with aside= it must give two tensors, '
-                    'the result and what its rules may ask for by that name')
-
-def check_aside(fn, aside, names):
-    "The name of what is laid aside, if any, in a list; raise if rules know something else by it."
-    known = ['g','shape','i','out', *names]
-    if aside is None: return []
-    if isinstance(aside, str) and aside.isidentifier() and aside not in known: return [aside]
-    raise ValueError(f'{fn}: aside is {got(aside)}; pass another name than {", ".join(known)}')
-
 # %% ../nbs/21_Checks.ipynb #expected
 def expected(holds:bool, # true in the book
              text:str): # what to say where it is not

@@ -14,7 +14,6 @@ import weakref
 import torch
 
 from .exam import fault, finding, in_dtype, judged, raised
-from .findings import Finding
 from .nudges import accepted, alike, differs, flat, put, same_bits
 from .subject import FunctionSubject, ModuleSubject, TapeSubject, TorchSubject
 from .suspects import fits_error
@@ -213,6 +212,8 @@ OUT_OF_GRAPH = 'out of the graph: backward computes with numbers that have no hi
                '.data, detach); mark it once_differentiable'
 SAVED = 'a saved intermediate: what backward uses has no path back to the arguments; compute it ' \
         'again there, or mark it once_differentiable'
+
+# %% ../nbs/56_Conduct.ipynb #second_order-trial
 def second_order(exam):
     "Right, refused by name, or silently wrong?"
     subject = exam.subject
@@ -360,80 +361,6 @@ def kept_alive(exam):
         when = 'for the next one' if still else 'until the garbage collector runs'
         says = f'{still or alive} tensors of a dropped call are kept {when}'
         yield finding(exam, 'what is left behind', says, kind='remark')
-
-# %% ../nbs/56_Conduct.ipynb #claims
-def claims(subject):
-    "Which transforms does the thing claim?"
-    if not isinstance(subject, FunctionSubject): return ['vmap','grad']
-    f,base = subject.function,torch.autograd.Function
-    with_grad = f.setup_context is not base.setup_context
-    with_vmap = f.generate_vmap_rule or f.vmap is not base.vmap
-    return ['vmap']*bool(with_vmap) + ['grad']*with_grad
-
-# %% ../nbs/56_Conduct.ipynb #transforms_trial
-def transforms(exam):
-    "vmap and grad of torch.func."
-    subject = exam.subject
-    if not isinstance(subject, TorchSubject) or subject.random: return
-    by_name = isinstance(subject, FunctionSubject)
-    for name in claims(subject):
-        try: wrong = (vmapped if name=='vmap' else func_grad)(exam)
-        except Exception as e:
-            claimed = f'{name}: claimed, but it does not work'
-            if by_name: yield finding(exam, f'torch.func.{name}', raised(e), claimed)
-            continue
-        if not wrong: continue
-        yield finding(exam, f'torch.func.{name}', f'{wrong} differs', f'{name}: its rule is wrong')
-    yield from compiled(exam)
-
-# %% ../nbs/56_Conduct.ipynb #vmapped
-def outs_of(exam): return lambda *leaves: tuple(o for o in exam.subject.outputs([*leaves]))
-
-def vmapped(exam):
-    "What differs between vmap and a loop, if anything."
-    rows = [[v*(1+.1*i) for v in exam.values] for i in range(2)]
-    want = [exam.subject.numbers(r) for r in rows]
-    got = torch.func.vmap(outs_of(exam))(*(torch.stack(vs) for vs in zip(*rows)))
-    for i,o in enumerate(got):
-        if not alike(o, torch.stack([w[i] for w in want]), exam.dtype): return f'result {i}'
-    return ''
-
-# %% ../nbs/56_Conduct.ipynb #func_grad
-def func_grad(exam):
-    "Whose gradient differs between torch.func.grad and torch.autograd.grad, if any."
-    gs = exam.gs
-    def total(*leaves): return sum((o*g).sum() for o,g in zip(outs_of(exam)(*leaves), gs))
-    got = torch.func.grad(total, argnums=tuple(range(len(exam.values))))(*exam.values)
-    wrong = differs(exam, got, exam.subject.run(exam.values).pull(gs))
-    return f'the gradient of {wrong[0]}' if wrong else ''
-
-# %% ../nbs/56_Conduct.ipynb #compiled
-def compiled(exam):
-    "What was compiled against what it was compiled from."
-    subject = exam.subject
-    if subject.compiled is None: return
-    program = type(subject)(subject.compiled, subject.args, subject.kwargs)
-    program.to(exam.dtype)
-    for values in (exam.values, [v + .1*exam.noise(v) for v in exam.values]):
-        try: one,two = program.run(values),subject.run(values)
-        except Exception as e:
-            why = raised(getattr(e, 'inner_exception', e))
-            yield Finding('torch.compile', 'refusal', f'no program was made: {why}')
-            return
-        if wrong := other_program(exam, one, two):
-            yield finding(exam, 'torch.compile', f'{wrong} is not that of the original', COMPILED)
-            return
-    yield Finding('torch.compile', 'remark', 'examined as what it was compiled from; the program '
-                  'agrees with that at two points')
-
-# %% ../nbs/56_Conduct.ipynb #other_program
-def other_program(exam, one, two):
-    "In what two passes differ, if they do: results first, then gradients."
-    if not alike(flat(one.outs), flat(two.outs), exam.dtype): return 'the result'
-    gone = differs(exam, one.pull(exam.gs), two.pull(exam.gs))
-    return f'the gradient of {gone[0]}' if gone else ''
-
-COMPILED = 'compile: the compiled program differs'
 
 # %% ../nbs/56_Conduct.ipynb #batch
 def batch(exam):

@@ -333,6 +333,7 @@ def run(mean:Tensor, # `(c,)` running mean, changed in place
     mean.lerp_(x.mean(over(x)), momentum)
     var.lerp_(x.var(over(x)), momentum)
 
+# %% ../nbs/10_Convolution.ipynb #batch_norm-both
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False,
                momentum=.1, eps=1e-5):
     "Normalise each channel, by this batch while training, by the running averages in use."

@@ -12,16 +12,19 @@ import warnings
 from dataclasses import dataclass
 from traceback import walk_tb
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .conduct import (autocast, batch, changes, interleaved, kept_alive, modes, repeated,
-                             second_order, subsets, transforms, untouched, without_tape)
+                             second_order, subsets, untouched, without_tape)
 from .corners import corners, modelled, twice
 from .exam import Exam, entries, raised, smallest
 from .findings import Finding, Report
 from .module import Module
 from .nudges import MOST_ENTRIES
+from .rewritten import transforms
+from .sandbox import FORKS, Outcome, forked
 from .slopes import (GradientError, central_difference, compare, copies, judge, one_each,
                             prepare, relative_error)
 from .subject import is_function, own_randomness, subject_of
@@ -156,8 +159,8 @@ def within(error, module):
     return any(frame.f_globals['__name__']==module for frame,_ in walk_tb(error.__traceback__))
 
 # %% ../nbs/09_Doctor.ipynb #tried
-def tried(exam, name, shrink=True):
-    "The findings of one trial, with the smallest arguments for each fault."
+def tried(exam, name):
+    "The findings of one trial."
     found = []
     try:
         for f in TRIALS[name](exam): found.append(f)
@@ -165,8 +168,53 @@ def tried(exam, name, shrink=True):
         if not within(e, 'mlfound.subject'): raise # a failure of the trial, and no fault of the thing
         what = f'raises {raised(e)}'
         found.append(Finding(name, 'fault', what, [f'an error of its own: {type(e).__name__}']))
+    return found
+
+# %% ../nbs/09_Doctor.ipynb #counts
+def counts(value):
+    "Are there whole numbers in a nest of arguments, as labels or lengths are?"
+    if isinstance(value, dict): return any(map(counts, value.values()))
+    if isinstance(value, (list,tuple)): return any(type(v) is int or counts(v) for v in value)
+    if isinstance(value, np.ndarray): return value.dtype.kind in 'iu'
+    return isinstance(value, Tensor) and not (value.is_floating_point() or value.is_complex())
+
+def apart(exam, work, seconds=300., megabytes=2**14):
+    "What `work()` returns, in a copy of this process where that may die; then None."
+    given = exam.subject.args,exam.subject.kwargs
+    if not (FORKS and counts(given)) or torch.cuda.is_initialized(): return work()
+    def outcome():
+        try: return Outcome([(work(), exam.generator.get_state())])
+        except Exception as e: return Outcome(error=f'{type(e).__name__}: {e}')
+    out = forked(outcome, seconds, megabytes)
+    if out.error: raise RuntimeError(out.error)
+    if not out.steps: return None
+    found,state = out.steps[0]
+    exam.generator.set_state(state)
+    return found
+
+# %% ../nbs/09_Doctor.ipynb #surviving
+RESIZES = 'other sizes', 'a batch, row by row'
+
+def surviving(exam, name):
+    "The findings of one trial, which may end the process it runs in."
+    if name not in RESIZES: return tried(exam, name)
+    found = apart(exam, lambda: tried(exam, name))
+    if found is not None: return found
+    says = 'ends Python, or never returns, at sizes other than those it came with; an index or a ' \
+           'length that does not fit any more has to raise'
+    return [Finding(name, 'refusal', says)]
+
+def with_code(exam, name, f):
+    "A finding with the smallest arguments that show it."
+    if f.kind=='fault' and f.code:
+        f.code = apart(exam, lambda: smallest(exam, TRIALS[name], f)) or f.code
+
+# %% ../nbs/09_Doctor.ipynb #told
+def told(exam, name, shrink=True):
+    "The findings of one trial, ready to be printed."
+    found = surviving(exam, name)
     for f in found:
-        if f.kind=='fault' and f.code and shrink: f.code = smallest(exam, TRIALS[name], f)
+        if shrink: with_code(exam, name, f)
         if f.code and name=='like its model':
             f.code = f.code[:-1] + f', settings=Settings(like={called(exam.model.thing)}))'
     return found
@@ -186,7 +234,7 @@ def examine(thing, # `(f, vjp)`, an `autograd.Function`, a module, function, lay
         exam.straight_through = how.straight_through
         if how.like is not None: exam.model = subject_of(how.like, args, kwargs)
         for trial in bar(chosen(how), how.progress):
-            found += tried(exam, trial, how.shrink)
+            found += told(exam, trial, how.shrink)
             done.append(trial)
             if how.stop and any(f.kind=='fault' for f in found): break
     return Report(found, name, done)

@@ -6,8 +6,7 @@
 __all__ = ['Given', 'Arrival', 'arrivals', 'Drawing', 'Note', 'draw_tape', 'step_through']
 
 # %% ../nbs/17_Drawing.ipynb #drawing-imports
-import ast, inspect, itertools, json, math, operator
-from functools import lru_cache
+import itertools, json, math, operator
 from html import escape
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from .autograd import behind
 from .figure import Figure
 from .layout import columns, few, heights, number, ports, short, size, squares, table
 from .replay import tape_data
+from .sources import in_words
 
 # %% ../nbs/17_Drawing.ipynb #notes
 class Given:
@@ -59,41 +59,6 @@ def _values(cards, variables):
         known |= dict(zip(e.nodes, e.values or ()))   # because of `keep_values`
         if isinstance(e, Given): known[e] = e.data
     return {e: known.get(e) for e in cards}
-
-# %% ../nbs/17_Drawing.ipynb #source
-#| code-fold: true
-@lru_cache(8)
-def _lambdas(text):
-    "Every lambda of a program, by where its body begins and ends."
-    found = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Lambda)]
-    at = operator.attrgetter('lineno', 'col_offset', 'end_lineno', 'end_col_offset')
-    return {at(n.body): n for n in found}
-
-def _lambda(f):
-    "The lambda from which `f` was made, as a tree; raises an error if nobody knows."
-    lines = inspect.findsource(f)[0]
-    spans = [(a,c,b,d) for a,b,c,d in f.__code__.co_positions() if a and c is not None]
-    spans = [s for s in spans if s[:2]<s[2:]]
-    return _lambdas(''.join(lines))[*min(s[:2] for s in spans), *max(s[2:] for s in spans)]
-
-# %% ../nbs/17_Drawing.ipynb #renamed
-#| code-fold: true
-class _Renamed(ast.NodeTransformer):
-    def __init__(self, names): self.names = names
-    def visit_Name(self, n): return ast.Name(self.names.get(n.id, n.id))
-    def visit_Call(self, n):   # `raw(a)` takes a tensor out of a `Var`: to a reader it is `a`
-        if getattr(n.func, 'id', '')=='raw': return self.visit(n.args[0])
-        return self.generic_visit(n)
-
-def _source(rule, names):
-    "What a rule computes, with these names for its parameters."
-    f = inspect.unwrap(rule)
-    given = [names.get(p, p) for p in inspect.signature(f).parameters]
-    call = f'{getattr(f, "__name__", "rule")}({", ".join(given)})'
-    if getattr(f, '__name__', '')!='<lambda>': return call
-    try: body = ast.parse(ast.unparse(_lambda(f).body), mode='eval').body
-    except (OSError, TypeError, ValueError, SyntaxError, KeyError): return call   # at a prompt
-    return ast.unparse(_Renamed(names).visit(body))
 
 # %% ../nbs/17_Drawing.ipynb #arrivals
 class Arrival(NamedTuple):
@@ -180,7 +145,7 @@ def rule(self:_Picture, e, k):
     rest = e.op.rest
     for i,n in enumerate(e.op.names):
         if i!=rest: names[n] = self.spelled(e, i)
-    return _source(edge.rule, names)
+    return in_words(edge.rule, names)
 
 # %% ../nbs/17_Drawing.ipynb #card
 #| code-fold: true

@@ -436,7 +436,7 @@ def unjudged(exam, gs):
                       f'probability below {chance_to_miss(1e-2, 1e-4):.0e}')
 
 # %% ../nbs/54_Exam.ipynb #smallest
-SECONDS = 1. # spent on looking for smaller arguments
+SECONDS = 5. # at most, spent on looking for smaller arguments
 
 def smallest(exam, trial, finding):
     "The code of a finding of `trial`, with arguments as small as may be."

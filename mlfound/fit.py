@@ -23,6 +23,7 @@ from .data import Split
 from .module import Module
 from .records import leaves
 from .saved import ModelError, check_finished, content, read_tensors, write_tensors
+from .terminal import Progress
 from .training import minibatches, one_cycle, to_state_dict
 from .ways import (OPTIMIZERS, UNASKED, Settings, advice, default_rate, evaluate,
                           find_optimizer, find_kind, networks, way_of)
@@ -116,28 +117,6 @@ def _look(losses, history, per_epoch):
             'and look for nan in the inputs')
     history.losses += values
     return len(values)
-
-# %% ../nbs/14_Fit.ipynb #Progress
-#| code-fold: true
-class _Progress:
-    "A bar where a person looks on, a line an epoch in a file, nothing if not wanted."
-    def __init__(self, total, done, wanted):
-        self.bar,self.lines = None,False
-        if wanted is False: return
-        person = 'ipykernel' in sys.modules or sys.stderr is not None and sys.stderr.isatty()
-        self.lines = wanted is None and not person
-        if not self.lines:
-            from tqdm import tqdm
-            self.bar = tqdm(total=total, initial=done, unit=' steps', leave=False, mininterval=.2)
-    def step(self, n, text):
-        if self.bar is None: return
-        self.bar.set_postfix_str(text, refresh=False)
-        self.bar.update(n)
-    def say(self, text):
-        if self.lines: print(text, file=sys.stderr, flush=True)
-        elif self.bar is not None: self.bar.write(text, file=sys.stderr)
-    def close(self):
-        if self.bar is not None: self.bar.close()
 
 # %% ../nbs/14_Fit.ipynb #Run
 #| code-fold: true
@@ -283,7 +262,7 @@ def resume(self:_Run, path):
     torch.set_rng_state(random['random.torch'])
 
 # %% ../nbs/14_Fit.ipynb #epoch
-def _epoch(run, train, valid, transform, shown, every=50):
+def epoch(run, train, valid, transform, shown, every=50):
     "One pass through the examples, and a look at the validation set."
     way,opt,h,size = run.way,run.opt,run.history,run.settings.batch
     losses,begin = [],time.perf_counter()
@@ -418,13 +397,13 @@ def fit(model, # `[w1, b1, ...]`, a `Module`, an `nn.Module` or a `Way`; trained
 def _train(run, train, valid, transform, progress, checkpoint):
     "All epochs that are left; whatever ends them, the model then holds what was trained."
     s,h = run.settings,run.history
-    shown = _Progress(s.epochs*run.per_epoch, len(h.epochs)*run.per_epoch, progress)
+    shown = Progress(s.epochs*run.per_epoch, len(h.epochs)*run.per_epoch, progress)
     warning = advice(s.optimizer, s.lr, s.batch) if s.optimizer in OPTIMIZERS else None
     if warning: shown.say(f'fit: {warning}')
     with run.way.training():
         try:
             for _ in range(len(h.epochs), s.epochs):
-                _epoch(run, train, valid, transform, shown)
+                epoch(run, train, valid, transform, shown)
                 if checkpoint: _checkpoint(run, checkpoint, shown)
         except KeyboardInterrupt:
             run.restore()

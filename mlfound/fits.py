@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from .doctor import diagnose
-from .mutants import broken_as, source_of
 from .pieces import load, name_of
 from .sandbox import Other, Outcome, Watched, attempt, brief
 from .slips import WORDS, all_mutations
+from .sources import broken_as, source_of
 
 # %% ../nbs/79_Fits.ipynb #Exercise
 @dataclass

@@ -6,7 +6,7 @@
 __all__ = ['Mutant', 'rejections', 'mutants', 'Mutants']
 
 # %% ../nbs/08_Mutants.ipynb #imports
-import ast, copy, inspect, linecache, math, re, warnings
+import ast, inspect, math, re, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -15,64 +15,8 @@ from types import CodeType, FunctionType
 import torch
 
 from .catalogue import find, floats, found
+from .sources import broken_as, replaced, source_of
 from .verify import BOUNDS, broken_conventions, case, copies, errors, rule_of
-
-# %% ../nbs/08_Mutants.ipynb #tree
-@cache
-def _tree(filename): return ast.parse(''.join(linecache.getlines(filename)))
-def _bare(node):
-    "A function without decorators, defaults and annotations: what is in its code object."
-    node = copy.deepcopy(node)
-    for a in ast.walk(node.args):
-        if isinstance(a, ast.arg): a.annotation = None
-    node.args.defaults,node.args.kw_defaults = [],[None]*len(node.args.kwonlyargs)
-    if isinstance(node, ast.FunctionDef): node.decorator_list,node.returns = [],None
-    return node
-
-# %% ../nbs/08_Mutants.ipynb #source_of
-def _is_source(node, f):
-    "Is `node` the source of the function `f`?"
-    code,first = f.__code__,getattr(node, 'lineno', None)
-    if isinstance(node, ast.Lambda) and f.__name__=='<lambda>' and first==code.co_firstlineno:
-        body = node.body
-        start,end = (body.lineno, body.col_offset),(body.end_lineno, body.end_col_offset)
-        return all(start <= (line,c) <= end for line,_,c,_ in code.co_positions() if line and c)
-    if not isinstance(node, ast.FunctionDef) or node.name!=f.__name__: return False
-    return code.co_firstlineno==min([first, *(d.lineno for d in node.decorator_list)])
-
-@cache
-def source_of(f):
-    "The syntax tree of a function, or of the one lambda among several on a line whose code it is."
-    for node in ast.walk(_tree(f.__code__.co_filename)):
-        if _is_source(node, f): return _bare(node)
-    raise ValueError(f'mutants: the source of {f.__qualname__} is not to be found in '
-                     f'{f.__code__.co_filename}; define it in a file or a cell')
-
-# %% ../nbs/08_Mutants.ipynb #replaced
-class _Swap(ast.NodeTransformer):
-    def __init__(self, old, new): self.old,self.new = old,new
-    def visit(self, node): return self.new if node is self.old else self.generic_visit(node)
-def _replaced(root, old, new):
-    "A copy of the tree `root` with the node `old` replaced."
-    place = next(i for i,node in enumerate(ast.walk(root)) if node is old)
-    root = copy.deepcopy(root)
-    old = next(node for i,node in enumerate(ast.walk(root)) if i==place)
-    return ast.fix_missing_locations(_Swap(old, new).visit(root))
-
-def _compiled(node):
-    "The code object of a function or lambda."
-    body = [ast.Expr(node)] if isinstance(node, ast.Lambda) else [node]
-    program = compile(ast.fix_missing_locations(ast.Module(body, [])), '<mutant>', 'exec')
-    return next(c for c in program.co_consts if isinstance(c, CodeType))
-
-# %% ../nbs/08_Mutants.ipynb #broken_as
-@contextmanager
-def broken_as(f, node):
-    "For the duration of a `with` block `f` is what `node` says, wherever it is used."
-    old = f.__code__
-    f.__code__ = _compiled(node)
-    try: yield
-    finally: f.__code__ = old
 
 # %% ../nbs/08_Mutants.ipynb #arithmetic_mistakes
 text = ast.unparse
@@ -226,7 +170,7 @@ def mutations(f):
     for n in _statements(root): wrong += [(n, *w) for kind in _MISTAKES for w in kind(n)]
     versions = {text(root): None}   # by their text: each once
     for old,mistake,new in wrong:
-        node = _replaced(root, old, _parsed(new, old))
+        node = replaced(root, old, _parsed(new, old))
         versions.setdefault(text(node), (mistake, node))
     return [*versions.values()][1:]
 
@@ -300,7 +244,7 @@ def _declared_mistakes(rule):
         yield mistake,change,_put_as(o, 'rules', rules)
 
 # %% ../nbs/08_Mutants.ipynb #broken
-def _broken(chosen):
+def broken_rules(chosen):
     "Every mutant of these rows: (rows to try, part, mistake, change, a context in which it is so)."
     for f,users in parts().items():
         if not any(t in chosen for t in users): continue
@@ -424,7 +368,7 @@ def mutants(*names, # rules, by name or as the library's own objects; all if non
         warnings.simplefilter('ignore')   # PyTorch's, about what mutants do
         for t in {u: 0 for us in parts().values() for u in us if any(c in us for c in chosen)}:
             for k in range(len(rule_of(t).calls)): case(rule_of(t), k)   # while all is right
-        for users,part,mistake,change,how in _broken(chosen):
+        for users,part,mistake,change,how in broken_rules(chosen):
             reason,points = excuses.get((part,change), ('',list))
             rules = [rule_of(t) for t in users]
             right = [[*_answers(r, points())] for r in rules]

@@ -124,7 +124,7 @@ def page_data(model):
 # %% ../nbs/18_Playground.ipynb #play-21
 class Playground(Page):
     "The page that reads what you draw, as HTML; Jupyter shows it."
-    title,tall = 'Draw a digit, and see a network read it',1250
+    title,tall = 'Draw a digit, and see a network read it',2560
 
 def write_page(model=None, # a model, or where one is, as for `find_model`; None: the packaged one
                path=DRAW, # the file to write; an old one is replaced only if it is such a page

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from . import autograd
 from .autograd import Var, method, op, torch_functions
-from .guards import renamed, synonyms
+from .signatures import renamed, synonyms
 
 # %% ../nbs/30_Pointwise.ipynb #pointwise
 def pointwise(f, # torch's function of one tensor

@@ -147,6 +147,7 @@ def examine_named(thing, # module:Name, file.py:Name, or file.py:f,vjp: a functi
                   most:int=1000, # entries in all, above which directions are drawn
                   seed:int=1, # of whatever is drawn
                   like:str=None, # module:name of a function whose conventions it should meet
+                  straight_through:bool=False, # a gradient is wanted where the function is flat
                  )->Report:
     "Try everything that can be wrong with a gradient of yours. This runs your code."
     from mlfound.doctor import Settings, examine # its judges, without which other commands start
@@ -155,6 +156,7 @@ def examine_named(thing, # module:Name, file.py:Name, or file.py:f,vjp: a functi
     with redirect_stdout(sys.stderr if json else sys.stdout): # what the user's code prints
         (given,more),found = arguments(shapes, args),find_thing(str(thing))
         how = Settings(most=most, seed=seed, progress=False if json else None,
+                       straight_through=straight_through,
                        like=find_thing(str(like)) if like else None)
         with running(thing, called_with(given)):
             report = examine(found, *given, settings=how, **more)

@@ -8,6 +8,7 @@ __all__ = ['FORKS', 'Step', 'Outcome', 'attempt']
 # %% ../nbs/70_Sandbox.ipynb #imports
 import contextlib
 import ctypes
+import faulthandler
 import inspect
 import io
 import linecache
@@ -165,6 +166,7 @@ def child(write, work, seconds, megabytes):
     "In the copy: work, send what came out, and be gone without a word."
     try:
         torch.set_num_threads(1)
+        faulthandler.disable() # who asks hears of a crash from us
         with contextlib.suppress(Exception): limit_memory(megabytes)
         for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, signal.SIG_DFL)
         data = pickle.dumps(in_time(work, seconds))

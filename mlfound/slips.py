@@ -10,7 +10,8 @@ import ast
 import copy
 from itertools import islice
 
-from .mutants import mutations, source_of
+from .mutants import mutations
+from .sources import source_of
 
 # %% ../nbs/75_Slips.ipynb #WORDS
 WORDS = { # kind of mistake → in words
@@ -83,6 +84,7 @@ def other_variables(node, names):
 QUESTIONS = 'len','range','zip','list','next','super','int','float','tuple','partial'
 LIBRARIES = 'torch','math','F'
 
+# %% ../nbs/75_Slips.ipynb #other_steps-patterns
 def other_steps(node):
     "What goes wrong with a call."
     match node:

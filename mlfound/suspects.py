@@ -290,6 +290,7 @@ DIVIDED = 'a shared term: a multiple of the {} along axis {} is missing, as the 
 TOO_MANY = 'a term too many: something that is shared along axis {} is subtracted, though ' \
            'entries do not act on each other along it, as with a mean that is a constant'
 
+# %% ../nbs/52_Suspects.ipynb #fits_shared_forms
 def fits_shared(got, want, x, out, table=None):
     "Is what is missing the same, or a multiple of something, all along an axis?"
     missing = want-got

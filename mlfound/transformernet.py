@@ -62,6 +62,7 @@ class Shares:
         own,whole = ((t!=UNASKED).sum().item() for t in (mine, y))
         return self.cut(x),mine,own/whole
 
+# %% ../nbs/61_TransformerNet.ipynb #in_shares
 def in_shares(way):
     "The same way, for several processes: losses and gradients of all shares add up."
     shares = Shares()

@@ -147,15 +147,20 @@ def _again(gs, ds, xs):
     if isinstance(weighed, Var) and weighed.requires_grad: return list(grad(weighed, xs))
     return [torch.zeros_like(v.data) for v in xs]
 
+def _second(trial, once):
+    "Second order by the tape: `once(g, vs, xs)` gives the gradients for some `xs` of the `vs`."
+    def second(g, ds, *args):
+        vs,g = _leaves(args, trial.of(args)),Var(g, requires_grad=True)
+        xs = [vs[i] for i in trial.of(args)]
+        return _again(once(g, vs, xs), ds, [*xs, g])
+    return second
+
 def _function(trial):
     vjp,f = found(trial.path),found(trial.f) if isinstance(trial.f, str) else trial.f
     def first(g, *args):
         r = trial.use(vjp, g, *args) if trial.use else vjp(g, *args)
         return [t for t in (r if isinstance(r, tuple) else (r,)) if t is not None]
-    def second(g, ds, *args):
-        vs,g = _leaves(args, trial.of(args)),Var(g, requires_grad=True)
-        return _again(first(g, *vs), ds, [*(vs[i] for i in trial.of(args)), g])
-    return Rule(trial, f, first, second)
+    return Rule(trial, f, first, _second(trial, lambda g,vs,xs: first(g, *vs)))
 
 # %% ../nbs/07_Verification.ipynb #operation
 def _tape_orders(trial, f):
@@ -163,11 +168,7 @@ def _tape_orders(trial, f):
     def first(g, *args):
         vs = _leaves(args, trial.of(args))
         return list(grad(f(*vs), [vs[i] for i in trial.of(args)], g))
-    def second(g, ds, *args):
-        vs,g = _leaves(args, trial.of(args)),Var(g, requires_grad=True)
-        xs = [vs[i] for i in trial.of(args)]
-        return _again(grad(f(*vs), xs, g, create_graph=True), ds, [*xs, g])
-    return first,second
+    return first,_second(trial, lambda g,vs,xs: grad(f(*vs), xs, g, create_graph=True))
 
 def _operation(trial):
     f = found(trial.path, operation=True)
@@ -234,11 +235,9 @@ def _tape(trial):
         y1,y2 = trial.use(*vs)
         g1,g2 = _split(g, (y1,y2))
         return list(grad([y1,y1,y2], vs, [.25*g1,.75*g1,g2], **kw))
-    def again(g, ds, *args):
-        vs,g = leaves(args),Var(g, requires_grad=True)
-        return _again(by_grad(g, *vs, create_graph=True), ds, [*vs, g])
     if trial.name!='grad': return Rule(trial, trial.f, by_backward)
-    return Rule(trial, trial.f, lambda g,*args: by_grad(g, *leaves(args)), again)
+    second = _second(trial, lambda g,vs,xs: by_grad(g, *vs, create_graph=True))
+    return Rule(trial, trial.f, lambda g,*args: by_grad(g, *leaves(args)), second)
 
 # %% ../nbs/07_Verification.ipynb #rule_of
 _KINDS = dict(function=_function, operation=_operation, composite=_composite, layer=_layer,

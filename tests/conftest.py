@@ -80,12 +80,12 @@ def few_digits(monkeypatch):
 def interrupted_after(epochs):
     "Whoever trains in here presses Ctrl-C at the beginning of the next epoch."
     import mlfound.fit
-    left, epoch = [epochs], mlfound.fit._epoch
+    left, epoch = [epochs], mlfound.fit.epoch
     def stops(*args):
         if not left[0]: raise KeyboardInterrupt
         left[0] -= 1
         epoch(*args)
-    with mock.patch('mlfound.fit._epoch', stops): yield
+    with mock.patch('mlfound.fit.epoch', stops): yield
 
 @pytest.fixture(scope='session')
 def browser():

@@ -429,7 +429,9 @@ def interrupted(self):
     of(self)
 SGD.step = interrupted
 from mlfound.__main__ import main
-sys.exit(main())
+code = main()
+signal.raise_signal(signal.SIGINT) # once more, when it is on its way out
+sys.exit(code)
 '''
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from doctor_held_out import FAULTS as HELD_OUT, FOUND, SOUND as HELD_OUT_SOUND
 from doctor_reports import FAULTS as REPORTS, FOUND as FOUND_LATER, SOUND as REPORTS_SOUND
 from doctor_sound import SOUND, drawn
 from doctor_strangers import FAULTS as STRANGERS, SOUND as STRANGERS_SOUND
+from mlfound import doctor
 from mlfound.backward import lin_vjp
 from mlfound.cli import main
 from mlfound.doctor import TRIALS, GradientsWrong, Settings, assert_gradients, diagnose, examine
@@ -243,3 +245,38 @@ def test_at_the_prompt(tmp_path, monkeypatch, capsys):
     code, err, out = examined('rules:none', '--shapes', '2')
     assert (code, err) == (2, 'mlfound: error: examine: rules has no none; it has double, rule, '
                               'right\n')
+
+def cut(x, lengths):
+    "Ends the process where an unchecked kernel would read past the end."
+    if int(lengths.max())>len(x): os.abort()
+    return x[:int(lengths.max())].square()
+
+forks = pytest.mark.skipif(not doctor.FORKS, reason='processes are copied on Linux alone')
+
+@forks
+def test_what_ends_the_process_ends_a_copy_of_it():
+    report = examine(cut, torch.ones(3), torch.tensor([2,3]))
+    assert report.ok and {f.trial for f in report.refusals}=={'other sizes', 'a batch, row by row'}
+    assert all('ends Python' in f.what for f in report.refusals)
+
+@forks
+def test_the_smallest_arguments_are_looked_for_apart():
+    "Where that ends the copy, the code is that of the arguments as they came."
+    class Late(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, lengths): return cut(x, lengths)
+        @staticmethod
+        def backward(ctx, g): return g, None
+    only = Settings(trials='every entry')
+    report = examine(Late, torch.ones(3), torch.tensor([2,3]), settings=only)
+    assert not report.ok and 'x = torch.tensor([1.0, 1.0, 1.0], ' in report.faults[0].code
+
+def test_apart_or_not_the_findings_are_the_same():
+    "What was drawn in the copy counts as drawn, and what fails there is told here."
+    def f(x, k): return torch.index_select(x, 0, k).sin()
+    def rule(g, x, k): return g*x.cos(), None
+    x,k = torch.linspace(0, 1, 4, dtype=torch.float64), torch.arange(4)
+    apart = str(examine((f, rule), x, k))
+    with mock.patch.object(doctor, 'FORKS', False): assert str(examine((f, rule), x, k))==apart
+    with mock.patch.dict(doctor.TRIALS, {'other sizes': lambda exam: iter([1/0])}):
+        with pytest.raises(RuntimeError, match='ZeroDivisionError'): examine((f, rule), x, k)

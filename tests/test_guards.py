@@ -198,7 +198,7 @@ def test_keep_values():
 def test_threads_add_to_one_leaf():
     w = leaf()
     y = w*2
-    with A._lock:                               # while somebody else writes, `backward` waits
+    with A.writing:                               # while somebody else writes, `backward` waits
         t = threading.Thread(target=y.backward)
         t.start()
         t.join(.2)

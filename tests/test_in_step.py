@@ -35,6 +35,17 @@ def test_notebooks_clean(tmp_path):
     )
 
 
+def test_a_figure_says_in_words_what_it_shows():
+    "Jupyter shows these words where it does not trust a notebook, and draws nothing."
+    drawings, silent = {'image/svg+xml', 'image/png'}, []
+    for path in book.chapters():
+        for c in (c for c in book.cells(path) if c['cell_type'] == 'code'):
+            data = [o['data'] for o in c['outputs'] if drawings & {*o.get('data', {})}]
+            said = [''.join(d['text/plain']) for d in data if 'text/html' not in d]  # has its own
+            silent += [f"{path.name}: {c['id']}" for w in said if not w.startswith('Figure: ')]
+    assert not silent, f'name what it shows, `#| fig-alt: …`, and run docs/outputs.py: {silent}'
+
+
 def test_jupyterlab_folds_what_the_page_folds():
     run(sys.executable, 'docs/folds.py', '--check')
 

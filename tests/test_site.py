@@ -221,13 +221,21 @@ def test_a_fold_is_called_by_what_is_in_it():
              ('def f(): pass', 'Show the code of f'), ('test_eq(1, 1)', 'More tests'),
              ('import math\nassert math.pi', 'More tests'))
     for code, name in named: assert folds.hidden(code) == name
+    tables = (('rows += [row("a.tanh", 1), row("a.exp", f("x"))]', 'Show the rows of tanh, exp, x'),
+              ('a, b = 1, 2', 'Show the code of a, b'), ('rows.append(1)', 'Show the code'))
+    for code, name in tables:
+        assert folds.fold(f'#| exporti\n#| code-fold: true\n{code}').name == name
 
 meant = ( # what a text says, on which page, and where that leads
     ('lin', 'exercises', 'forward.lin'), ('compare', 'command_line', 'report.compare'),
     ('defvjp', 'autograd', 'autograd.Op.defvjp'), ('eval', 'records', 'records.Parts.eval'),
     ('step', 'corners', None), ('bwd', 'exercises', None), ('forward', 'subject', None),
     ('train()', 'module', None), ('read(job)', 'jobs', None), ('params', 'exercises', None),
-    ('other', 'judge', None))
+    ('other', 'judge', None), ('other', 'pieces', None), # of one class, which pieces never heard of
+    ('detach', 'backward', None), ('mm', 'costs', None), ('case', 'files', None), # not ours
+    ('mean', 'convlayers', None), ('kept', 'autograd', None), # a part, an argument
+    ('record', 'autograd', 'autograd.Op.record'), ('train', 'records', 'records.Parts.train'),
+    ('record', 'compiler', 'trace.record'), ('size', 'exercises', None))
 
 @pytest.mark.parametrize('text,page,found', meant, ids=[f'{t} in {p}' for t, p, _ in meant])
 def test_a_word_in_backticks_leads_to_what_it_means(text, page, found):
@@ -241,11 +249,31 @@ def test_a_word_is_explained_by_whole_sentences():
     assert glossary.sentence(text, text.index('*overfitting')) == said
     assert glossary.sentence(text, text.index('all')) == 'That is all.'
 
+POINTS_BACK = re.compile(r'\(?(That|This|It|They|Their|Each has|Whoever has it)\b')
+
+@pytest.mark.parametrize('word', glossary.WORDS)
+def test_every_word_is_explained_where_it_leads(word):
+    "By a sentence that has the word, and that can be understood where it is quoted."
+    said = glossary.found()[word].said
+    assert re.search(re.escape(word), said, re.I) and len(said.split()) > 6, said
+    assert not POINTS_BACK.match(said), said
+
 def test_a_name_in_a_row_is_that_of_its_chapter(site):
     "Of namesakes in several modules, the first page's table means that of the chapter beside it."
     text = text_of(site, 'index.html')
     for home, name in ('catalogue', 'drawn'), ('compiler', 'write'), ('fit', 'load'):
         assert f'href="{home}.html#mlfound.{home}.{name}"' in text
+
+def test_a_name_that_is_quoted_is_that_of_the_chapter_it_is_from(site):
+    "In the list of words `train` is a part of the data, in that of symbols `expand` is the tape's."
+    assert '#mlfound.cli.train' not in text_of(site, 'words.html')
+    assert '#mlfound.autograd.grad' in text_of(site, 'words.html') # of a leaf
+    row = text_of(site, 'api.html').split('title="mlfound.shapes.expand_as"')[1].split('</tr>')[0]
+    assert 'raw(other)' in row and 'mlfound.terminal' not in row
+
+def test_the_index_names_no_module_as_such(site):
+    "Each would stand there twice, by its name and under `module`; the list of symbols has them."
+    assert not re.search(r'>module</a>|>module <', text_of(site, 'genindex.html'))
 
 def test_a_test_that_imports_something_is_a_test():
     for test in 'test_eq(os.sep, "/")', 'with open("f"): assert os.sep':
@@ -395,6 +423,22 @@ def test_no_level_of_headings_is_left_out(kinds):
              if k.levels[:1] != [1] or any(b > a+1 for a, b in zip(k.levels, k.levels[1:]))}
     assert not found
 
+# What formulas of the notebooks are made of: JupyterLab's MathJax knows these and sets them.
+IN_JUPYTER = set(r"""Big Bigl Bigr Delta Longrightarrow Phi approx bar begin beta bigl bigr bmod
+    cdot cdots circ cos cosh delta dots ell end epsilon eta frac ge hat in infty lVert
+    lambda langle ldots left leftarrow lfloor ln log lvert mapsto mathrm max mu nabla ne
+    odot operatorname overline partial pi pm qquad quad rVert rangle rfloor right rvert
+    sigma sin sinh sqrt sum tanh tau text textstyle texttt tfrac times to top underset
+    varepsilon varphi vec xrightarrow""".split())
+
+@each_chapter
+def test_formulas_are_set_in_a_notebook_too(path):
+    "What MathJax does not know, such as KaTeX's place for a break, it shows by name, in red."
+    texts = [book.source(c) for c in book.cells(path) if c['cell_type'] == 'markdown']
+    prose = [re.sub(r'```.*?```|`[^`\n]*`', '', text, flags=re.S) for text in texts]
+    formulas = re.findall(r'\$\$[^$]+\$\$|\$[^$\n]+\$', '\n'.join(prose))
+    assert not {w for f in formulas for w in re.findall(r'\\([A-Za-z]+)', f)} - IN_JUPYTER
+
 def test_every_formula_could_be_set(kinds):
     failed = {'katex-error', 'merror'}
     assert not [n for n, k in kinds.items() if any(failed & {*kind} for kind in k.found)]
@@ -447,14 +491,36 @@ def test_the_first_page_reads_what_is_drawn(tab):
     assert dark == (page.frames[1].evaluate(ground) != light)
     assert not t.foreign() and not t.complaints
 
+def test_the_page_to_draw_on_leads_back(site, tab):
+    "It stands by itself, without the book around it."
+    page = tab().open('draw.html')
+    links = page.locator('header a').evaluate_all('all => all.map(a => a.getAttribute("href"))')
+    assert links == ['index.html', 'playground.html'] and all((site/f).exists() for f in links)
+    assert page.locator('header a').first.is_visible()
+
+def test_a_page_in_a_frame_is_seen_whole(tab):
+    "The chapter about it shows the page to draw on as tall as it is, in the chapter's own light."
+    t = tab(color_scheme='light')
+    page = t.open('playground.html')
+    page.locator('iframe').scroll_into_view_if_needed()
+    page.frame_locator('iframe').locator('#answer').wait_for()
+    page.evaluate('document.body.dataset.theme = "dark"')
+    page.wait_for_timeout(500)
+    inner = page.frames[1]
+    assert inner.evaluate('document.documentElement.scrollHeight <= innerHeight')
+    assert inner.evaluate('document.documentElement.dataset.theme') == 'dark'
+
 # Search -------------------------------------------------------------------------------------------
 
 LEADS = {'lin_vjp': 'backward.html#mlfound.backward.lin_vjp',
          'Var.backward': 'autograd.html#mlfound.autograd.Var.backward',
          'telescope': None, 'handwritten': 'data.html',
          'vector–Jacobian product': 'backward.html',
-         'backpropagation': '', 'overfitting': '', 'regularization': '', 'chain rule': '',
-         'cost function': ''}
+         'backpropagation': 'backward.html#word-backward-pass', # the word that the book has, first
+         'overfitting': 'training.html#word-overfitting', 'momentum': 'training.html#word-momentum',
+         'early stopping': 'training.html#word-stopping-early',
+         'regularization': 'training.html#word-regularization',
+         'chain rule': 'backward.html#word-chain-rule', 'cost function': 'forward.html#word-loss'}
 
 def hits(page):
     "The links and the excerpts of what the search page shows."

@@ -72,9 +72,9 @@ def environment(env, first):
 
 
 def install(python, *what, **more):
-    "Into the environment of `python`, with the pip of this one."
+    "Into the environment of `python`, with the pip of this one, whatever this one has itself."
     pip = sys.executable, '-m', 'pip', '--python', python
-    run(*pip, 'install', '--quiet', '--no-deps', '--no-index', *what, **more)
+    run(*pip, 'install', '--quiet', '--no-deps', '--no-index', '--ignore-installed', *what, **more)
 
 
 @pytest.fixture(scope='module', params=[1, 2], ids='fastcore-{}'.format)

@@ -21,8 +21,9 @@ from mlfound.catalogue import find, found
 from mlfound.fits import (EXERCISES, WORDS, all_mutations, attempt, first_wrong, functions,
                           names_for, pack, solved, versions, words)
 from mlfound.judge import breakable, broken, judge
-from mlfound.mutants import broken_as, rejections
+from mlfound.mutants import rejections
 from mlfound.pieces import blank, load, name_of
+from mlfound.sources import broken_as
 from mlfound.verify import case, rule_of
 from mlfound.workbook import best, check, notebook, solution, standing, table, write_workbook
 

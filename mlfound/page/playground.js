@@ -92,16 +92,19 @@ function obeySurroundings(app) {
     else delete root.dataset.theme;
     app.repaint();
   };
-  addEventListener('message', ({ data }) => { if (data?.mlfound === 'theme') dress(data.theme); });
+  const tall = () => document.body.getBoundingClientRect().height;
+  const tell = () => parent.postMessage({ mlfound: 'height', height: tall() }, '*');
+  addEventListener('message', ({ data }) => {
+    if (data?.mlfound !== 'theme') return;
+    dress(data.theme);
+    tell();
+  });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', app.repaint);
   const wishes = location.hash.slice(1).split('-');
   root.classList.toggle('compact', wishes.includes('compact'));
   document.querySelector('#whole').href = location.href.split('#')[0];
   dress(wishes.at(-1));
-  if (parent === window) return;
-  const tall = () => document.body.getBoundingClientRect().height;
-  const tell = () => parent.postMessage({ mlfound: 'height', height: tall() }, '*');
-  new ResizeObserver(tell).observe(document.body);
+  if (parent !== window) new ResizeObserver(tell).observe(document.body);
 }
 
 // Puts the page together.

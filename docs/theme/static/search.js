@@ -13,9 +13,9 @@ engine.addAll(SEARCH_DATA.map((record, id) => ({ id, ...record })));
 const bare = (name) => name.toLowerCase().replace(/\(.*/, "").trim();
 
 function find(query) {
-  const asked = bare(query);
-  const weight = (r) => r.score * (r.object ? 1.5 : 1) * (bare(r.title) === asked ? 100 : r.object && bare(r.title).endsWith("." + asked) ? 20 : 1);
   const also = SYNONYMS[query.toLowerCase()]; // the word that the book has for it
+  const asked = [query, also ?? query].map(bare);
+  const weight = (r) => r.score * (r.object ? 1.5 : 1) * (asked.includes(bare(r.title)) ? 100 : r.object && bare(r.title).endsWith("." + asked[0]) ? 20 : 1);
   const all = (words) => ({ combineWith: "AND", queries: [words] });
   let hits = engine.search(also ? { combineWith: "OR", queries: [all(query), all(also)] } : query);
   if (!hits.length) hits = engine.search(query, { combineWith: "OR" });
