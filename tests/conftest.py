@@ -14,8 +14,8 @@ os.environ['MLFOUND_STRICT'] = '1' # the book's experiments give the book's numb
 
 # A worker takes file after file, and whoever is left with a long one at the end works alone: these
 # come first, the longest at the front. The others take less than 20 s each.
-LONGEST = ('site operations command wheel playground workbook scale pictures benchmarks movable '
-           'doctor predict sample_inputs verify').split()
+LONGEST = ('site playground command workbook operations pictures benchmarks scale wheel doctor '
+           'movable figure sample_inputs predict transforms verify').split()
 
 def pytest_collection_modifyitems(items):
     def place(item):
