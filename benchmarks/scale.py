@@ -83,13 +83,18 @@ def programs(n):
     return calls | {'matrix products alone': products}
 
 
+def in_a_row(n):
+    "How many steps of this batch are timed as one."
+    return 10 if n < 1024 else 3
+
+
 def steps(args):
     "Microseconds of a step, by batch."
     return {
         str(n): interleaved(
             programs(n),
             1 if args.quick else max(2, args.rounds if n < 1024 else args.rounds // 4),
-            1 if args.quick else 10 if n < 1024 else 3,
+            1 if args.quick else in_a_row(n),
         )
         for n in batches
     }

@@ -41,10 +41,14 @@ def _arguments(entries, names):
 # %% ../nbs/17_Drawing.ipynb #labels
 _DIGITS = str.maketrans('0123456789', '₀₁₂₃₄₅₆₇₈₉')
 
+def _kind(e):
+    "What it is: an operation, by its name, or data, or a leaf."
+    if e.op: return e.op.name
+    return 'data' if isinstance(e, Given) else 'leaf'
+
 def _labels(cards, known):
     "What to call each card: its `known` name, or that of its operation, numbered if need be."
-    bare = [known.get(e) or (e.op.name if e.op else 'data' if isinstance(e, Given) else 'leaf')
-            for e in cards]
+    bare = [known.get(e) or _kind(e) for e in cards]
     count = {b: itertools.count(1) for b in bare if bare.count(b)>1}
     return {e: b+str(next(count[b])).translate(_DIGITS) if b in count else b
             for e,b in zip(cards, bare)}
@@ -132,7 +136,7 @@ def spelled(self:_Picture, e, i):
 @patch
 def call(self:_Picture, e):
     "The operation of `e` with its arguments."
-    if not e.op: return 'data' if isinstance(e, Given) else 'leaf'
+    if not e.op: return _kind(e)
     return f'{e.op.name}({", ".join(self.spelled(e, i) for i in range(len(self.args[e])))})'
 
 # %% ../nbs/17_Drawing.ipynb #rule_of_edge
@@ -262,7 +266,8 @@ def nodes(self:_Picture):
     tall = _H + 10 + _DRAWER*bool(self.grads)
     for i,e in enumerate(self.cards):
         said = [self.label[e], self.call(e).split('(')[0], 'shape '+size(self.shape(e))]
-        kind = 'node' if e.op else 'node leaf given' if isinstance(e, Given) else 'node leaf'
+        bare = 'node leaf given' if isinstance(e, Given) else 'node leaf'
+        kind = 'node' if e.op else bare
         said = escape(', '.join(said))
         drawn = f'<rect class="ring" x="-5" y="-5" width="{_W+10}" height="{tall}" rx="15"/>'
         drawn += _drawer(self.grads.get(e), self.first) + self.card(e)

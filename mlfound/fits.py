@@ -228,8 +228,8 @@ def slips(name):
 # %% ../nbs/79_Fits.ipynb #fits
 def series(steps, part):
     "One part of every result: all of it, or the result of that number."
-    return [s.value if part is None else s.value[part] if is_long(s.value, part) else None
-            for s in steps]
+    if part is None: return [s.value for s in steps]
+    return [s.value[part] if is_long(s.value, part) else None for s in steps]
 
 def is_long(v, part): return isinstance(v, tuple) and len(v)>part
 

@@ -31,11 +31,14 @@ def relative_error(got:Tensor, # `(...)` the answer to judge
     return diff/size if size and math.isfinite(diff) else math.inf
 
 # %% ../nbs/36_Slopes.ipynb #copies
+def copied(a):
+    "A tensor anew and contiguous, a list, tuple or dictionary anew; anything else as it is."
+    if torch.is_tensor(a): return a.clone(memory_format=torch.contiguous_format)
+    return copy.deepcopy(a) if isinstance(a, (list,tuple,dict)) else a
+
 def copies(args): # `f` and the rule never see the checker's own
     "Contiguous copies of tensors, copies of lists, tuples and dictionaries; the rest as it is."
-    kinds = list,tuple,dict
-    return [a.clone(memory_format=torch.contiguous_format) if torch.is_tensor(a) else
-            copy.deepcopy(a) if isinstance(a, kinds) else a for a in args]
+    return [*map(copied, args)]
 
 # %% ../nbs/36_Slopes.ipynb #Slopes
 class Slopes(NamedTuple):

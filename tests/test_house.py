@@ -56,6 +56,7 @@ cells_for_a_reason = {
     '41_Spelling Text': one_class, '49_ConvNet ConvNet': one_class, '54_Exam Exam': one_class,
     '54_Exam fits_numbers_all': with_its_helper, '55_Variations empty': with_its_helper,
     '55_Variations resolved': with_its_helper, '62_Transformer Transformer': one_class,
+    '62_Transformer TorchReader': one_class,
     '73_Exercises try-04-1': one_exercise, '73_Exercises try-04-2': one_exercise,
     '73_Exercises try-05-7': one_exercise, '73_Exercises try-05-8': one_exercise,
     '73_Exercises setup-19': one_exercise,
@@ -137,6 +138,17 @@ def test_lines_fit_the_page(path):
     wide = [w for k, text in enumerate(pieces) for w in too_long(text, f'{path.name}, {k}')]
     listed = '\n'.join(wide)
     assert not wide, f'{len(wide)} lines of {path.name} are wider than a page:\n{listed}'
+
+def nested(tree):
+    "The conditional expressions in which there is another."
+    choices = [o for o in ast.walk(tree) if isinstance(o, ast.IfExp)]
+    return [ast.unparse(o)[:60] for o in choices
+            if any(isinstance(part, ast.IfExp) for part in (o.test, o.body, o.orelse))]
+
+@pytest.mark.parametrize('path', [*scripts, *notebooks], ids=lambda p: p.name)
+def test_no_choice_inside_a_choice(path):
+    found = [text for t in texts(path) for text in nested(ast.parse(t))]
+    assert not found, f'{path.name}: {found}; give the inner one a name, or a line'
 
 @pytest.mark.parametrize('name', modules())
 def test_private_functions_take_few_arguments(name):

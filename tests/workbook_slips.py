@@ -64,7 +64,8 @@ def he(share):
 def attention(g, q, k, v, mask=None, causal=False, scale=None, diagonal=False):
     p = attention_weights(q, k, mask, causal, scale)
     gs = p*(g@v.mT) if diagonal else p*(g@v.mT - (p*(g@v.mT)).sum(-1, keepdim=True))
-    c = (1/scale if scale else q.shape[-1]**.5) if diagonal else 1
+    root = 1/scale if scale else q.shape[-1]**.5
+    c = root if diagonal else 1
     grads = gs@k/c, gs.mT@q/c, p.mT@g
     return tuple(a.sum_to_size(b.shape) for a, b in zip(grads, (q, k, v)))
 def rows(y, x, eps=1e-5):
