@@ -102,7 +102,7 @@ def sentence(text, at):
     starts = [0, *(m.end() for m in re.finditer(r'\n\n|[.?:!](\*\*|\))? |\n- |^> ', text[:at]))]
     ends = [m.end() for m in re.finditer(r'[.?!]\)?(?=\s)|\n\n', text) if m.end() > at]
     begin = starts.pop()
-    if re.match(r'\(?(That|This|It|Such|Mathematicians call such) ', text[begin:]):
+    if re.match(r'\(?(That|This|It|it|Such|Mathematicians call such) ', text[begin:]):
         said = (k for k in reversed(starts) if re.search('[a-z]{3}', text[k:begin])) # in words
         before = next(said, begin)
         if '\n\n' not in text[before:begin]: begin = before
