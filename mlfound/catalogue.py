@@ -9,7 +9,7 @@ __all__ = ['operation', 'composite', 'function', 'layer', 'network', 'tape', 'TR
 # %% ../nbs/22_Catalogue.ipynb #imports
 import importlib.util, math
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -1202,12 +1202,17 @@ def reader_sizes(tokens=0, inputs=0, blocks=1, tied=False, **_):
 
 # %% ../nbs/22_Catalogue.ipynb #small_reader
 #| code-fold: true
-def small_reader(tensors, kind):
-    "The plan, and these tensors in their places."
-    from mlfound.transformer import TransformerPlan, init_transformer, with_tensors
+@cache
+def small_plan(kind):
+    "The plan, and parameters for it; drawn once, since differences ask for them at every nudge."
+    from mlfound.transformer import TransformerPlan, init_transformer
     plan = TransformerPlan(**(dict(classes=3, length=3, width=4, heads=2, blocks=1, inner=2)
                               | small_readers[kind]))
-    drawn = init_transformer(plan, torch.Generator().manual_seed(0))
+    return plan,init_transformer(plan, torch.Generator().manual_seed(0))
+def small_reader(tensors, kind):
+    "The plan, and these tensors in their places."
+    from mlfound.transformer import with_tensors
+    plan,drawn = small_plan(kind)
     return with_tensors(drawn, tensors),plan
 def reader_loss(x, y, *params):
     from mlfound.transformer import transformer_loss

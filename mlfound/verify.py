@@ -23,8 +23,8 @@ from . import autograd, module
 from .autograd import Op, Var, grad
 from .guards import Guarded
 from .backward import relative_error
-from .catalogue import Trial, derivatives, find, floats, found, plain, symbols, total
-from .catalogue import without_gradient
+from .catalogue import Trial, derivatives, find, floats, found, numbers, plain, symbols
+from .catalogue import total, without_gradient
 from .costs import in_words
 
 # %% ../nbs/07_Verification.ipynb #Rule
@@ -109,27 +109,27 @@ def by_sympy(rule, args, g, ds):
     again = total(*(d*v for d,v in zip(weights, first)))
     second = [derivatives(again, v) for v in (*wrt, upstream)] if rule.second else []
     known = _known([*(xs[i] for i in at), upstream, *weights], [*(args[i] for i in at), g, *ds])
-    value,*numbers = _evaluate([y, *first, *second], known)
+    value,*slopes = [_evaluated(v, known) for v in (y, *first, *second)]
     if not relative_error(rule.f(*args), value)<=1e-12:
         raise ValueError(f'{rule.trial.name}: the formula for SymPy is not the function')
-    return numbers[:len(wrt)],numbers[len(wrt):] if second else None
+    return slopes[:len(wrt)],slopes[len(wrt):] if second else None
 
 # %% ../nbs/07_Verification.ipynb #evaluate
-_STEPS = dict(Heaviside=lambda x,*_: float(x>0), DiracDelta=lambda *_: 0.,
-              sign=lambda x: math.copysign(1, x), Max=max, Min=min)
+_STEPS = vars(math) | dict(Max=max, Min=min, Abs=abs, sign=lambda x: math.copysign(1, x), Pow=pow,
+                           Heaviside=lambda x,*_: float(x>0), DiracDelta=lambda *_: 0.,
+                           Add=lambda *v: sum(v), Mul=lambda *v: math.prod(v))
 def _known(symbols, tensors):
     "The number of each symbol."
-    numbers = [v for t in tensors for v in t.flatten().tolist()]
-    return dict(zip([s for v in symbols for s in np.ravel(v)], numbers))
-
-def _evaluate(arrays, known):
-    "Float64 tensors, from arrays of formulas and the numbers of their symbols."
-    flat = [e for v in arrays for e in np.ravel(v)]
-    lambdify = importlib.import_module('sympy').lambdify
-    numbers = lambdify([*known], flat, modules=[_STEPS, 'math'], cse=True)(*known.values())
-    numbers = torch.tensor([float(v) for v in numbers], dtype=torch.float64)
-    pieces = numbers.split([np.size(v) for v in arrays])
-    return [t.reshape(np.shape(v)) for t,v in zip(pieces, arrays)]
+    return {s: n for v,t in zip(symbols, tensors) for s,n in zip(v.flat, t.flatten().tolist())}
+def _value(e, known):
+    "The number of a formula; `known` has those of its symbols, and keeps those of its parts."
+    if e not in known:
+        parts = [_value(part, known) for part in getattr(e, 'args', ())]
+        known[e] = _STEPS[type(e).__name__](*parts) if parts else float(e)
+    return known[e]
+def _evaluated(array, known):
+    "A float64 tensor, from an array of formulas and the numbers of their symbols."
+    return numbers(*(_value(e, known) for e in np.ravel(array))).reshape(np.shape(array))
 
 # %% ../nbs/07_Verification.ipynb #function
 def _leaves(args, wrt):

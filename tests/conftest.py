@@ -1,7 +1,7 @@
 "What several tests use."
 import os, random, shutil, subprocess, sysconfig
 from configparser import ConfigParser
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from unittest import mock
 import numpy as np
@@ -14,8 +14,8 @@ os.environ['MLFOUND_STRICT'] = '1' # the book's experiments give the book's numb
 
 # A worker takes file after file, and whoever is left with a long one at the end works alone: these
 # come first, the longest at the front. The others take less than 20 s each.
-LONGEST = ('site operations command wheel playground workbook scale pictures benchmarks movable '
-           'doctor predict sample_inputs verify').split()
+LONGEST = ('site playground command workbook operations pictures benchmarks scale wheel doctor '
+           'movable figure sample_inputs predict transforms verify').split()
 
 def pytest_collection_modifyitems(items):
     def place(item):
@@ -101,32 +101,65 @@ def browser():
 HEAD = ('<!doctype html><html lang="en"><meta charset="utf-8"><title>Figures</title>'
         '<meta name="viewport" content="width=device-width"><body>')
 
+@pytest.fixture(scope='session')
+def lent(browser):
+    """Lends a page with these options, and takes it back for the next who asks for the same: to
+    open one takes a browser longer than most tests take."""
+    idle = {}
+    @contextmanager
+    def lend(**options):
+        free = idle.setdefault(repr(sorted(options.items())), [])
+        page = free.pop() if free else browser.new_context(**options).new_page()
+        yield page
+        page.evaluate('() => { try { localStorage.clear(); } catch {} }')
+        page.goto('about:blank')
+        page.emulate_media(color_scheme='null')
+        page.mouse.move(0, 0)
+        free.append(page)
+    return lend
+
+@contextmanager
+def opened(browser, **options):
+    "A page that nobody else gets."
+    page = browser.new_context(**options).new_page()
+    yield page
+    page.context.close()
+
+@contextmanager
+def heard(page, **listeners):
+    "The page's events go to these functions."
+    for event, listener in listeners.items(): page.on(event, listener)
+    yield
+    for event, listener in listeners.items(): page.remove_listener(event, listener)
+
 @pytest.fixture
-def show(browser, tmp_path):
-    "A function that opens a page with these figures; none may complain, ask, or scroll sideways."
-    opened, said = [], []
+def show(browser, lent, tmp_path):
+    """A function that opens a page with these figures, or shows them `on` an open one; none may
+    complain, ask, or scroll sideways. A page that is not left as it was is asked for `alone`."""
+    said, stack = [], ExitStack()
     def asked(request):
         known = request.url.endswith('/page.html') or request.url.startswith(('about:', 'data:'))
         if not known: said.append(request.url)
     def dismissed(dialog):
         said.append(dialog.message)
         dialog.dismiss()
-    def show(*figures, width=1100, **options):
+    def fits(page): # Playwright's own; it works without scripts, too
+        beyond = page.evaluate('document.documentElement.scrollWidth - innerWidth')
+        if beyond > 0: said.append(f'the page scrolls sideways by {beyond} pixels')
+    def new(width, alone, options):
+        how = opened(browser, **options) if alone else lent(**options)
+        page = stack.enter_context(how)
+        page.set_viewport_size(dict(width=width, height=900))
+        stack.enter_context(heard(page, console=lambda m: said.append(m.text), request=asked,
+                                  pageerror=lambda e: said.append(str(e)), dialog=dismissed))
+        stack.callback(fits, page)
+        return page
+    def show(*figures, width=1100, on=None, alone=False, **options):
         text = HEAD + '<p>Some text.</p>'.join(figures)
         (tmp_path/'page.html').write_text(text, encoding='utf-8')
-        options['viewport'] = {'width': width, 'height': 900}
-        page = browser.new_context(**options).new_page()
-        page.on('console', lambda m: said.append(m.text))
-        page.on('pageerror', lambda e: said.append(str(e)))
-        page.on('dialog', dismissed)
-        page.on('request', asked)
+        if on: fits(on)
+        page = on or new(width, alone, options)
         page.goto((tmp_path/'page.html').as_uri())
-        opened.append(page)
         return page
-    yield show
-    for page in opened:
-        # Playwright's own; it works without scripts, too
-        wide = page.evaluate('document.documentElement.scrollWidth - innerWidth')
-        page.context.close()
-        assert wide <= 0, f'the page scrolls sideways by {wide} pixels'
+    with stack: yield show
     assert said == []

@@ -1,17 +1,16 @@
 "What the site's tests ask of a page in a browser: a tab that listens, and questions to it."
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from conftest import heard
 
 class Tab:
     "A browser's tab that notes what its pages load and what they complain of."
-    def __init__(self, browser, site, **options):
-        self.site, self.loaded, self.complaints = site, {}, []
-        size = dict(viewport=dict(width=1440, height=900))
-        self.context = browser.new_context(**size | options)
-        self.page = self.context.new_page()
-        self.page.on('request', lambda r: self.loaded.setdefault(r.url))
-        self.page.on('console', self.listen)
-        self.page.on('pageerror', lambda e: self.complaints.append(str(e)))
+    def __init__(self, page, site):
+        self.page, self.site, self.loaded, self.complaints = page, site, {}, []
+
+    def listening(self):
+        return heard(self.page, request=lambda r: self.loaded.setdefault(r.url),
+                     console=self.listen, pageerror=lambda e: self.complaints.append(str(e)))
 
     def listen(self, message):
         if message.type in ('error', 'warning'): self.complaints.append(message.text)
@@ -73,6 +72,7 @@ AXE = '''async (options) => {
 
 # What differs in the dark.
 COLOURS = ['color-contrast', 'link-in-text-block']
+IN_THE_DARK = dict(runOnly=dict(type='rule', values=COLOURS))
 
 # What is wider than the screen, and does not scroll by itself.
 WIDE = '''() => {

@@ -24,6 +24,7 @@ def main():
     if failed := fetch(): return failed
     if '--fetch' in sys.argv: return 0
     if '--all' in sys.argv: os.environ |= LONGER | os.environ
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None) # or each process compiles the library anew
     os.environ.setdefault('OMP_NUM_THREADS', '1') # so that nobody waits for another's threads
     with tempfile.TemporaryFile('w+', encoding='utf-8') as said:
         command = [sys.executable, root/'tests/notebooks.py']

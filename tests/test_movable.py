@@ -14,7 +14,7 @@ from mlfound.guards import keep_values
 from mlfound.layout import number
 from mlfound.replay import replay
 from mlfound.tiny import tiny_network
-from in_browser import AXE
+from in_browser import AXE, IN_THE_DARK
 
 pytest.importorskip('playwright.sync_api',
                     reason='the figures are not tested in a browser: pip install playwright')
@@ -112,7 +112,7 @@ def test_accessible(show, width, scheme):
     page = show('<main><h1>Two</h1>' + valley() + depth() + '</main>', width=width,
                 color_scheme=scheme, reduced_motion='reduce')
     page.add_script_tag(path=axe)
-    assert page.evaluate(AXE, {}) == []
+    assert page.evaluate(AXE, IN_THE_DARK if scheme == 'dark' else {}) == []
 
 def test_a_page_of_several(show):
     "Two of one kind do not share their settings, and a tape's figure keeps its own script."
@@ -222,16 +222,17 @@ def test_an_edited_network_is_that_of_its_numbers(show):
     done = []
     def change(ps):
         for name, v, row, column in done: ps[name][column if row is None else (row, column)] = v
-    page = show(network())
+    page, other = show(network()), show(network())
     for edit in EDITS:
         done.append(edit)
         name, v, row, column = edit
         set_entry(page, name, v, row, column)
         figure = network(change)
         same_as_python(page, tape(figure))
-        for got, want in zip(shown(page), shown(show(figure)), strict=True): assert got == want
+        drawn = shown(show(figure, on=other))
+        for got, want in zip(shown(page), drawn, strict=True): assert got == want
     page.get_by_role('button', name='Start again').click()
-    assert shown(page) == shown(show(network()))
+    assert shown(page) == shown(show(network(), on=other))
     assert page.get_by_role('button', name='Start again').count() == 0
 
 def test_what_is_no_number_changes_nothing(show):
@@ -258,4 +259,4 @@ def test_fields_are_accessible(show, width, scheme):
     page = show('<main><h1>One</h1>' + network() + '</main>', width=width, color_scheme=scheme)
     set_entry(page, 'w1', 5, 0, 0)
     page.add_script_tag(path=axe)
-    assert page.evaluate(AXE, {}) == []
+    assert page.evaluate(AXE, IN_THE_DARK if scheme == 'dark' else {}) == []

@@ -10,11 +10,12 @@ import xml.etree.ElementTree as ET
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote, unquote, urldefrag, urlsplit
 import pytest
 import torch
-from in_browser import AXE, BARE, COLOURS, EVERY_WORD, OPEN, PRUNE, SIDEWAYS, WIDE, Tab
+from in_browser import AXE, BARE, COLOURS, EVERY_WORD, IN_THE_DARK, OPEN, PRUNE, SIDEWAYS, WIDE, Tab
 from pages import Kinds, Page, Shown, broken, cover
 
 npm = Path(sys.prefix)/'npm/node_modules'
@@ -331,18 +332,22 @@ def test_tables_are_tables(site):
 
 # In a browser -------------------------------------------------------------------------------------
 
+LARGE = dict(width=1440, height=900)
+
+@contextmanager
+def tab_in(lend, site, viewport=LARGE, **options):
+    with lend(viewport=viewport, **options) as page:
+        t = Tab(page, site)
+        with t.listening(): yield t
+
 @pytest.fixture
-def tab(browser, site):
-    tabs = []
-    def make(**options):
-        tabs.append(Tab(browser, site, **options))
-        return tabs[-1]
-    yield make
-    for t in tabs: t.context.close()
+def tab(lent, site):
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(tab_in(lent, site, **options))
 
 # Where the columns change, at 46, 48, 63, 67, 82 and 97 em: just below, just above, and between.
 WIDTHS = [320, 390, 736, 770, 840, 1000, 1010, 1024, 1074, 1140, 1310, 1314, 1340, 1366, 1440, 1554]
-FEW = [320, 390, 1024, 1440] # what one page alone has too wide is too wide on the narrowest screen
+FEW = [320, 390] # what one page alone has too wide is too wide on the narrowest screens
 if os.environ.get('MLFOUND_WIDTHS') == 'all':
     FEW = WIDTHS = sorted({*WIDTHS, *range(320, 1921, 20)})
 
@@ -367,14 +372,13 @@ def sideways(page, widths):
 def accessible(page):
     "What axe finds in the light and in the dark. Inside code and formulas only colours count."
     but_colours = dict(rules={rule: dict(enabled=False) for rule in COLOURS})
-    colours = dict(runOnly=dict(type='rule', values=COLOURS))
     page.evaluate(OPEN)
     page.evaluate(BARE)
     light = page.evaluate(AXE, but_colours)
     page.evaluate(PRUNE)
-    light += page.evaluate(AXE, colours)
+    light += page.evaluate(AXE, IN_THE_DARK)
     page.emulate_media(color_scheme='dark')
-    dark = page.evaluate(AXE, colours)
+    dark = page.evaluate(AXE, IN_THE_DARK)
     page.emulate_media(color_scheme='light')
     return dict(light=light, dark=dark)
 
@@ -383,7 +387,7 @@ def visit(t, name):
     page = t.open(name)
     found = dict(sideways=sideways(page, widths_of(name)))
     found['moves'] = page.locator('.moving').count() > 0
-    page.set_viewport_size(dict(width=1440, height=900))
+    page.set_viewport_size(LARGE)
     page.add_script_tag(path=npm/'axe-core/axe.min.js')
     page.add_style_tag(content=STILL)
     found |= accessible(page)
@@ -394,14 +398,12 @@ def visit(t, name):
 def kinds(site): return {name: Kinds(text_of(site, name)) for name in shell + chapters}
 
 @pytest.fixture(scope='session')
-def visits(browser, site, kinds):
+def visits(lent, site, kinds):
     """What the browser found on each page, opened once: on the path, the pages around the book, and
     of the others as many as show every kind of element."""
-    t = Tab(browser, site, color_scheme='light', reduced_motion='reduce')
     names = shell + chapters if everything else cover(kinds, shell + path)
-    found = {name: visit(t, name) for name in names}
-    t.context.close()
-    return found
+    with tab_in(lent, site, color_scheme='light', reduced_motion='reduce') as t:
+        return {name: visit(t, name) for name in names}
 
 def test_a_new_kind_of_element_is_visited():
     "Wherever it is; so are the widest table and the longest formula."
@@ -592,8 +594,7 @@ def test_keyboard(tab):
         (p) => p.scrollWidth <= p.clientWidth || p.tabIndex === 0)''')
 
 def test_folds_and_copies(tab):
-    t = tab()
-    t.context.grant_permissions(['clipboard-read', 'clipboard-write'])
+    t = tab(permissions=['clipboard-read', 'clipboard-write'])
     page = t.open('forward.html')
     solution = page.locator('details:has(summary:text-is("Answer"))').first
     assert not solution.locator('p').first.is_visible()
