@@ -3,6 +3,7 @@ import ast, json, re, subprocess, sys
 import pytest
 from conftest import modules, root
 from longer import LONGER
+from mlfound.catalogue import find
 
 # A module imports only modules that stand before it here.
 order = '''plugin checks terminal sources bundle saved files data forward slopes blocks backward
@@ -230,6 +231,20 @@ def test_ruff_agrees():
     command = [sys.executable, '-m', 'ruff', 'check', '--output-format', 'concise', '.']
     done = subprocess.run(command, cwd=root, text=True, capture_output=True)
     assert not done.returncode, done.stdout + done.stderr
+
+def test_a_rule_is_where_it_is_said_to_be():
+    "What CONTRIBUTING.md tells a newcomer of `tanh` is so."
+    said = (root/'CONTRIBUTING.md').read_text(encoding='utf-8')
+    (row,) = find('tanh')
+    module = row.path.split('.')[0]
+    before = source(module)[:re.search(r'^tanh ', source(module), re.M).start()]
+    *_, cell = re.findall(r'^# %% \S+ \S+', before, re.M)
+    notebook = re.search(r'\w+\.ipynb', cell)[0]
+    page = f'{notebook[:-6].lower()}.html'
+    told = f'`{row.path}`', f'grep -n "tanh" mlfound/{module}.py', f'`{cell}`', f'`{page}`'
+    assert not [text for text in told if text not in said]
+    catalogue = (root/'nbs/22_Catalogue.ipynb').read_text(encoding='utf-8')
+    assert f"'{row.path}'" in catalogue
 
 ELSEWHERE = {'MLFOUND_SITE', 'MLFOUND_BROWSER', 'MLFOUND_STRICT', 'MLFOUND_CHROMIUM'} # no samples
 def test_the_longer_run_takes_all():
