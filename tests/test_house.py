@@ -1,6 +1,7 @@
 "The house stands as it was drawn: modules in order, of one concern each, in lines that fit a page."
 import ast, json, re, subprocess, sys
 import pytest
+from book import docname # docs/ is on the path
 from conftest import modules, root
 from longer import LONGER
 from mlfound.catalogue import find
@@ -240,7 +241,7 @@ def test_a_rule_is_where_it_is_said_to_be():
     before = source(module)[:re.search(r'^tanh ', source(module), re.M).start()]
     *_, cell = re.findall(r'^# %% \S+ \S+', before, re.M)
     notebook = re.search(r'\w+\.ipynb', cell)[0]
-    page = f'{notebook[:-6].lower()}.html'
+    page = f"{docname(root/'nbs'/notebook)}.html"
     told = f'`{row.path}`', f'grep -n "tanh" mlfound/{module}.py', f'`{cell}`', f'`{page}`'
     assert not [text for text in told if text not in said]
     catalogue = (root/'nbs/22_Catalogue.ipynb').read_text(encoding='utf-8')
