@@ -94,8 +94,8 @@ def browser():
     required = os.environ.get('MLFOUND_BROWSER') == 'required'
     if not chromium.executable():
         if required: pytest.fail('no Chromium found, and MLFOUND_BROWSER says that it is required')
-        pytest.skip('not tested in a browser: no Chromium found; '
-                    'install it (Debian: apt install chromium) or name it in MLFOUND_CHROMIUM')
+        pytest.skip('not tested in a browser: no Chromium found; install it '
+                    '(Debian: apt install chromium-headless-shell) or name it in MLFOUND_CHROMIUM')
     with chromium.chromium() as opened: yield opened
 
 HEAD = ('<!doctype html><html lang="en"><meta charset="utf-8"><title>Figures</title>'
