@@ -25,7 +25,7 @@ class Fold(NamedTuple):
     outputs:bool=False # are the outputs folded, too?
 
 OPEN = Fold('')
-SET_UP = 'Set-up: typing along? Run this first'
+SET_UP = 'Set-up: typing along? Run this, too'
 IMPORTS = ast.Import, ast.ImportFrom
 DEFINITIONS = ast.FunctionDef, ast.ClassDef
 

@@ -36,9 +36,10 @@ def relu_vjp(g:Tensor, # `(...)` upstream gradient
     return torch.where(x<=0, 0., g)
 
 # %% ../nbs/02_Backward.ipynb #lin_vjp_x
-def lin_vjp_x(g, w): return g@w.T    # `(n, h) @ (h, d)`
-def lin_vjp_w(g, x): return x.T@g    # `(d, n) @ (n, h)`
-def lin_vjp_b(g):    return g.sum(0) # `(h,)`
+# (n, h) @ (h, d), then (d, n) @ (n, h), then (h,)
+def lin_vjp_x(g, w): return g@w.T
+def lin_vjp_w(g, x): return x.T@g
+def lin_vjp_b(g):    return g.sum(0)
 
 # %% ../nbs/02_Backward.ipynb #lin_vjp
 def lin_vjp(g:Tensor, # `(n, h)` upstream gradient

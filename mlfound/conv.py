@@ -305,7 +305,8 @@ torch_functions['max_pool2d_with_indices'] = _with_places
 for _f in (max_pool2d, avg_pool2d, adaptive_avg_pool2d): torch_functions[_f.__name__] = named(_f)
 
 # %% ../nbs/10_Convolution.ipynb #standardise
-def over(x): return 0, *range(2, x.ndim)   # a channel is measured over pictures, rows and columns
+# A channel is measured over pictures, rows and columns.
+def over(x): return 0, *range(2, x.ndim)
 
 @op
 def standardise(x, eps=1e-5):

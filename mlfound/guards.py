@@ -379,7 +379,9 @@ def failed(op, edge, g, error):
                      'or make the types equal with .to(dtype)')
 
 # %% ../nbs/28_Guards.ipynb #owned
-def memory(t): return t.untyped_storage().data_ptr()   # where its numbers begin
+def memory(t):
+    "Where its numbers begin."
+    return t.untyped_storage().data_ptr()
 
 def owned(grads, roots):
     "Tensors that share no memory with one another, or with what others hold: each may be changed."

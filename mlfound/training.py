@@ -20,7 +20,7 @@ from .optimizers import SGD, Adam, AdamW, Optimizer, one_cycle # noqa: F401
 from .scores import accuracy, log_softmax, softmax # noqa: F401
 
 # %% ../nbs/05_Training.ipynb #cross_entropy
-@op(aside='logp')   # what else the function gives, its rule may ask for by this name
+@op(aside='logp')   # you get the first of its two results; the second is kept for the rule
 def cross_entropy(logits, # `(n, c)` scores: a tensor or a `Var`
                   targ, # `(n,)` the class of each example, 0 to c−1
                  ): # `()`

@@ -1,5 +1,5 @@
 "The house stands as it was drawn: modules in order, of one concern each, in lines that fit a page."
-import ast, json, re, subprocess, sys
+import ast, importlib, io, json, re, subprocess, sys, tokenize
 import pytest
 from book import docname # docs/ is on the path
 from conftest import modules, root
@@ -120,6 +120,17 @@ def test_no_private_name_crosses_a_module(path):
     taken += [t for text in texts(path) for t in reached(ast.parse(text))]
     private = {f'{m}.{n}' for m, n in taken if n.startswith('_') and not n.startswith('__')}
     assert not private, f'{path.name} takes {sorted(private)}; make it public, or do without'
+
+@pytest.mark.parametrize('name', modules())
+def test_no_comment_is_taken_for_a_parameter_s(name):
+    "A reference takes what follows a signature for words on its last parameter, a body and all."
+    text = (root/f'mlfound/{name}.py').read_text(encoding='utf-8')
+    public = getattr(importlib.import_module(f'mlfound.{name}'), '__all__', [])
+    defs = [n for n in ast.parse(text).body if getattr(n, 'name', '') in public]
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    ends = {t.start[0] for t in tokens if t.type == tokenize.COMMENT}
+    odd = [d.name for d in defs if d.body[0].lineno == d.lineno and d.lineno in ends]
+    assert not odd, f'{name}: a comment of its own line, or a docstring, for {odd}'
 
 @pytest.mark.parametrize('name', modules())
 def test_module_is_of_a_readable_length(name):
