@@ -1,5 +1,5 @@
 "What several tests use."
-import os, random, shutil, subprocess, sysconfig
+import gc, os, random, shutil, subprocess, sysconfig
 from configparser import ConfigParser
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,6 +22,11 @@ def pytest_collection_modifyitems(items):
         name = item.path.stem.removeprefix('test_')
         return LONGEST.index(name) if name in LONGEST else len(LONGEST)
     items.sort(key=place)
+
+def pytest_collection_finish():
+    "What is loaded by now stays: no test need wait while Python looks through it for garbage."
+    gc.collect()
+    gc.freeze()
 
 def seed_all():
     "The same numbers for whoever draws without a generator of his own: PyTorch starts with others."

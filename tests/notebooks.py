@@ -6,6 +6,7 @@ Each runs in a process of its own. Where the platform can copy a process, these 
 that has PyTorch and the other large packages loaded, but nothing of this library: to load them for
 every notebook would take a sixth of the time.
 """
+import gc
 import multiprocessing
 import os
 import subprocess
@@ -44,6 +45,7 @@ def run_one(path, said):
     "Run a notebook in this process; what it prints and what stopped it goes to the file `said`."
     with open(said, 'w') as f:
         for stream in 1, 2: os.dup2(f.fileno(), stream)
+    gc.freeze() # what is loaded stays: no need to look through it for garbage again and again
     library = os.environ['PYTHONPATH']
     def foreign(p): return 'site-packages' in p or not p.startswith(str(root))
     sys.path[:] = [library, *filter(foreign, sys.path)]
