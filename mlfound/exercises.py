@@ -479,7 +479,7 @@ def _unordered(end):
             grads[to] = grads.get(to, 0) + g
     return grads
 _TOO_EARLY = 'a line is dealt with before all has arrived there: the newest comes first'
-slip('04.1', _TOO_EARLY)(_unordered)
+_unordered = slip('04.1', _TOO_EARLY)(_unordered)
 
 # %% ../nbs/73_Exercises.ipynb #try-04-2
 def _swept(end, start=1.):
@@ -546,7 +546,7 @@ def _small_sweep(sweep):
     for _ in range(24): x = x + x
     yield '24 forks in a row: how many gradients', len(sweep(x))
 
-slip('04.5', _TOO_EARLY)(_unordered)
+_unordered = slip('04.5', _TOO_EARLY)(_unordered)
 
 # %% ../nbs/73_Exercises.ipynb #try-04-6
 def _exp_trial(vjp): return torch.exp, lambda g,x: vjp(g, x.exp()), drawn(3, 2)
@@ -719,7 +719,7 @@ def _stepping(step):
 def _dampened(self, p, g, m): p.sub_(m.lerp_(g, 1-self.momentum), alpha=self.lr)
 def _rate_inside(self, p, g, m): p.sub_(m.mul_(self.momentum).add_(g).mul_(self.lr))
 slip('05.7', 'the gradient gets a share, too; add all of it')(_stepping(_dampened))
-slip('05.7', 'the rate is multiplied into the running sum')(_stepping(_rate_inside))
+_inside = slip('05.7', 'the rate is multiplied into the running sum')(_stepping(_rate_inside))
 
 # %% ../nbs/73_Exercises.ipynb #try-05-8
 def _adam_with(update):

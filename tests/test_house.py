@@ -232,6 +232,16 @@ def test_exported_cells_hold_one_idea(path):
     assert known <= found, f'{sorted(known - found)} are short now: strike them above'
 
 @pytest.mark.parametrize('path', notebooks, ids=lambda p: p.name)
+def test_no_cell_shows_what_only_python_reads(path):
+    "As `<function f>`, where a last line gives something that nobody wants to see."
+    nb = json.loads(path.read_text(encoding='utf-8'))
+    shown = {c['id']: ''.join(o.get('data', {}).get('text/plain', '')) for c in nb['cells']
+             for o in c.get('outputs', [])}
+    bare = r'<(function|class|module|Axes|bound)|__main__'
+    odd = [f'{c}: {t}' for c, t in shown.items() if re.match(bare, t)]
+    assert not odd, f'{path.name}: give the last line a name: {odd}'
+
+@pytest.mark.parametrize('path', notebooks, ids=lambda p: p.name)
 def test_no_cell_shows_a_warning(path):
     "Of PyTorch's, say, in red, with the name of a file that no reader has."
     nb = json.loads(path.read_text(encoding='utf-8'))
