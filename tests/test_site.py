@@ -347,7 +347,7 @@ def tab(lent, site):
 
 # Where the columns change, at 46, 48, 63, 67, 82 and 97 em: just below, just above, and between.
 WIDTHS = [320, 390, 736, 770, 840, 1000, 1010, 1024, 1074, 1140, 1310, 1314, 1340, 1366, 1440, 1554]
-FEW = [320, 390] # what one page alone has too wide is too wide on the narrowest screens
+FEW = [320, 390, 1024, 1440] # what one page alone has too wide is too wide on the narrowest screen
 if os.environ.get('MLFOUND_WIDTHS') == 'all':
     FEW = WIDTHS = sorted({*WIDTHS, *range(320, 1921, 20)})
 
