@@ -248,6 +248,9 @@ def test_no_cell_shows_a_warning(path):
     said = {c['id']: ''.join(o.get('text', '')) for c in nb['cells'] for o in c.get('outputs', [])
             if o.get('name') == 'stderr'}
     assert not [i for i, text in said.items() if 'Warning:' in text]
+    again = {i: l for i, text in said.items() for l in text.splitlines()
+             if text.splitlines().count(l) > 1}
+    assert not again, f'{path.name}: say this once: {again}'
 
 READ_ON = re.compile(r'(\*\*(Next:|Here the path ends\.)\*\*|## Next\n\n)'
                      r'[^\n]*\]\(\d\d_\w+\.ipynb[^\n]*$') # to the end of the text
