@@ -191,6 +191,12 @@ def test_what_lies_in_a_fold_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(gaps, 'path_chapters', lambda: [path])
     assert [g.rsplit(' ', 1)[1] for g in gaps.gaps(path)] == ['lost', 'rows']
 
+def test_imports_stay_in_sight():
+    "Those of a platform's own modules, too, which may fail."
+    tried = '#| export\nimport os\ntry: import fcntl\nexcept ImportError: fcntl = None'
+    assert folds.fold(tried) == folds.OPEN
+    assert folds.fold(f'{tried}\nx = 1') != folds.OPEN
+
 def test_folds():
     "What each directive folds, and that a solution and its code share one fold."
     test = cell('#| hide\nassert 1', outputs=[1])
