@@ -127,6 +127,13 @@ def test_an_object_says_what_it_takes(site):
     words = re.sub(r'<[^>]+>', '', said)
     for shape in '(n, d) inputs, one example a row', '(n, h)': assert shape in words
 
+def test_half_a_list_of_parameters_is_none():
+    "`Op` leaves it to `op` to say what its arguments are; a type that a default has says less."
+    objects = prepare.Objects('mlfound.autograd')
+    cells = [book.directives(book.source(c))[1] for c in book.cells(book.nbs/'04_Autograd.ipynb')]
+    (op,) = [objects.reference(text, fold=False) for text in cells if text.startswith('class Op:')]
+    assert 'Op(fn, ' in '\n'.join(op) and ':param' not in '\n'.join(op)
+
 def test_symbols_are_links(site):
     places = dict(lin='forward.html#mlfound.forward.lin', mse_vjp='#mlfound.backward.mse_vjp')
     for name, place in places.items():
