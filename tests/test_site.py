@@ -248,7 +248,11 @@ meant = ( # what a text says, on which page, and where that leads
     ('detach', 'backward', None), ('mm', 'costs', None), ('case', 'files', None), # not ours
     ('mean', 'convlayers', None), ('kept', 'autograd', None), # a part, an argument
     ('record', 'autograd', 'autograd.Op.record'), ('train', 'records', 'records.Parts.train'),
-    ('record', 'compiler', 'trace.record'), ('size', 'exercises', None))
+    ('record', 'compiler', 'trace.record'), ('size', 'exercises', None),
+    ('spread', 'operations', 'guards.spread'), ('over(x)', 'exercises', 'conv.over'),
+    ('tile', 'operations', 'shapes.tile'), ('roll', 'autograd', None), # a later chapter's, imported
+    ('mse_loss', 'operations', None), ('add', 'derivatives', None), # the tape's, not a namesake
+    ('nll_loss', 'passes', None), ('grad', 'rewritten', None), ('op', 'layout', None))
 
 @pytest.mark.parametrize('text,page,found', meant, ids=[f'{t} in {p}' for t, p, _ in meant])
 def test_a_word_in_backticks_leads_to_what_it_means(text, page, found):
