@@ -127,6 +127,13 @@ def test_an_object_says_what_it_takes(site):
     words = re.sub(r'<[^>]+>', '', said)
     for shape in '(n, d) inputs, one example a row', '(n, h)': assert shape in words
 
+def test_half_a_list_of_parameters_is_none():
+    "`Op` leaves it to `op` to say what its arguments are; a type that a default has says less."
+    objects = prepare.Objects('mlfound.autograd')
+    cells = [book.directives(book.source(c))[1] for c in book.cells(book.nbs/'04_Autograd.ipynb')]
+    (op,) = [objects.reference(text, fold=False) for text in cells if text.startswith('class Op:')]
+    assert 'Op(fn, ' in '\n'.join(op) and ':param' not in '\n'.join(op)
+
 def test_symbols_are_links(site):
     places = dict(lin='forward.html#mlfound.forward.lin', mse_vjp='#mlfound.backward.mse_vjp')
     for name, place in places.items():
@@ -190,6 +197,12 @@ def test_what_lies_in_a_fold_is_found(tmp_path, monkeypatch):
                     cell('#| code-fold: true\nlost = 2'), cell('math.pi, named(), rows, lost'))
     monkeypatch.setattr(gaps, 'path_chapters', lambda: [path])
     assert [g.rsplit(' ', 1)[1] for g in gaps.gaps(path)] == ['lost', 'rows']
+
+def test_imports_stay_in_sight():
+    "Those of a platform's own modules, too, which may fail."
+    tried = '#| export\nimport os\ntry: import fcntl\nexcept ImportError: fcntl = None'
+    assert folds.fold(tried) == folds.OPEN
+    assert folds.fold(f'{tried}\nx = 1') != folds.OPEN
 
 def test_folds():
     "What each directive folds, and that a solution and its code share one fold."
