@@ -37,7 +37,12 @@ def parsed(code):
     lines = ['pass' if l.startswith(('%', '!')) else l for l in code.split('\n')]
     return ast.parse('\n'.join(lines)).body
 
-def only_imports(code): return all(isinstance(n, IMPORTS) for n in parsed(code))
+def imports(node):
+    "Is this an import, or the attempt at one that not every platform has?"
+    if isinstance(node, ast.Try): return all(isinstance(n, IMPORTS) for n in node.body)
+    return isinstance(node, IMPORTS)
+
+def only_imports(code): return all(map(imports, parsed(code)))
 
 def tests(node):
     "Is this a statement or a call that may fail?"

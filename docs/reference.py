@@ -108,6 +108,8 @@ class Objects:
         methods = [n for n in functions if not n.name.startswith('_') and not is_setter(n)]
         inner = [self.function(n, source, node.name, level=5) for n in methods]
         described_by = fields(getattr(self.py, node.name)) if init else own
+        if init and not any(re.match(r':param \w+: \S', l) for l in described_by):
+            described_by = [] # nothing is said, but what type a default has
         body = [*text.split('\n'), '', *described_by, '', *inner]
         return directive('class', node.name+sig, self.module, body)
 

@@ -68,7 +68,7 @@ def wrap(data, entry=None):
 
 # %% ../nbs/04_Autograd.ipynb #Op
 class Op:
-    "An operation: its function on plain tensors, and for each argument a rule that sends back."
+    "An operation, made by `op` with these arguments: its function on plain tensors, and its rules."
     def __init__(self, fn, broadcast=False, name=None, aside=None):
         self.name,self.fn,self.broadcast = name or fn.__name__.strip('_'),fn,broadcast
         self.signature,self.defaults,self.rest = check_signature(self.name, fn)

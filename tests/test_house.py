@@ -1,7 +1,7 @@
 "The house stands as it was drawn: modules in order, of one concern each, in lines that fit a page."
 import ast, importlib, io, json, re, subprocess, sys, tokenize
 import pytest
-from book import docname # docs/ is on the path
+from book import chapters, docname # docs/ is on the path
 from conftest import modules, root
 from longer import LONGER
 from mlfound.catalogue import find
@@ -248,6 +248,18 @@ def test_no_cell_shows_a_warning(path):
     said = {c['id']: ''.join(o.get('text', '')) for c in nb['cells'] for o in c.get('outputs', [])
             if o.get('name') == 'stderr'}
     assert not [i for i, text in said.items() if 'Warning:' in text]
+    again = {i: l for i, text in said.items() for l in text.splitlines()
+             if text.splitlines().count(l) > 1}
+    assert not again, f'{path.name}: say this once: {again}'
+
+READ_ON = re.compile(r'(\*\*(Next:|Here the path ends\.)\*\*|## Next\n\n)'
+                     r'[^\n]*\]\(\d\d_\w+\.ipynb[^\n]*$') # to the end of the text
+
+@pytest.mark.parametrize('path', chapters(), ids=lambda p: p.name)
+def test_a_chapter_says_where_to_read_on(path):
+    last = json.loads(path.read_text(encoding='utf-8'))['cells'][-1]
+    assert READ_ON.search(''.join(last['source']).rstrip()), ('its last line is **Next:** and a '
+                                                              'link to a chapter')
 
 def test_ruff_agrees():
     command = [sys.executable, '-m', 'ruff', 'check', '--output-format', 'concise', '.']

@@ -127,6 +127,13 @@ def test_an_object_says_what_it_takes(site):
     words = re.sub(r'<[^>]+>', '', said)
     for shape in '(n, d) inputs, one example a row', '(n, h)': assert shape in words
 
+def test_half_a_list_of_parameters_is_none():
+    "`Op` leaves it to `op` to say what its arguments are; a type that a default has says less."
+    objects = prepare.Objects('mlfound.autograd')
+    cells = [book.directives(book.source(c))[1] for c in book.cells(book.nbs/'04_Autograd.ipynb')]
+    (op,) = [objects.reference(text, fold=False) for text in cells if text.startswith('class Op:')]
+    assert 'Op(fn, ' in '\n'.join(op) and ':param' not in '\n'.join(op)
+
 def test_symbols_are_links(site):
     places = dict(lin='forward.html#mlfound.forward.lin', mse_vjp='#mlfound.backward.mse_vjp')
     for name, place in places.items():
@@ -197,6 +204,12 @@ def test_what_lies_in_a_fold_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(gaps, 'path_chapters', lambda: [path])
     assert [g.rsplit(' ', 1)[1] for g in gaps.gaps(path)] == ['lost', 'rows']
 
+def test_imports_stay_in_sight():
+    "Those of a platform's own modules, too, which may fail."
+    tried = '#| export\nimport os\ntry: import fcntl\nexcept ImportError: fcntl = None'
+    assert folds.fold(tried) == folds.OPEN
+    assert folds.fold(f'{tried}\nx = 1') != folds.OPEN
+
 def test_folds():
     "What each directive folds, and that a solution and its code share one fold."
     test = cell('#| hide\nassert 1', outputs=[1])
@@ -245,7 +258,11 @@ meant = ( # what a text says, on which page, and where that leads
     ('detach', 'backward', None), ('mm', 'costs', None), ('case', 'files', None), # not ours
     ('mean', 'convlayers', None), ('kept', 'autograd', None), # a part, an argument
     ('record', 'autograd', 'autograd.Op.record'), ('train', 'records', 'records.Parts.train'),
-    ('record', 'compiler', 'trace.record'), ('size', 'exercises', None))
+    ('record', 'compiler', 'trace.record'), ('size', 'exercises', None),
+    ('spread', 'operations', 'guards.spread'), ('over(x)', 'exercises', 'conv.over'),
+    ('tile', 'operations', 'shapes.tile'), ('roll', 'autograd', None), # a later chapter's, imported
+    ('mse_loss', 'operations', None), ('add', 'derivatives', None), # the tape's, not a namesake
+    ('nll_loss', 'passes', None), ('grad', 'rewritten', None), ('op', 'layout', None))
 
 @pytest.mark.parametrize('text,page,found', meant, ids=[f'{t} in {p}' for t, p, _ in meant])
 def test_a_word_in_backticks_leads_to_what_it_means(text, page, found):
