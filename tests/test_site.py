@@ -218,7 +218,8 @@ def test_folds():
     judge = cell('#| hide\n#| exporti\ndef judge(): pass')
     text = cell('#| echo: false\nsolution()', outputs=[1])
     cells = [cell('#| exports\ndef f(): pass'), test, plot, cell('#| export\nimport os'),
-             cell('#| hide\n#| export\nimport re'), solved, judge, text, cell('answer()', outputs=[1])]
+             cell('#| hide\n#| export\nimport re'), solved, judge, text,
+             cell('answer()', outputs=[1])]
     names = [(how.name, how.outputs, inside) for _, how, inside in folds.folds(cells)]
     opened, shared = ('', False, False), ('', False, True)
     assert names == [opened, ('More tests', True, False), ('Show the code', False, False), opened,
