@@ -32,7 +32,6 @@ class Module(Parts):
                                   'returning the gradient for the inputs')
 
 # %% ../nbs/03_Module.ipynb #callMethod
-#| code-fold: true
 @patch
 def __call__(self:Module, *inputs):
     if not torch.is_grad_enabled(): return self.forward(*inputs)
@@ -46,7 +45,6 @@ def __call__(self:Module, *inputs):
     return call.out
 
 # %% ../nbs/03_Module.ipynb #backwardMethod
-#| code-fold: true
 @patch
 def backward(self:Module,
              g:Tensor=None, # `(...)` upstream gradient; None is 1, for an output of one entry

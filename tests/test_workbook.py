@@ -21,7 +21,7 @@ from mlfound.cli import main
 from mlfound.catalogue import find, found
 from mlfound.fits import (EXERCISES, WORDS, all_mutations, attempt, first_wrong, functions,
                           names_for, pack, solved, versions, words)
-from mlfound.judge import breakable, broken, judge
+from mlfound.judge import breakable, broken, judge, kinds_like
 from mlfound.mutants import rejections
 from mlfound.pieces import blank, load, name_of
 from mlfound.sources import broken_as
@@ -447,6 +447,13 @@ def answer_text(name, cell):
         return '\n'.join([*needs, source, f'mended = {called}',
                           f'what = {breakable(name)[0].mistake!r}'])
     return cell.replace(blank(source), source)
+
+@pytest.mark.parametrize('name', hidden)
+def test_a_solution_names_what_is_broken(name):
+    "What stands in the wrong place with seed 0, and the kind of that mistake."
+    found = re.match(r'Seed 0 .*?`(.+?)`.*? a \*(.+?)\*', pack()[name]['why'])
+    assert found[1] in broken(name)
+    assert found[2] in kinds_like(EXERCISES[name].of, breakable(name)[0])
 
 def test_a_workbook_that_is_solved(here, tmp_path):
     filled(tmp_path, EXERCISES)
