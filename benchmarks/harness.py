@@ -157,17 +157,21 @@ class Benchmark:
             args.processes = args.rounds = args.threads = 1
         return args
 
+    def limits(self, what, args):
+        "The threads of a part, as libraries read them when they are loaded."
+        threads = 1 if what in self.twice else args.threads
+        names = [f'{library}_NUM_THREADS' for library in ('OMP', 'MKL', 'OPENBLAS')]
+        return dict.fromkeys(names, str(threads))
+
     def in_fresh_process(self, what, args):
         "The figures of a part from a process of its own."
         command = [self.script, '--only', what, '--rounds', str(args.rounds)]
         command += ['--threads', str(args.threads)] + ['--quick']*args.quick
-        threads = 1 if what in self.twice else args.threads
-        names = [f'{library}_NUM_THREADS' for library in ('OMP', 'MKL', 'OPENBLAS')]
-        env = os.environ | dict.fromkeys(names, str(threads))
         if what in self.twice:
             two = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
             command = [*two, *command]
         command = [sys.executable, *command]
+        env = os.environ | self.limits(what, args)
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env)
         return json.loads(done.stdout.splitlines()[-1])
 
@@ -191,9 +195,8 @@ class Benchmark:
     def main(self, argv=None):
         "Take the figures and write both files; or one part, for another process."
         args = self.options(argv)
-        import torch
-        if args.only:
-            torch.set_num_threads(1 if args.only in self.twice else args.threads)
+        if args.only: # nothing is loaded yet: a part may measure just that
+            os.environ.update(self.limits(args.only, args))
             found = self.parts[args.only](args)
             if found is not None: # of two processes, only one has something to say
                 print(json.dumps(found))

@@ -2,6 +2,7 @@
 benchmarks/README.md.
 """
 
+import sys
 import time
 from functools import partial
 
@@ -65,6 +66,8 @@ def timed(calls, rounds):
 
 def imports(args):
     "Seconds to import torch, and then every core module of mlfound."
+    if 'torch' in sys.modules and not args.quick:
+        raise RuntimeError('imports: torch is loaded already; measure in a process of its own')
     start = time.perf_counter()
     import torch  # noqa: F401
 

@@ -1,4 +1,5 @@
-"""What of a notebook is folded, on its page and in JupyterLab. No cell of code is left out.
+"""What of a notebook is folded, on its page and in JupyterLab. No cell of code is left out, but
+for what only shows a solution's output.
 
     hide                             folded with its output, on the page and in JupyterLab
     code-fold: true, echo: false     the code is folded, its output in sight
@@ -6,7 +7,8 @@
     exports, exporti, none of these  in sight
 
 What follows a text that ends with a fold, as the code of a solution does, belongs in that fold.
-What is folded under the title Exercises is a solution, and so is its output.
+What is folded under the title Exercises is a solution, and so is its output; what is hidden and
+part of the library there, in the fold of a text, is the judge, with a fold of its own.
 
     python docs/folds.py             tells JupyterLab so, in every notebook; `make outputs` does it
     python docs/folds.py --check     only says which notebooks do not
@@ -26,6 +28,7 @@ class Fold(NamedTuple):
 
 OPEN = Fold('')
 SET_UP = 'Set-up: typing along? Run this, too'
+JUDGE = Fold('The judge')
 IMPORTS = ast.Import, ast.ImportFrom
 DEFINITIONS = ast.FunctionDef, ast.ClassDef
 
@@ -97,6 +100,10 @@ def ends_in_fold(cell):
     "Does a text end with a fold, to which the code under it belongs?"
     return cell['cell_type'] == 'markdown' and source(cell).rstrip().endswith('</details>')
 
+def bare(cell, inside):
+    "Does a page show only what this cell gives: the text of a solution, in the fold of its text?"
+    return inside and 'echo:false' in directives(source(cell))[0]
+
 def folds(cs):
     "Each cell, its `Fold`, and whether it belongs in the fold that the text above it ends with."
     inside = exercises = False
@@ -109,6 +116,7 @@ def folds(cs):
             continue
         how = fold(text)
         if exercises and how.name and not how.outputs: how = Fold('Solution', True)
+        if exercises and inside and {'hide', 'exporti'} <= directives(text)[0]: how = JUDGE
         yield cell, how, inside
 
 # JupyterLab ---------------------------------------------------------------------------------------
@@ -116,7 +124,8 @@ def folds(cs):
 def jupyter(cell, how, inside):
     "The metadata by which JupyterLab folds this cell, or {} where it stays open."
     found, code = directives(source(cell))
-    if not how.name and not inside or 'export' in found and 'code-fold:true' not in found: return {}
+    if not how.name and not inside: return {}
+    if 'export' in found and not found & {'hide', 'code-fold:true'}: return {}
     outputs = dict(outputs_hidden=True) if (how.outputs or inside) and cell['outputs'] else {}
     return outputs | dict(source_hidden=True)
 

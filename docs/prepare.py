@@ -13,7 +13,7 @@ import ebook
 import glossary
 from book import (cells, cfg, chapters, contents, directives, docname, label, lead, lost, module_of,
                   nbs, npm, out, read, relink, root, source)
-from folds import OPEN, ends_in_fold, folds
+from folds import JUDGE, OPEN, bare, ends_in_fold, folds
 from reference import Objects, raw
 
 # Cells --------------------------------------------------------------------------------------------
@@ -45,8 +45,9 @@ def is_handle(output):
     drawn = re.match(r'<(Axes|Figure|matplotlib)\b', text)
     return output['output_type'] == 'execute_result' and drawn
 
-def code_cell(cell, fold):
-    "A cell as it is shown: what `fold` says, and what its figure shows, as myst-nb reads them."
+def code_cell(cell, fold, only_output=False):
+    """A cell as it is shown: what `fold` says, and what its figure shows, as myst-nb reads them;
+    without its code where only the output is wanted."""
     text = source(cell)
     found, code = directives(text)
     outputs = [shown(o) for o in cell['outputs'] if not is_handle(o)]
@@ -57,6 +58,7 @@ def code_cell(cell, fold):
         notes['image'] = dict(alt=alt[1].strip())
         if 'fig-class:photo' in found: notes['image']['classes'] = 'photo' # not turned in the dark
     tags = ['hide-input'] if fold.name and not fold.outputs else []
+    if only_output: tags = ['remove-input']
     metadata = dict(tags=tags, mystnb=notes)
     return cell | dict(source=code, outputs=outputs, execution_count=None, metadata=metadata)
 
@@ -88,7 +90,8 @@ def page(path, objects=None, pages=None):
         if objects and found & {'export', 'exports'}:
             text = objects.reference(code, fold='exports' in found)
             if text: yield markdown('\n'.join(text))
-        yield code_cell(cell, fold._replace(name='') if inside else fold)
+        if inside and fold != JUDGE: fold = fold._replace(name='')
+        yield code_cell(cell, fold, only_output=bare(cell, inside))
     if opened: yield html(CLOSE)
 
 def home_page(path):
@@ -96,9 +99,7 @@ def home_page(path):
     for cell, fold, _ in folds(cells(path)):
         if cell['cell_type'] == 'markdown': yield markdown(relink(source(cell)))
         elif not fold.outputs and directives(source(cell))[1]:
-            shown_cell = code_cell(cell, OPEN)
-            if fold.name: shown_cell['metadata']['tags'] = ['remove-input']
-            yield shown_cell
+            yield code_cell(cell, OPEN, only_output=bool(fold.name))
 
 def notebook(cs, path):
     "A page's notebook, without the cells' names: nobody needs them, and the added cells have none."

@@ -17,8 +17,8 @@ from sphinx import addnodes
 from book import blob, cells, cfg, chapters, directives, docname, module_of, root, source
 
 project = cfg['lib_name']
-# Where `mm` is a kernel of torch's, and `size` an argument that is to be written.
-OTHERS = 'compiler', 'costs', 'exercises', 'order', 'passes', 'spelling', 'trace'
+# Where `mm` is a kernel of torch's, `grad` torch.func's, and `size` an argument to be written.
+OTHERS = 'compiler', 'costs', 'exercises', 'order', 'passes', 'rewritten', 'spelling', 'trace'
 order = {docname(p): k for k, p in enumerate(chapters())}
 modules = {module_of(p): docname(p) for p in chapters() if module_of(p)}
 
@@ -89,7 +89,12 @@ def arguments(page):
 def attributes(page):
     "What the objects of a page call their parts: `mean` may be a running average there."
     nodes = [n for _, tree in code_of(page) for n in ast.walk(tree)]
-    return {n.attr for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+    called = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
+    parts = [n for n in nodes if isinstance(n, ast.Attribute) and id(n) not in called]
+    stored = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    objects = stored | arguments(page)
+    return {n.attr for n in parts if isinstance(n.ctx, ast.Store)
+            or getattr(n.value, 'id', '') in objects}
 
 @cache
 def imports(page):
@@ -97,9 +102,11 @@ def imports(page):
     return {a.asname or a.name: n.module for _, tree in code_of(page) for n in ast.walk(tree)
             if isinstance(n, ast.ImportFrom) and n.module in modules for a in n.names}
 
+NAMESAKES = builtins, torch, torch.Tensor, torch.nn.Module, torch.nn.functional, torch.func
+
 def elsewhere(name):
     "Does Python or PyTorch have something of this name, too?"
-    return any(hasattr(o, name) for o in (builtins, torch, torch.Tensor, torch.nn.Module))
+    return any(hasattr(o, name) for o in NAMESAKES)
 
 def method(name, page):
     "A method by its last name: where one class has it, of all or of those of this page."
@@ -117,6 +124,11 @@ def of_page(name, found, page):
     one = method(name, page)
     return one if one and modules[one.rsplit('.', 2)[0]] == page else None
 
+def nearer(found, page):
+    "Of namesakes, those of modules that the page takes something from, if there are any."
+    near = {m: full for m, full in found.items() if m in imports(page).values()}
+    return near or found
+
 def meant(text, page):
     "The full name of the symbol that `text` in backticks means on this page, or None."
     called = re.fullmatch(r'([A-Za-z_][\w.]*)(\(.*\))?', text)
@@ -127,12 +139,14 @@ def meant(text, page):
     if own := of_page(name, found, page): return own
     if keyword.issoftkeyword(name) or name in arguments(page) | attributes(page): return None
     if page in OTHERS and elsewhere(name): return None
+    found = nearer(found, page)
     found = {m: f for m, f in found.items() if '.' in name or name in public(m)}
     if not found: return None
     here = order.get(page, len(order))
     place = {m: order[modules[m]] for m in found}
     nearest = min(found, key=lambda m: (place[m] > here, abs(place[m] - here)))
-    if elsewhere(name) and place[nearest] > here and page in order: return None
+    known = nearest in imports(page).values() or page not in order
+    if elsewhere(name) and place[nearest] > here and not known: return None
     return found[nearest]
 
 TAKEN = nodes.reference, addnodes.pending_xref, nodes.title, addnodes.desc_signature
@@ -144,9 +158,9 @@ def inside(node, kinds):
     return False
 
 def chapter_of(node):
-    "The chapter that the row of a table is about, if it begins with a link to one."
+    "The chapter that the row of a table is about, if its first cell begins with a link to one."
     while node and not isinstance(node, nodes.row): node = node.parent
-    for ref in node.findall(lambda n: isinstance(n, TAKEN[:2])) if node else []:
+    for ref in node[0].findall(lambda n: isinstance(n, TAKEN[:2])) if node else []:
         page = re.sub(r'\.(html|ipynb)$', '', ref.get('refuri') or ref.get('reftarget') or '')
         return page if page in order else None
 

@@ -2,6 +2,7 @@
 import importlib
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 import started
@@ -55,6 +56,12 @@ def test_runs(name, tmp_path):
     old, new = (json.loads(f.read_text(encoding="utf-8")) for f in files)
     assert names(old) == names(new)
     assert (tmp_path/b.name).read_text(encoding='utf-8') == b.page(new)
+
+def test_imports_are_measured_in_a_process_that_has_not_loaded_torch():
+    with pytest.raises(RuntimeError, match='torch is loaded already'):
+        module('run').imports(SimpleNamespace(quick=False))
+    measured = json.loads((folder/'results.json').read_text(encoding='utf-8'))['imports']
+    assert measured['torch']['low'] > .1, 'torch takes longer; it was loaded before'
 
 def test_windows_keep_less_than_pytorch():
     ours, theirs = module('conv').memory(None).values()

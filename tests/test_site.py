@@ -154,25 +154,31 @@ def test_words_lead_somewhere(site):
 # What a page shows --------------------------------------------------------------------------------
 
 def code_of(path):
-    "A notebook's code as a page should have it: all of it, in order, without directives."
-    cells = [book.directives(book.source(c)) for c in book.cells(path) if c['cell_type'] == 'code']
-    return [code.strip() for _, code in cells if code]
+    "A notebook's code as a page should have it, in order, without directives; is it folded?"
+    for cell, how, inside in folds.folds(book.cells(path)):
+        code = book.directives(book.source(cell))[1].strip()
+        if cell['cell_type'] != 'code' or not code or folds.bare(cell, inside): continue
+        yield code, bool(how.name or inside)
 
 @each_chapter
 def test_a_page_has_all_code_of_its_notebook(site, path):
     """In order, in sight unless the notebook folds it. So what is copied from the page runs, since
     the notebook does (tests/notebooks.py)."""
-    shown, want = Shown(text_of(site, f'{book.docname(path)}.html')).cells, code_of(path)
-    assert [text.strip() for text, _ in shown] == want
-    found = [(book.directives(book.source(c))[1], bool(how.name or inside))
-             for c, how, inside in folds.folds(book.cells(path)) if c['cell_type'] == 'code']
-    assert [folded for _, folded in shown] == [folded for code, folded in found if code]
+    shown = Shown(text_of(site, f'{book.docname(path)}.html')).cells
+    assert [(text.strip(), folded) for text, folded in shown] == [*code_of(path)]
 
 @each_chapter
 def test_no_prose_without_its_code(path):
     "docs/gaps.py prints what a page speaks of and does not show."
     found = gaps.gaps(path)
     assert not found, found
+
+def test_each_question_of_the_path_has_its_own_fold():
+    for path in book.path_chapters():
+        text = '\n\n'.join(book.source(c) for c in book.cells(path))
+        asked = text.split('## Five questions', 1)[1].split('\n## ')[0]
+        found = re.findall(r'^\*\*\d\.\*\* .+\n\n<details><summary>Answer</summary>', asked, re.M)
+        assert len(found) == asked.count('<summary>') == 5, path.name
 
 def cell(source, **more):
     code = dict(cell_type='code', outputs=[], metadata={}, execution_count=None)
@@ -209,15 +215,20 @@ def test_folds():
     test = cell('#| hide\nassert 1', outputs=[1])
     solved = prepare.markdown('## Exercises\n\n<details><summary>Solution</summary>\n\n</details>')
     plot = cell('#| code-fold: true\nplot()', outputs=[1])
-    cells = [cell('#| exports\ndef f(): pass'), test, plot, cell('#| export\nimport os'), solved,
+    judge = cell('#| hide\n#| exporti\ndef judge(): pass')
+    text = cell('#| echo: false\nsolution()', outputs=[1])
+    cells = [cell('#| exports\ndef f(): pass'), test, plot, cell('#| export\nimport os'),
+             cell('#| hide\n#| export\nimport re'), solved, judge, text,
              cell('answer()', outputs=[1])]
     names = [(how.name, how.outputs, inside) for _, how, inside in folds.folds(cells)]
     opened, shared = ('', False, False), ('', False, True)
     assert names == [opened, ('More tests', True, False), ('Show the code', False, False), opened,
-                     opened, shared]
+                     (folds.SET_UP, True, False), opened, ('The judge', False, True),
+                     ('Solution', True, True), shared]
+    assert [c for c in cells[6:] if folds.bare(c, True)] == [text]
     lab = [c['metadata'].get('jupyter') for c in folds.set_metadata(dict(cells=cells))['cells']]
-    both = dict(source_hidden=True, outputs_hidden=True)
-    assert lab == [None, both, dict(source_hidden=True), None, None, both]
+    hidden, both = dict(source_hidden=True), dict(source_hidden=True, outputs_hidden=True)
+    assert lab == [None, both, hidden, None, hidden, None, hidden, both, both]
 
 def test_what_the_cells_need_is_called_set_up():
     "The first hidden cells of a chapter import and prepare: no fold calls them tests."
@@ -248,7 +259,11 @@ meant = ( # what a text says, on which page, and where that leads
     ('detach', 'backward', None), ('mm', 'costs', None), ('case', 'files', None), # not ours
     ('mean', 'convlayers', None), ('kept', 'autograd', None), # a part, an argument
     ('record', 'autograd', 'autograd.Op.record'), ('train', 'records', 'records.Parts.train'),
-    ('record', 'compiler', 'trace.record'), ('size', 'exercises', None))
+    ('record', 'compiler', 'trace.record'), ('size', 'exercises', None),
+    ('spread', 'operations', 'guards.spread'), ('over(x)', 'exercises', 'conv.over'),
+    ('tile', 'operations', 'shapes.tile'), ('roll', 'autograd', None), # a later chapter's, imported
+    ('mse_loss', 'operations', None), ('add', 'derivatives', None), # the tape's, not a namesake
+    ('nll_loss', 'passes', None), ('grad', 'rewritten', None), ('op', 'layout', None))
 
 @pytest.mark.parametrize('text,page,found', meant, ids=[f'{t} in {p}' for t, p, _ in meant])
 def test_a_word_in_backticks_leads_to_what_it_means(text, page, found):
@@ -261,6 +276,9 @@ def test_a_word_is_explained_by_whole_sentences():
     said = '(It knows its own. That is overfitting.)'
     assert glossary.sentence(text, text.index('*overfitting')) == said
     assert glossary.sentence(text, text.index('all')) == 'That is all.'
+    text = 'No. A rate changes: low at first (*warm-up*), then high: Losses fall.' # half a sentence
+    assert glossary.sentence(text, text.index('*warm-up')) == text[4:].replace('*', '')
+    assert glossary.sentence(text, text.index('fall')) == 'Losses fall.'
 
 POINTS_BACK = re.compile(r'\(?(That|This(?! chapter)|It|it|They|Their|Each has|Whoever has it)\b')
 
