@@ -19,6 +19,7 @@ WORDS = {
     'automatic differentiation': 'autodiff, algorithmic differentiation, reverse mode',
     'backward pass': 'backpropagation, backprop, reverse-mode',
     'batch': '',
+    'batch normalisation': 'batch norm, batchnorm, batch normalization',
     'bias': 'intercept, offset',
     'broadcasting': 'broadcast',
     'central difference': 'finite difference, numerical gradient, gradcheck',
@@ -27,6 +28,9 @@ WORDS = {
     'cross-entropy': 'negative log-likelihood, nll, logistic loss',
     'dead unit': 'dying relu',
     'derivative': 'differentiate, calculus',
+    'dropout': '',
+    'eigenvalue': 'eigenvector, spectrum',
+    'embedding': 'lookup table',
     'epoch': '',
     'forward pass': 'inference, prediction',
     'gradient': 'grad, slope',
@@ -35,6 +39,7 @@ WORDS = {
     'Hessian': 'second derivative, curvature',
     'hidden unit': 'neuron, node',
     'Jacobian': '',
+    'kernel': 'filter, receptive field',
     'kink': 'subgradient',
     'layer': '',
     'leaf': '',
@@ -47,6 +52,7 @@ WORDS = {
     'minibatch': 'mini-batch, stochastic',
     'momentum': 'heavy ball',
     'mutant': 'mutation testing',
+    'one-hot': 'one hot, dummy variable',
     'operation': 'op, primitive',
     'optimizer': 'optimiser',
     'overfitting': 'memorization',
@@ -57,7 +63,7 @@ WORDS = {
     'rectified linear unit': 'relu, ramp',
     'regularization': 'regularisation, l2 penalty',
     'rule': 'derivative rule',
-    'schedule': 'warmup, annealing, one-cycle',
+    'schedule': 'annealing, one-cycle',
     'shape': 'size, dimensions',
     'softmax': 'probabilities, argmax',
     'standard deviation': 'std',
@@ -67,11 +73,14 @@ WORDS = {
     'tape': 'autograd, wengert',
     'tensor': 'array, ndarray',
     'test set': 'holdout test',
+    'token': 'vocabulary',
     'training set': 'train split, training data',
     'upstream gradient': 'cotangent, delta',
+    'unbiased': 'estimator',
     'validation set': 'hold-out, held out, development set',
     'variance': '',
     'vector–Jacobian product': 'vjp, pullback',
+    'warm-up': 'warmup',
     'weight': 'synapse',
     'weight decay': 'ridge',
 }
@@ -79,7 +88,7 @@ WORDS = {
 # What readers look for and no single word stands for.
 PHRASES = {'chain rule': 'slopes multiply', 'vanishing gradient': 'dead',
            'exploding gradient': 'nan', 'overfitting': 'by heart', 'overfit': 'by heart',
-           'generalization': 'by heart'}
+           'generalization': 'by heart', 'nearest centroid': 'nearest-mean'}
 
 class Place(NamedTuple):
     "Where a word is explained."
@@ -97,12 +106,15 @@ def hidden(text):
     no_prose = r'\$\$[^$]*\$\$|\$[^$\n]+\$|^#+ .*$|^\|.*$|\]\([^)\n]*\)|<[^>\n]+>'
     return re.sub(no_prose, blank, text, flags=re.M)
 
+# Where a sentence begins; after a colon, unless what follows is the other half of one.
+START = re.compile(r'\n\n|([.?!]|:(?=\S* [^a-z]))(\*\*|\))? |\n- |^> ')
+
 def sentence(text, at):
     "The sentence around a place, without emphasis, and the one before it where it says 'that is'."
-    starts = [0, *(m.end() for m in re.finditer(r'\n\n|[.?:!](\*\*|\))? |\n- |^> ', text[:at]))]
+    starts = [0, *(m.end() for m in START.finditer(text[:at]))]
     ends = [m.end() for m in re.finditer(r'[.?!]\)?(?=\s)|\n\n', text) if m.end() > at]
     begin = starts.pop()
-    if re.match(r'\(?(That|This|It|it|Such|Mathematicians call such) ', text[begin:]):
+    if re.match(r'\(?(That|This(?! chapter)|It|it|Such|Mathematicians call such) ', text[begin:]):
         said = (k for k in reversed(starts) if re.search('[a-z]{3}', text[k:begin])) # in words
         before = next(said, begin)
         if '\n\n' not in text[before:begin]: begin = before

@@ -73,7 +73,9 @@ class LayerNorm(Held, Module):
 # %% ../nbs/76_AttentionLayers.ipynb #Attend
 class Attend(Module):
     "Attention of queries, keys and values `(n, h, t, d)`."
-    def __init__(self, causal=False): self.causal = causal
+    def __init__(self,
+                 causal=False): # may a position look only at itself and at earlier ones?
+        self.causal = causal
     def forward(self, q, k, v): return attention(q, k, v, causal=self.causal)
     def bwd(self, g, q, k, v):
         gq,gk,gv = attention_vjp(g, q, k, v, causal=self.causal)
@@ -88,7 +90,11 @@ class GELU(Module):
 # %% ../nbs/76_AttentionLayers.ipynb #SelfAttention
 class SelfAttention(Module):
     "What each position `(n, t, d)` finds at the others, by several heads."
-    def __init__(self, project, mix, heads, causal=False):
+    def __init__(self,
+                 project, # a layer that makes a row's `(·, d)` query, key and value `(·, 3d)`
+                 mix, # a layer `(·, d)` to `(·, d)` after the heads are joined
+                 heads:int, # how many share the `d` columns
+                 causal=False): # may a position look only at itself and at earlier ones?
         self.project,self.mix,self.heads,self.attend = project,mix,heads,Attend(causal)
     def forward(self, x):
         n,t,d = x.shape
@@ -104,7 +110,11 @@ class SelfAttention(Module):
 # %% ../nbs/76_AttentionLayers.ipynb #Block
 class Block(Module):
     "Add what attention finds, then what each position `(n, t, d)` makes of itself."
-    def __init__(self, norm1, look, norm2, think):
+    def __init__(self,
+                 norm1, # a normalisation before the positions look at each other,
+                 look, # which is this layer's part, `(n, t, d)` to `(n, t, d)`
+                 norm2, # a normalisation before each makes something of itself,
+                 think): # which is this layer's, `(n·t, d)` to `(n·t, d)`
         self.norm1,self.look,self.norm2,self.think = norm1,look,norm2,think
     def forward(self, a):
         a = a + self.look(self.norm1(a))

@@ -70,7 +70,10 @@ class Pick(Module):
 
 class MaxPool2d(Module):
     "The largest entry of each window, the first at ties."
-    def __init__(self, kernel_size, stride=None, padding=0):
+    def __init__(self,
+                 kernel_size, # of the window: a number, or one for height and one for width
+                 stride=None, # from window to window; if not given, as far as a window reaches
+                 padding=0): # rows and columns around a map, which never win
         self.settings,self.chosen = (kernel_size,stride,padding),Pick()
 
     def forward(self, x):
@@ -80,7 +83,10 @@ class MaxPool2d(Module):
 # %% ../nbs/48_ConvLayers.ipynb #AvgPool2d
 class AvgPool2d(Module):
     "The mean of each window, zeros of the padding counted."
-    def __init__(self, kernel_size, stride=None, padding=0):
+    def __init__(self,
+                 kernel_size, # of the window: a number, or one for height and one for width
+                 stride=None, # from window to window; if not given, as far as a window reaches
+                 padding=0): # rows and columns of zeros around a map
         self.settings = kernel_size,stride,padding
 
     def forward(self, x): return mean_pool(x, as_window('AvgPool2d', x, *self.settings))
@@ -91,7 +97,12 @@ class AvgPool2d(Module):
 class BatchNorm2d(Module):
     "Each channel normalised by its batch while training, by running averages in use."
     parameter_names,buffer_names = ('w','b'),('mean','var')
-    def __init__(self, c, eps=1e-5, momentum=.1, dtype=None, device=None):
+    def __init__(self,
+                 c:int, # how many channels
+                 eps=1e-5, # added to the variance
+                 momentum=.1, # the share of a new batch in the running averages
+                 dtype=None, # of parameters and averages
+                 device=None): # theirs, too
         check_whole('BatchNorm2d', c=c)
         kw = dict(dtype=dtype, device=device)
         self.w,self.b = torch.ones(c, **kw),torch.zeros(c, **kw)
@@ -129,7 +140,9 @@ class Times(Module):
 
 class Dropout(Module):
     "While training, zeros for a share `p` of the entries, and the others divided by `1-p`."
-    def __init__(self, p=.5, generator=None):
+    def __init__(self,
+                 p=.5, # the share of entries that become 0
+                 generator=None): # of the random numbers; if not given, PyTorch's own
         check_number('Dropout', at_least=0, at_most=1, p=p)
         check_generator('Dropout', generator)
         self.p,self.generator,self.times = p,generator,Times()

@@ -112,7 +112,11 @@ def _meet(p, q):
 class SGD(Optimizer):
     "Steps along a running sum of the gradients; weight decay adds $λp$ to $g$."
     slots = 'momenta',
-    def __init__(self, params, lr=.1, momentum=0., weight_decay=0.):
+    def __init__(self,
+                 params, # tensors or `Var`s with a `.grad`
+                 lr=.1, # the learning rate $η$
+                 momentum=0., # $μ$, the share of the running sum that a step keeps
+                 weight_decay=0.): # $λ$
         super().__init__(params, lr)
         check_number('SGD', at_least=0, below=1, momentum=momentum)
         check_number('SGD', at_least=0, weight_decay=weight_decay)
@@ -127,7 +131,12 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     "Steps of about `lr` in every parameter that has gradients, whatever their scale."
     slots = 'means','squares'
-    def __init__(self, params, lr=1e-3, betas=(.9,.999), eps=1e-8, weight_decay=0.,
+    def __init__(self,
+                 params, # tensors or `Var`s with a `.grad`
+                 lr=1e-3, # the learning rate, about the length of a step
+                 betas=(.9,.999), # the shares of the running means that a step keeps
+                 eps=1e-8, # added to the root that is divided by
+                 weight_decay=0., # $λ$
                  decoupled=False): # decay the parameter itself, as AdamW does?
         super().__init__(params, lr)
         if not isinstance(betas, (tuple,list)) or len(betas)!=2:

@@ -276,6 +276,9 @@ def test_a_word_is_explained_by_whole_sentences():
     said = '(It knows its own. That is overfitting.)'
     assert glossary.sentence(text, text.index('*overfitting')) == said
     assert glossary.sentence(text, text.index('all')) == 'That is all.'
+    text = 'No. A rate changes: low at first (*warm-up*), then high: Losses fall.' # half a sentence
+    assert glossary.sentence(text, text.index('*warm-up')) == text[4:].replace('*', '')
+    assert glossary.sentence(text, text.index('fall')) == 'Losses fall.'
 
 POINTS_BACK = re.compile(r'\(?(That|This(?! chapter)|It|it|They|Their|Each has|Whoever has it)\b')
 
