@@ -396,6 +396,17 @@ def test_the_schedule_reads_more_digits(digits, seed):
     assert more > 0.004, f'{more:.2%} more of the digits'
 
 
+def test_shift_moves_a_dot_and_paper_enters():
+    dot = torch.full((28, 28), -0.42)
+    dot[13, 13] = 2
+    places = set()
+    for seed in range(20):
+        moved = shift(dot.view(1, -1), torch.Generator().manual_seed(seed)).view(28, 28)
+        places.add(tuple((moved == 2).nonzero()[0].tolist()))
+        assert (moved == 2).sum() == 1 and (moved == dot.min()).sum() == 783
+    assert len(places) > 10 and {abs(k - 13) for place in places for k in place} == {0, 1, 2}
+
+
 def test_shift_by_a_negative_number_of_pixels():
     with pytest.raises(ValueError, match='shift: most is -1; pass a whole number of at least 0'):
         shift(torch.zeros(1, 784), most=-1)
