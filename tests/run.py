@@ -1,5 +1,5 @@
 """Run every check there is: `make test` calls this, and so does whoever has no make. Where there is
-much of a kind, a sample of it; `python tests/run.py --all` takes all, in an hour or more."""
+much of a kind, a sample of it; `python tests/run.py --all` takes all, in less than an hour."""
 import os
 import subprocess
 import sys
