@@ -153,7 +153,7 @@ def which_call(layer, calls, g, out):
     known = [c for c in calls if any(c.out is t for t in meant)]
     if len(known)==1: return known[0]
     if within: return calls[-1]
-    if meant and not known: check_meant(name, meant)
+    if id(g) in returned and not known: check_meant(name, meant)
     if len(calls)==1: return calls[0]
     raise RuntimeError(f'{name}: {len(calls)} calls are recorded and nothing says which '
                        'is meant; name it, backward(g, out=y), and only look under torch.no_grad()')
@@ -161,9 +161,10 @@ def which_call(layer, calls, g, out):
 # %% ../nbs/37_Records.ipynb #check_meant
 def check_meant(name, meant):
     "The error for a gradient that was returned for something else than an output that waits."
-    raise RuntimeError(f'{name}: g was returned for another tensor, {tuple(meant[0].shape)}, and '
-                       'no recorded call has that as its output; pass the gradient for an output '
-                       'that waits, or say which call it is for, backward(g, out=y)')
+    what = f'another tensor, {tuple(meant[0].shape)}' if meant else 'a tensor that is gone'
+    raise RuntimeError(f'{name}: g was returned for {what}, and no recorded call has that as its '
+                       'output; pass the gradient for an output that waits, or say which call it '
+                       'is for, backward(g, out=y)')
 
 # %% ../nbs/37_Records.ipynb #upstream
 def upstream(layer, g, out):

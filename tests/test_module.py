@@ -6,7 +6,7 @@ import torch
 from torch.testing import assert_close
 from mlfound.module import (Linear, Module, MSELoss, ReLU, Sequential, accumulate,
                             mlp_model)
-from mlfound.records import pending, returned
+from mlfound.records import Parts, pending, returned
 
 class Square(Module):
     def forward(self, x): return x*x
@@ -157,6 +157,33 @@ def test_a_gradient_of_something_else_is_refused(case):
     del y
     assert len(pending(net))==1
     net.backward(g.clone())                     # of a gradient of one's own nothing is known
+
+def a_temporary(net, x, loss): loss(net(x)*1, x)
+def an_output_that_is_used_up(net, x, loss):
+    loss(net(x), x)
+    net.backward(loss.backward())
+    net(x+1)
+    loss(net(x), x)
+    net.zero_grad()
+    net(x+1)
+
+@pytest.mark.parametrize('case', [a_temporary, an_output_that_is_used_up])
+def test_a_gradient_of_what_is_gone_is_refused(case):
+    "Whether somebody still holds what it was returned for must not decide what is done with it."
+    net,x,loss = Square(), rand(3), MSELoss()
+    case(net, x, loss)
+    g = loss.backward()
+    with pytest.raises(RuntimeError, match='g was returned for a tensor that is gone'):
+        net.backward(g)
+
+class InPlace(Module):
+    def forward(self, x): return x.mul_(x)
+    def bwd(self, g, x): return 2*g*x
+
+def test_a_forward_that_changes_its_input_is_noticed():
+    net = InPlace()
+    net(torch.ones(3)*3)
+    with pytest.raises(RuntimeError, match='an input was changed'): net.backward(torch.ones(3))
 
 class Around(Module):
     "What it calls is its own business, with whatever it makes of outputs in between."
@@ -579,6 +606,16 @@ def test_what_sequential_refuses():
     says = r'Linear\(3, 1\) gets no gradient; only the first layer'
     with pytest.raises(ValueError, match=says): late.backward(torch.ones(1, 1))
     assert repr(late) == 'Sequential(\n  Linear(3, 1),\n  Linear(1, 1),\n)'
+
+def test_sequential_takes_whatever_has_parts():
+    "A reader types `Module` anew; the library's `Sequential` knows it by what it inherits."
+    class Own(Parts):
+        __call__,backward = Module.__call__, Module.backward
+        def forward(self, x): return 2*x
+        def bwd(self, g, x): return 2*g
+    net = Sequential(Own(), ReLU())
+    net(torch.ones(2))
+    assert_close(net.backward(torch.ones(2)), torch.full((2,), 2.))
 
 def test_layers_share_the_parameters_that_they_are_given():
     x,y,params = small()
