@@ -36,9 +36,9 @@ class Module(Parts):
 def __call__(self:Module, *inputs):
     if not torch.is_grad_enabled(): return self.forward(*inputs)
     call = Call(self, inputs)
-    watch(call)
     with call: call.out = self.forward(*inputs)
     check_call(call)
+    watch(call)
     calls = pending(self)
     calls.append(call)
     if len(calls)>1 and running.call: running.call.reused = True
@@ -59,7 +59,7 @@ def backward(self:Module,
     with recording(), call: grads = self.bwd(g, *call.inputs)
     check_grads(self, grads, call.inputs)
     if call.owed: settle(call.owed)
-    return remember(grads, call.inputs, call.used)
+    return remember(grads, call.inputs, call.used, g)
 
 # %% ../nbs/03_Module.ipynb #accumulate
 #| code-fold: true
@@ -159,7 +159,7 @@ class Sequential(Module):
 def check_layers(layers):
     "Raise unless all of `layers` are modules."
     for k,l in enumerate(layers):
-        if not isinstance(l, Parts):   # of this chapter, or of the library
+        if not (isinstance(l, Parts) and callable(l)):   # typed here, or the library's
             raise TypeError(f'Sequential: item {k} is {got(l)}; '
                             'pass Module objects, e.g. ReLU() with its brackets')
 

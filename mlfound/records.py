@@ -113,13 +113,13 @@ def check_autocast(call):
 # %% ../nbs/37_Records.ipynb #remember
 returned = {}    # by the id of a gradient that a backward returned: it and what it is for, all weak
 
-def remember(g, t, kept=()):
+def remember(g, t, kept=(), given=None):
     "Note that a `backward` returns `g` for `t`, or several for several; return it without history."
-    if isinstance(g, tuple): return tuple(remember(h, u, kept) for h,u in zip(g, t))
+    if isinstance(g, tuple): return tuple(remember(h, u, kept, given) for h,u in zip(g, t))
     if not isinstance(g, Tensor): return g
     for k in kept:
         if g is k: g = g.clone()    # who changes it must not change an input
-    if g.requires_grad: g = g.detach()
+    if g is given or g.requires_grad: g = g.detach()    # `given` is the caller's own
     if running.call is None or running.call.reused:    # otherwise nobody will ask
         note(g, t[0] if isinstance(t, tuple) else t)
     return g

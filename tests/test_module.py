@@ -20,6 +20,11 @@ class Add(Module):
     def forward(self, a, b): return a + b
     def bwd(self, g, a, b): return g, g
 
+class OneForTwo(Add):
+    def bwd(self, g, a, b):
+        h = 1*g
+        return h, h
+
 class Both(Module):
     "Two branches through one layer, whose gradients come back in either order."
     def __init__(self, f, last_first): self.f,self.times,self.last_first = f, Times(), last_first
@@ -108,7 +113,7 @@ def test_several_calls_and_nothing_to_tell_is_an_error_that_counts_them():
     assert len(pending(f)) == 3                 # a refused call loses nothing
 
 def test_a_gradient_for_two_pending_outputs_says_nothing():
-    f,add,x = Square(), Add(), rand(3)
+    f,add,x = Square(), OneForTwo(), rand(3)
     y1,y2 = f(x),f(x+1)
     add(y1, y2)
     ga,gb = add.backward(torch.ones_like(x))
@@ -175,15 +180,6 @@ def test_a_gradient_of_what_is_gone_is_refused(case):
     g = loss.backward()
     with pytest.raises(RuntimeError, match='g was returned for a tensor that is gone'):
         net.backward(g)
-
-class InPlace(Module):
-    def forward(self, x): return x.mul_(x)
-    def bwd(self, g, x): return 2*g*x
-
-def test_a_forward_that_changes_its_input_is_noticed():
-    net = InPlace()
-    net(torch.ones(3)*3)
-    with pytest.raises(RuntimeError, match='an input was changed'): net.backward(torch.ones(3))
 
 class Around(Module):
     "What it calls is its own business, with whatever it makes of outputs in between."
@@ -305,7 +301,23 @@ def test_one_upstream_gradient_many_times_is_no_leak():
     for _ in range(100):
         layer(x)
         layer.backward(g)
-    assert len(returned[id(g)][1]) == 1
+    assert id(g) not in returned
+
+class Hands(Module):
+    "Hands on what it gets, as dropout does in use."
+    def forward(self, x): return x.clone()
+    def bwd(self, g, x): return g
+
+def test_a_gradient_of_ones_own_may_be_used_again():
+    layer,g = Hands(), torch.ones(3)
+    for _ in range(2):
+        layer(rand(3).float())
+        assert_close(layer.backward(g), g)
+    both = Add()
+    y1,y2 = layer(rand(3).float()), layer(rand(3).float())
+    both(y1, y2)
+    for gy in both.backward(g): layer.backward(gy)  # handed on to two, and told apart
+    assert not pending(layer)
 
 # What changes in between --------------------------------------------------------------------------
 
