@@ -106,7 +106,7 @@ def check_form(what, got, like):
 # %% ../nbs/36_Slopes.ipynb #judge
 def judge(got, found, rtol):
     "How far each entry of `got` is off, and how far it may be."
-    off = (got-found.slope).abs().nan_to_num(nan=torch.inf)
+    off = (got-found.slope).abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
     rounding = 8*unit*found.slope.abs().max()    # of the rule itself
     left = found.dust + found.bend + rounding if found.size.any() else 0.
     return off, rtol*found.slope.abs() + left
@@ -131,9 +131,9 @@ def largest_error(what, got, found, rtol):
     worst = (off/allowed).nan_to_num(nan=-1.).argmax()
     at = tuple(int(i) for i in torch.unravel_index(worst, off.shape))
     corner = '' if bad.all() else '; unless f has a corner there'
-    own = off[at]/found.slope[at].abs()
-    raise GradientError(f'{what} is wrong in {bad.sum()} of {bad.numel()} entries, '
-                        f'relative error {own:.2g}; '
+    own,left = found.slope[at].abs(),(found.dust + found.bend).expand_as(off)[at]
+    how = f'relative error {off[at]/own:.2g}' if own>left else f'off by {off[at]:.2g}'
+    raise GradientError(f'{what} is wrong in {bad.sum()} of {bad.numel()} entries, {how}; '
                         f"worst at entry {at}: got {got[at]:.6g}, "
                         f"central difference {found.slope[at]:.6g}{said_wide(found, at) or corner}")
 
