@@ -161,7 +161,7 @@ class Benchmark:
         "The threads of a part, as libraries read them when they are loaded."
         threads = 1 if what in self.twice else args.threads
         names = [f'{library}_NUM_THREADS' for library in ('OMP', 'MKL', 'OPENBLAS')]
-        return dict.fromkeys(names, str(threads))
+        return dict.fromkeys(names, str(threads)) | dict(MKL_DYNAMIC='FALSE') # as many, not up to
 
     def in_fresh_process(self, what, args):
         "The figures of a part from a process of its own."

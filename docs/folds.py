@@ -29,6 +29,7 @@ class Fold(NamedTuple):
 OPEN = Fold('')
 SET_UP = 'Set-up: typing along? Run this, too'
 JUDGE = Fold('The judge')
+SOLVED = 'Solution'
 IMPORTS = ast.Import, ast.ImportFrom
 DEFINITIONS = ast.FunctionDef, ast.ClassDef
 
@@ -100,9 +101,9 @@ def ends_in_fold(cell):
     "Does a text end with a fold, to which the code under it belongs?"
     return cell['cell_type'] == 'markdown' and source(cell).rstrip().endswith('</details>')
 
-def bare(cell, inside):
+def bare(cell, how, inside):
     "Does a page show only what this cell gives: the text of a solution, in the fold of its text?"
-    return inside and 'echo:false' in directives(source(cell))[0]
+    return inside and how.name == SOLVED and 'echo:false' in directives(source(cell))[0]
 
 def folds(cs):
     "Each cell, its `Fold`, and whether it belongs in the fold that the text above it ends with."
@@ -115,7 +116,7 @@ def folds(cs):
             yield cell, OPEN, False
             continue
         how = fold(text)
-        if exercises and how.name and not how.outputs: how = Fold('Solution', True)
+        if exercises and how.name and not how.outputs: how = Fold(SOLVED, True)
         if exercises and inside and {'hide', 'exporti'} <= directives(text)[0]: how = JUDGE
         yield cell, how, inside
 

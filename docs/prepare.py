@@ -90,8 +90,9 @@ def page(path, objects=None, pages=None):
         if objects and found & {'export', 'exports'}:
             text = objects.reference(code, fold='exports' in found)
             if text: yield markdown('\n'.join(text))
+        only_output = bare(cell, fold, inside)
         if inside and fold != JUDGE: fold = fold._replace(name='')
-        yield code_cell(cell, fold, only_output=bare(cell, inside))
+        yield code_cell(cell, fold, only_output)
     if opened: yield html(CLOSE)
 
 def home_page(path):

@@ -157,7 +157,7 @@ def code_of(path):
     "A notebook's code as a page should have it, in order, without directives; is it folded?"
     for cell, how, inside in folds.folds(book.cells(path)):
         code = book.directives(book.source(cell))[1].strip()
-        if cell['cell_type'] != 'code' or not code or folds.bare(cell, inside): continue
+        if cell['cell_type'] != 'code' or not code or folds.bare(cell, how, inside): continue
         yield code, bool(how.name or inside)
 
 @each_chapter
@@ -225,7 +225,9 @@ def test_folds():
     assert names == [opened, ('More tests', True, False), ('Show the code', False, False), opened,
                      (folds.SET_UP, True, False), opened, ('The judge', False, True),
                      ('Solution', True, True), shared]
-    assert [c for c in cells[6:] if folds.bare(c, True)] == [text]
+    assert [c for c, how, inside in folds.folds(cells) if folds.bare(c, how, inside)] == [text]
+    answered = [prepare.markdown('## Questions\n\n<details></details>'), text]
+    assert not any(folds.bare(*found) for found in folds.folds(answered))
     lab = [c['metadata'].get('jupyter') for c in folds.set_metadata(dict(cells=cells))['cells']]
     hidden, both = dict(source_hidden=True), dict(source_hidden=True, outputs_hidden=True)
     assert lab == [None, both, hidden, None, hidden, None, hidden, both, both]
