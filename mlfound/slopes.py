@@ -132,7 +132,8 @@ def largest_error(what, got, found, rtol):
     at = tuple(int(i) for i in torch.unravel_index(worst, off.shape))
     corner = '' if bad.all() else '; unless f has a corner there'
     own,left = found.slope[at].abs(),(found.dust + found.bend).expand_as(off)[at]
-    how = f'relative error {off[at]/own:.2g}' if own>left else f'off by {off[at]:.2g}'
+    tiny = own<=left and off[at].isfinite()    # no slope to compare with
+    how = f'off by {off[at]:.2g}' if tiny else f'relative error {off[at]/own:.2g}'
     raise GradientError(f'{what} is wrong in {bad.sum()} of {bad.numel()} entries, {how}; '
                         f"worst at entry {at}: got {got[at]:.6g}, "
                         f"central difference {found.slope[at]:.6g}{said_wide(found, at) or corner}")
