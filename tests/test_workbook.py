@@ -452,7 +452,8 @@ def answer_text(name, cell):
 def test_a_solution_names_what_is_broken(name):
     "What stands in the wrong place with seed 0, and the kind of that mistake."
     found = re.match(r'Seed 0 .*?`(.+?)`.*? a \*(.+?)\*', pack()[name]['why'])
-    assert found[1] in broken(name)
+    sound = ast.unparse(ast.parse(pack()[EXERCISES[name].of]['source'])).split('\n')
+    assert any(found[1] in line for line in broken(name).split('\n') if line not in sound)
     assert found[2] in kinds_like(EXERCISES[name].of, breakable(name)[0])
 
 def test_a_workbook_that_is_solved(here, tmp_path):
