@@ -1,5 +1,4 @@
-"""What of a notebook is folded, on its page and in JupyterLab. No cell of code is left out, but
-for what only shows a solution's output.
+"""What of a notebook is folded, on its page and in JupyterLab. No cell of code is left out.
 
     hide                             folded with its output, on the page and in JupyterLab
     code-fold: true, echo: false     the code is folded, its output in sight
@@ -8,7 +7,8 @@ for what only shows a solution's output.
 
 What follows a text that ends with a fold, as the code of a solution does, belongs in that fold.
 What is folded under the title Exercises is a solution, and so is its output; what is hidden and
-part of the library there, in the fold of a text, is the judge, with a fold of its own.
+part of the library there, in the fold of a text, is the judge, with a fold of its own, as the line
+has that prints what the book has.
 
     python docs/folds.py             tells JupyterLab so, in every notebook; `make outputs` does it
     python docs/folds.py --check     only says which notebooks do not
@@ -29,7 +29,7 @@ class Fold(NamedTuple):
 OPEN = Fold('')
 SET_UP = 'Set-up: typing along? Run this, too'
 JUDGE = Fold('The judge')
-SOLVED = 'Solution'
+PRINTED = Fold('The line that prints this')
 IMPORTS = ast.Import, ast.ImportFrom
 DEFINITIONS = ast.FunctionDef, ast.ClassDef
 
@@ -101,9 +101,10 @@ def ends_in_fold(cell):
     "Does a text end with a fold, to which the code under it belongs?"
     return cell['cell_type'] == 'markdown' and source(cell).rstrip().endswith('</details>')
 
-def bare(cell, how, inside):
-    "Does a page show only what this cell gives: the text of a solution, in the fold of its text?"
-    return inside and how.name == SOLVED and 'echo:false' in directives(source(cell))[0]
+def nested(found):
+    "The fold of such a cell in the fold of a solution."
+    if {'hide', 'exporti'} <= found: return JUDGE
+    return PRINTED if 'echo:false' in found else None
 
 def folds(cs):
     "Each cell, its `Fold`, and whether it belongs in the fold that the text above it ends with."
@@ -116,8 +117,8 @@ def folds(cs):
             yield cell, OPEN, False
             continue
         how = fold(text)
-        if exercises and how.name and not how.outputs: how = Fold(SOLVED, True)
-        if exercises and inside and {'hide', 'exporti'} <= directives(text)[0]: how = JUDGE
+        if exercises and how.name and not how.outputs: how = Fold('Solution', True)
+        if exercises and inside: how = nested(directives(text)[0]) or how
         yield cell, how, inside
 
 # JupyterLab ---------------------------------------------------------------------------------------

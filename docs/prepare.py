@@ -13,7 +13,7 @@ import ebook
 import glossary
 from book import (cells, cfg, chapters, contents, directives, docname, label, lead, lost, module_of,
                   nbs, npm, out, read, relink, root, source)
-from folds import JUDGE, OPEN, bare, ends_in_fold, folds
+from folds import JUDGE, OPEN, PRINTED, ends_in_fold, folds
 from reference import Objects, raw
 
 # Cells --------------------------------------------------------------------------------------------
@@ -45,9 +45,8 @@ def is_handle(output):
     drawn = re.match(r'<(Axes|Figure|matplotlib)\b', text)
     return output['output_type'] == 'execute_result' and drawn
 
-def code_cell(cell, fold, only_output=False):
-    """A cell as it is shown: what `fold` says, and what its figure shows, as myst-nb reads them;
-    without its code where only the output is wanted."""
+def code_cell(cell, fold):
+    "A cell as it is shown: what `fold` says, and what its figure shows, as myst-nb reads them."
     text = source(cell)
     found, code = directives(text)
     outputs = [shown(o) for o in cell['outputs'] if not is_handle(o)]
@@ -58,7 +57,6 @@ def code_cell(cell, fold, only_output=False):
         notes['image'] = dict(alt=alt[1].strip())
         if 'fig-class:photo' in found: notes['image']['classes'] = 'photo' # not turned in the dark
     tags = ['hide-input'] if fold.name and not fold.outputs else []
-    if only_output: tags = ['remove-input']
     metadata = dict(tags=tags, mystnb=notes)
     return cell | dict(source=code, outputs=outputs, execution_count=None, metadata=metadata)
 
@@ -90,9 +88,8 @@ def page(path, objects=None, pages=None):
         if objects and found & {'export', 'exports'}:
             text = objects.reference(code, fold='exports' in found)
             if text: yield markdown('\n'.join(text))
-        only_output = bare(cell, fold, inside)
-        if inside and fold != JUDGE: fold = fold._replace(name='')
-        yield code_cell(cell, fold, only_output)
+        if inside and fold not in (JUDGE, PRINTED): fold = fold._replace(name='')
+        yield code_cell(cell, fold)
     if opened: yield html(CLOSE)
 
 def home_page(path):
@@ -100,7 +97,9 @@ def home_page(path):
     for cell, fold, _ in folds(cells(path)):
         if cell['cell_type'] == 'markdown': yield markdown(relink(source(cell)))
         elif not fold.outputs and directives(source(cell))[1]:
-            yield code_cell(cell, OPEN, only_output=bool(fold.name))
+            shown_cell = code_cell(cell, OPEN)
+            if fold.name: shown_cell['metadata']['tags'] = ['remove-input']
+            yield shown_cell
 
 def notebook(cs, path):
     "A page's notebook, without the cells' names: nobody needs them, and the added cells have none."
